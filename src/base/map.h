@@ -1,0 +1,43 @@
+/*
+ * map: a hash map from bytes to a pointer. Iteration is in order of insertion (removal keeps the order of the rest), so it
+ * is the same in every run: the simulator relies on that. Keys are copied; values are borrowed.
+ */
+#ifndef BASE_MAP_H
+#define BASE_MAP_H
+
+#include "base/bytes.h"
+
+struct map_entry {
+	void *value; /* NULL: removed */
+	uint64_t hash;
+	size_t key_size;
+	uint8_t *key;
+};
+
+struct map {
+	struct map_entry *entries; /* in order of insertion, with holes where one was removed */
+	size_t entry_count;
+	size_t entry_capacity;
+	size_t count; /* without holes */
+	uint32_t *slots; /* entry index + 1; 0 empty; UINT32_MAX removed */
+	size_t slot_count; /* a power of two */
+	size_t slots_used;
+};
+
+void map_init(struct map *m);
+void map_fini(struct map *m);
+void *map_get(const struct map *m, struct bytes key);
+/* Sets key to `value` (not NULL); returns the value it had before, NULL when none. */
+void *map_put(struct map *m, struct bytes key, void *value);
+/* Removes it and returns its value; NULL when it was not there. */
+void *map_remove(struct map *m, struct bytes key);
+
+static inline struct bytes map_key_u64(const uint64_t *key)
+{
+	return bytes_of(key, sizeof(*key));
+}
+
+/* The next entry from `*place` on (start with 0); NULL at the end. The current entry may be removed meanwhile, none added. */
+const struct map_entry *map_next(const struct map *m, size_t *place);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * mutant: faults planted on purpose, one a build, to show that the simulator finds them. A normal build has none of them:
+ * MUTANT(x) is then the constant false. `./dev sim --mutants` builds each with -DMOLDAU_MUTANT=<number>.
+ */
+#ifndef BASE_MUTANT_H
+#define BASE_MUTANT_H
+
+/* X(name, number, what is broken) */
+#define MUTANT_LIST(X) \
+	X(ACK_BEFORE_SYNC, 1, "answers acks=all before the sync") \
+	X(KEEP_TORN_BATCH, 2, "recovery keeps a torn batch") \
+	X(REUSE_OFFSET_AFTER_TRUNCATION, 3, "an offset is given out again after the log was cut") \
+	X(LOST_WAITER, 4, "a waiter on the high watermark is forgotten") \
+	X(FETCH_BEYOND_SYNCED, 5, "a fetch reads what is not synced") \
+	X(STALE_INDEX_ENTRY, 6, "an index entry points past its batch") \
+	X(SKIP_SEQUENCE_CHECK, 7, "a producer's sequence is not checked") \
+	X(REPLY_TO_WRONG_REQUEST, 8, "an answer carries another request's correlation id") \
+	X(APPEND_OVERTAKES, 9, "a second append overtakes the first on a connection") \
+	X(CUT_BELOW_ACKNOWLEDGED, 10, "damage below the acknowledged bound is cut as a torn tail")
+
+enum mutant {
+	MUTANT_NONE = 0,
+#define X(name, number, text) MUTANT_##name = (number),
+	MUTANT_LIST(X)
+#undef X
+};
+
+#ifndef MOLDAU_MUTANT
+#define MOLDAU_MUTANT 0
+#endif
+
+#define MUTANT(name) (MOLDAU_MUTANT == MUTANT_##name)
+
+#endif
