@@ -182,7 +182,8 @@
 	X(WRONG_STATE, -1026, "not possible in this state") \
 	X(USAGE, -1027, "wrong use") \
 	X(INTERRUPTED, -1028, "interrupted") \
-	X(NO_SESSION, -1029, "session is over")
+	X(NO_SESSION, -1029, "session is over") \
+	X(AGAIN, -1030, "not now")
 
 enum err {
 	OK = 0,

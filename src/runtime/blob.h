@@ -1,0 +1,36 @@
+/*
+ * blob: a refcounted run of bytes that belongs to a shard: a received frame, a read buffer. Other shards may read the bytes
+ * while they hold a reference; the count itself is touched only on the owning shard (a reference held elsewhere goes home by a
+ * message: blob_unref_from does that).
+ */
+#ifndef RUNTIME_BLOB_H
+#define RUNTIME_BLOB_H
+
+#include "base/bytes.h"
+#include "runtime/budget.h"
+#include "runtime/shard.h"
+
+struct blob {
+	uint8_t *data;
+	size_t size; /* used */
+	size_t capacity;
+	uint32_t references;
+	struct shard *shard;
+	struct budget *budget; /* gets `charged` bytes back at the end; may be NULL */
+	size_t charged;
+};
+
+/* With one reference. NULL when there is no memory; the budget's bytes (`charged`) were taken by the caller and are then still his. */
+struct blob *blob_new(struct shard *s, size_t capacity, struct budget *budget, size_t charged) MUST_CHECK;
+struct blob *blob_ref(struct blob *b);
+/* On the owning shard. NULL ok. */
+void blob_unref(struct blob *b);
+/* On any shard of the runtime. */
+void blob_unref_from(struct shard *from, struct blob *b);
+
+static inline struct bytes blob_bytes(const struct blob *b)
+{
+	return bytes_of(b->data, b->size);
+}
+
+#endif
