@@ -1,8 +1,8 @@
 /*
- * backend: what the operating system, or the simulator in its place, does for the runtime. Only src/runtime/*.c,
+ * backend: what the operating system, or the simulator in its place, does for the runtime. Only the sources of src/runtime,
  * src/runtime/linux and sim/ include this.
  *
- *      runtime/*.c   shard turns, fibers, timers, mailboxes, budgets, the _await forms      the same code everywhere
+ *      runtime       shard turns, fibers, timers, mailboxes, budgets, the _await forms      the same code everywhere
  *      backend       clocks, waiting, wake-ups, file operations, sockets, helper threads     linux: uring | epoll; sim
  *
  * A backend drives the shards: it calls shard_turn(), then waits until I/O, a wake-up or shard_next_deadline_us(), and hands

@@ -1,0 +1,68 @@
+/*
+ * store: the log folders of a broker (log.dirs), and per shard what its logs share: the group commit, the budget of open
+ * files, the checkpoints.
+ *
+ *      storage_open_await (shard 0): lock, meta.properties, clean marker, checkpoints, journals replayed, folders listed
+ *      store_new (each shard)      : log_open_await ... the shard's logs
+ *      store_close_await (each)    : everything synced, snapshots; then storage_close_await (shard 0): checkpoints, clean marker, unlock
+ *
+ * Invariants
+ * 1. A folder is used by one process (its lock file), and by the cluster, node and directory id in its meta.properties.
+ * 2. A failed write or sync is final for its folder: nothing that waits is acknowledged, its logs go offline, others go on.
+ * 3. A commit makes the bytes, the file's size and the names that lead to it durable before it moves `synced`.
+ */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "base/err.h"
+#include "base/uuid.h"
+#include "runtime/fiber.h"
+#include "storage/log.h"
+
+struct storage;
+struct store;
+
+struct storage_options {
+	const char *const *folders; /* log.dirs */
+	size_t folder_count;
+	int32_t node_id;
+	const char *cluster_id; /* NULL: taken from the folders, or made anew */
+	size_t max_open_files; /* for segments and indexes, of the whole process */
+	size_t read_budget_bytes; /* for read buffers, of each shard */
+	int64_t producer_id_expiration_ms;
+	int64_t flush_offset_checkpoint_interval_ms;
+	size_t max_decompressed_bytes;
+	bool sync_disabled; /* for the test that shows that the power-loss test can fail */
+};
+
+/* A partition's folder that was found on disk. */
+struct found_log {
+	char *topic;
+	int32_t partition;
+	struct uuid topic_id; /* zero when it has no partition.metadata */
+	size_t folder_index;
+};
+
+/*
+ * Opens all folders. Errors name the folder in the log: ERR_BUSY (another process has it), ERR_CONFLICT (ids of another cluster or node),
+ * ERR_PERMISSION, ERR_IO, ERR_CORRUPT (meta.properties does not parse). A folder that fails with ERR_IO while another works goes offline alone.
+ */
+enum err storage_open_await(struct fiber *self, const struct storage_options *o, struct storage **ret_storage) MUST_CHECK;
+/* After every shard closed its store. Writes the checkpoints and the marker of a clean stop. NULL ok. */
+enum err storage_close_await(struct fiber *self, struct storage *s) MUST_CHECK;
+const char *storage_cluster_id(const struct storage *s);
+/* What is on disk, sorted by topic and partition: the broker compares it with the image. */
+const struct found_log *storage_found(const struct storage *s, size_t *ret_count);
+/* Sets a folder aside that the image does not know: renames it to *-stray. Never deletes. */
+enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f) MUST_CHECK;
+/* Where the metastore keeps its own files: a subfolder of the first folder. */
+const char *storage_first_folder(const struct storage *s);
+size_t storage_online_folders(const struct storage *s);
+
+/* Of one shard. `failed` (may be NULL) is told when a folder went offline; with the last one gone the broker ends. */
+struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(void *context, const char *folder), void *context);
+struct shard *store_shard(struct store *s);
+/* Closes every log that is still open and waits for what is under way. */
+enum err store_close_await(struct fiber *self, struct store *s) MUST_CHECK;
+
+#endif
