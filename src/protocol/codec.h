@@ -24,7 +24,7 @@
 #include "protocol/message_type.h"
 
 #define CODEC_MAX_ELEMENTS 1000000 /* of one array */
-#define CODEC_MAX_TAGS 10000 /* of one tag section */
+#define CODEC_MAX_TAGS 10000       /* of one tag section */
 #define CODEC_MAX_STRING_BYTES 32767
 #define MESSAGE_PRINT_MAX 2000 /* bytes that message_print adds at most */
 

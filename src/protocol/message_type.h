@@ -64,10 +64,10 @@ enum field_type {
 /* A field of a C struct, whatever the version. */
 struct message_field {
 	const char *name; /* as in Kafka's JSON: "topicId" */
-	uint8_t type; /* enum field_type; of an array: of its elements */
+	uint8_t type;     /* enum field_type; of an array: of its elements */
 	bool is_array;
-	bool is_pointer; /* a nullable struct: a pointer, NULL is null */
-	uint16_t offset; /* of an array: where its pointer is */
+	bool is_pointer;                 /* a nullable struct: a pointer, NULL is null */
+	uint16_t offset;                 /* of an array: where its pointer is */
 	const struct message_struct *of; /* FIELD_STRUCT only */
 };
 
@@ -92,22 +92,22 @@ enum wire {
 	WIRE_BYTES, /* and records */
 	WIRE_COMPACT_BYTES,
 	WIRE_STRUCT,
-	WIRE_NULLABLE_STRUCT, /* int8: negative is null */
+	WIRE_NULLABLE_STRUCT,        /* int8: negative is null */
 	WIRE_TAGGED_NULLABLE_STRUCT, /* uvarint: 0 is null */
 	WIRE_ARRAY,
 	WIRE_COMPACT_ARRAY,
 };
 
 struct message_step {
-	uint8_t wire; /* enum wire */
+	uint8_t wire;         /* enum wire */
 	uint8_t element_wire; /* arrays: of each element, which is never null */
 	bool nullable;
-	bool records; /* message_encode_split cuts here */
+	bool records;   /* message_encode_split cuts here */
 	uint16_t field; /* index in the struct's fields */
 	uint16_t offset;
-	uint16_t element_size_bytes; /* arrays: in memory */
-	uint16_t tag; /* in `tagged` only */
-	uint32_t element_wire_least; /* arrays: the fewest bytes that an element takes on the wire, at least 1 */
+	uint16_t element_size_bytes;     /* arrays: in memory */
+	uint16_t tag;                    /* in `tagged` only */
+	uint32_t element_wire_least;     /* arrays: the fewest bytes that an element takes on the wire, at least 1 */
 	const struct message_plan *plan; /* of the struct, or of the array's struct elements */
 };
 
@@ -123,11 +123,12 @@ struct message_plan {
 };
 
 #define VERSION_NONE INT16_MAX
+#define MESSAGE_MAX_SIZE_BYTES 1024 /* no message's outermost struct is larger */
 
 struct message_type {
 	const char *name; /* "FetchRequest" */
-	uint8_t kind; /* enum message_kind */
-	int16_t key; /* API key, or the record's type; -1 where neither applies */
+	uint8_t kind;     /* enum message_kind */
+	int16_t key;      /* API key, or the record's type; -1 where neither applies */
 	int16_t first_version;
 	int16_t last_version;
 	int16_t flexible_from; /* VERSION_NONE: never */
@@ -142,8 +143,8 @@ struct api {
 	int16_t min_version;
 	int16_t max_version;
 	int16_t flexible_from; /* VERSION_NONE: never */
-	bool latest_unstable; /* max_version is not advertised unless unstable.api.versions.enable */
-	bool on_broker; /* listeners that serve it */
+	bool latest_unstable;  /* max_version is not advertised unless unstable.api.versions.enable */
+	bool on_broker;        /* listeners that serve it */
 	bool on_controller;
 	const char *name; /* "Fetch" */
 	const struct message_type *request;
