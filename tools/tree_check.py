@@ -39,7 +39,7 @@ COMPUTES = re.compile(r"^(mem(chr|rchr|cmp|cpy|move|set|mem|pcpy)|__mem(cpy|move
                       r"|__ctype_(b|tolower|toupper)_loc|__errno_location"
                       r"|(fabs|floor|ceil|round|l?lround|trunc|sqrt|cbrt|pow|exp|exp2|expm1|log|log2|log10|log1p|fmod|ldexp"
                       r"|frexp|modf|sin|cos|tan|atan2?|hypot|nearbyint|l?lrint|rint|f?isnan|__isnan|__isinf|__finite)f?"
-                      r"|gmtime_r|timegm)$")
+                      r"|gmtime_r|timegm|explicit_bzero|__explicit_bzero_chk)$")
 
 # Libraries that compute, by the module they are granted to.
 LIBRARIES = {
