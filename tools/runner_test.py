@@ -26,6 +26,8 @@ CMOCKA_BAD = """[==========] Running 3 test(s).
 [ RUN      ] one
 [       OK ] one
 [ RUN      ] two
+[  ERROR   ] --- 0x3 != 0x4
+[   LINE   ] --- src/base/a_test.c:12: error: Failure!
 [  FAILED  ] two
 [ RUN      ] three
 [  SKIPPED ] three
