@@ -83,8 +83,8 @@ enum err request_header_encode(const struct request_header *h, struct buf *out) 
 
 /* The header of the answer to `request`. ApiVersions is always answered with header version 0. */
 enum err response_header_encode(const struct request_header *request, struct buf *out) MUST_CHECK;
-enum err response_header_decode(struct reader *r, const struct request_header *request,
-				int32_t *ret_correlation_id) MUST_CHECK;
+enum err response_header_decode(struct reader *r, const struct request_header *request, int32_t *ret_correlation_id)
+	MUST_CHECK;
 
 /* The row of this key; NULL when there is no such API, or it has no version left. */
 const struct api *api_find(int16_t key);
