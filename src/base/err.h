@@ -185,6 +185,8 @@
 	X(NO_SESSION, -1029, "session is over") \
 	X(AGAIN, -1030, "not now")
 
+/* Unformatted: clang-format takes a list macro for the beginning of the next line. */
+/* clang-format off */
 enum err {
 	OK = 0,
 #define X(name, code, retriable, refresh, text) ERR_##name = (code),
@@ -194,6 +196,7 @@ enum err {
 	ERR_LIST_OWN(X)
 #undef X
 };
+/* clang-format on */
 
 /* The constant's name without ERR_, as Kafka writes it: "NONE", "NOT_LEADER_OR_FOLLOWER"; "ERROR_<n>" is never returned: unknown codes are "UNKNOWN". */
 const char *err_name(enum err e);

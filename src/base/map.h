@@ -18,8 +18,8 @@ struct map {
 	struct map_entry *entries; /* in order of insertion, with holes where one was removed */
 	size_t entry_count;
 	size_t entry_capacity;
-	size_t count; /* without holes */
-	uint32_t *slots; /* entry index + 1; 0 empty; UINT32_MAX removed */
+	size_t count;      /* without holes */
+	uint32_t *slots;   /* entry index + 1; 0 empty; UINT32_MAX removed */
 	size_t slot_count; /* a power of two */
 	size_t slots_used;
 };

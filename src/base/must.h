@@ -19,7 +19,7 @@ _Noreturn void must_failed(const char *condition, const char *file, int line);
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The struct of `type` that embeds `pointer` as its field `member`. */
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-__builtin_offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - __builtin_offsetof(type, member)))
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
