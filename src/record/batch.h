@@ -148,7 +148,7 @@ struct batch_facts {
 	size_t size;                           /* of the batch; bytes after it are to be dropped */
 	int32_t record_count;                  /* last offset delta is one less, after the change */
 	int64_t max_timestamp;                 /* the true one; now_ms with log_append_time */
-	int32_t offset_delta_of_max_timestamp; /* of the first record that has it, after the change */
+	int32_t offset_delta_of_max_timestamp; /* of the first record that has it, after the change; -1: none has one */
 	size_t records_size;                   /* of the records when not compressed */
 	enum batch_change change;
 };
@@ -166,15 +166,16 @@ struct batch_facts {
  *   INVALID_TIMESTAMP (32)    a record outside before/after, or log append time claimed
  *   UNKNOWN_SERVER_ERROR (-1) unknown codec, damaged compressed bytes
  */
-enum err batch_validate(struct bytes records, const struct batch_rules *rules,
-			struct batch_facts *ret_facts) MUST_CHECK;
+enum err batch_validate(struct bytes records, const struct batch_rules *rules, struct batch_facts *ret_facts)
+	MUST_CHECK;
 
 /* Mends the header of a batch whose facts say BATCH_FIX_HEADER, in place (facts.size bytes). */
 void batch_fix_header(uint8_t *batch, const struct batch_rules *rules, const struct batch_facts *facts);
 
 /*
- * Appends to `out` the batch that `records` should have been, for any batch that was valid; needed for BATCH_FIX_RECORDS. ERR_TOO_BIG
- * when `out` is full; the size in `out` is what counts from then on, `facts` hold still.
+ * Appends to `out` the batch that `records` should have been, for any batch that was valid; needed for BATCH_FIX_RECORDS. The new bytes' size
+ * is what counts from then on, the rest of `facts` holds still. MESSAGE_TOO_LARGE when they pass max_message_bytes, ERR_TOO_BIG when `out` is
+ * full; `out` is then as it was.
  */
 enum err batch_rewrite(struct bytes records, const struct batch_rules *rules, const struct batch_facts *facts,
 		       struct buf *out) MUST_CHECK;

@@ -57,8 +57,8 @@ enum err batch_builder_append(struct batch_builder *b, int64_t timestamp, struct
 			      const struct record_header *headers, size_t header_count) MUST_CHECK;
 /* The same at an offset of its own, beyond the last one's: compaction leaves gaps. */
 enum err batch_builder_append_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp, struct bytes key,
-				 struct bytes value, const struct record_header *headers,
-				 size_t header_count) MUST_CHECK;
+				 struct bytes value, const struct record_header *headers, size_t header_count)
+	MUST_CHECK;
 /* A record as an iterator gave it, its headers still encoded. The offset is `offset_delta`, not the record's. */
 enum err batch_builder_append_record(struct batch_builder *b, int32_t offset_delta, const struct record *r) MUST_CHECK;
 
@@ -77,8 +77,8 @@ void batch_builder_set_last_offset_delta(struct batch_builder *b, int32_t last_o
 void batch_builder_set_delete_horizon(struct batch_builder *b, int64_t delete_horizon_ms);
 
 /*
- * Compresses and seals. The bytes are mutable through batch.h's setters. A batch without records is a header alone, as
- * compaction leaves it (set the last offset delta). Calling it again gives the same bytes.
+ * Compresses and seals. The bytes are mutable through batch.h's setters. Calling it again gives the same bytes. ERR_USAGE without
+ * records: what compaction leaves of an emptied batch is its header (batch_header_write, batch_seal).
  */
 enum err batch_builder_finish(struct batch_builder *b, struct bytes *ret_batch) MUST_CHECK;
 

@@ -48,14 +48,14 @@ enum err codec_compress(struct compressor *c, enum codec codec, int level, struc
  * Appends what `in` holds to `out`, at most `max_size` bytes. ERR_TOO_BIG when there is more, or when `out` has no room;
  * ERR_CORRUPT when `in` is no complete stream of this codec (an empty `in` is none). `out` is as it was after an error.
  */
-enum err codec_decompress(struct compressor *c, enum codec codec, struct bytes in, size_t max_size,
-			  struct buf *out) MUST_CHECK;
+enum err codec_decompress(struct compressor *c, enum codec codec, struct bytes in, size_t max_size, struct buf *out)
+	MUST_CHECK;
 
 /*
- * The same in parts, for who needs each byte once: after decompress_begin, each decompress_next gives the next part, valid until the
- * next call with this compressor; ERR_END after the last one. Errors as above; after one there is no next.
+ * The same in parts, for who needs each byte once. After decompress_begin, decompress_read gives the next bytes; fewer than `room` (which
+ * is not 0) only at the end. Errors as above; after one there is no next. `in` stays borrowed until the end.
  */
 void decompress_begin(struct compressor *c, enum codec codec, struct bytes in, size_t max_size);
-enum err decompress_next(struct compressor *c, struct bytes *ret_part) MUST_CHECK;
+enum err decompress_read(struct compressor *c, uint8_t *to, size_t room, size_t *ret_size) MUST_CHECK;
 
 #endif
