@@ -252,7 +252,8 @@ def may_call(source, module, symbol):
 
 def check_system(_tree, objects):
     ours = {symbol for one in objects for symbol in one.defined}
-    return [f"{one.source}: {one.module} may not call {symbol}(): that belongs to src/runtime/linux"
+    return [f"{one.source}: {one.module} may not call {symbol}(): no module defines it and it does more than compute, "
+            "so it belongs to src/runtime/linux"
             for one in objects for symbol in one.undefined
             if symbol not in ours and not may_call(one.source, one.module, symbol)]
 
