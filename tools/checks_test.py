@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
 """The small checks must be able to fail, and ./dev must list its verbs and refuse others."""
-import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -38,26 +36,25 @@ class Format(unittest.TestCase):
 
 
 class Generated(unittest.TestCase):
-    def run_with(self, body):
+    def differences(self, body):
         with tempfile.TemporaryDirectory() as folder:
             generator = write(folder, "gen.py", "import os, sys\nout = sys.argv[sys.argv.index('--out') + 1]\n" + body)
-            schemas = [write(folder, "a.schema", ""), write(folder, "b.schema", "")]
-            before = generated_check.GENERATOR, generated_check.SCHEMAS
-            generated_check.GENERATOR, generated_check.SCHEMAS = generator, schemas
-            try:
-                with contextlib.redirect_stdout(io.StringIO()):
-                    return generated_check.main()
-            finally:
-                generated_check.GENERATOR, generated_check.SCHEMAS = before
+            return generated_check.differences([generator])
 
     def test_a_generator_that_repeats_itself_passes(self):
-        self.assertEqual(self.run_with("open(out + '/m.h', 'w').write('same')\n"), 0)
+        self.assertEqual(self.differences("open(out + '/m.h', 'w').write('same')\n"), [])
 
     def test_a_generator_that_depends_on_hashing_fails(self):
-        self.assertEqual(self.run_with("open(out + '/m.h', 'w').write(str(hash('a')))\n"), 1)
+        self.assertEqual(self.differences("open(out + '/m.h', 'w').write(str(hash('a')))\n"), ["m.h"])
 
     def test_a_generator_that_makes_nothing_fails(self):
-        self.assertEqual(self.run_with(""), 1)
+        self.assertEqual(len(self.differences("")), 1)
+
+    def test_a_page_that_is_out_of_date_fails(self):
+        with tempfile.TemporaryDirectory() as folder:
+            generator = write(folder, "gen.py", "import sys\nopen(sys.argv[1], 'w').write('new')\n")
+            self.assertFalse(generated_check.page_is_current(write(folder, "old.md", "old"), [generator]))
+            self.assertTrue(generated_check.page_is_current(write(folder, "new.md", "new"), [generator]))
 
 
 class Dev(unittest.TestCase):
