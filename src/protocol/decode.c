@@ -222,11 +222,16 @@ static bool take_present_i8(struct decoder *d)
 
 static void decode_step(struct decoder *d, const struct message_step *step, uint8_t *to)
 {
+	int32_t number;
+
 	switch ((enum wire)step->wire) {
+	case WIRE_INT32: /* the most frequent by far */
+		number = take_i32(d);
+		memcpy(to, &number, sizeof(number));
+		return;
 	case WIRE_BOOL:
 	case WIRE_INT8:
 	case WIRE_INT16:
-	case WIRE_INT32:
 	case WIRE_INT64:
 	case WIRE_UUID:
 		decode_fixed(d, step->wire, 1, to);

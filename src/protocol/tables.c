@@ -19,6 +19,9 @@ void message_init(const struct message_type *t, void *message)
 
 static bool struct_is_default(const struct message_struct *of, const void *at)
 {
+	/* Nearly always so; text elsewhere in memory, or other padding, may still be the default. */
+	if (memcmp(at, of->defaults, of->size_bytes) == 0)
+		return true;
 	for (size_t i = 0; i < of->field_count; i++)
 		if (!field_is_default(of, &of->fields[i], at))
 			return false;
