@@ -23,7 +23,7 @@ struct broker_shard {
 	struct shard *shard;
 	struct image *image; /* this shard's copy of the picture of the cluster; changed only by deltas */
 	struct store *store;
-	struct replicas *replicas; /* the partitions that live on this shard */
+	struct replicas *replicas;                  /* the partitions that live on this shard */
 	struct fetch_session_cache *fetch_sessions; /* of connections on this shard */
 	struct budget *frames;
 	struct connection_table *connections;

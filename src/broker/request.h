@@ -8,8 +8,10 @@
  *                         request_hold ... request_release
  *
  * Order: Kafka works on one request of a connection at a time and clients rely on it. The next one begins when this one
- * has been answered, or, for handlers that overlap (Produce, Fetch), when it called request_ordered: a Produce once it is
- * appended on every shard that it touches. What waits before that (auto-creation, memory, loading) stops the connection.
+ * has been answered. Handlers that overlap (Produce, Fetch) let it begin earlier, by request_ordered, a Produce once it is
+ * appended on every shard that it touches; but never before that, even if its deadline has answered it meanwhile: an
+ * answered one that overlaps and still has holds stops the connection until request_ordered. What waits before that (auto-creation,
+ * memory, loading) stops the connection.
  * Invariants
  * 1. request_reply or request_close is called exactly once, by the deadline at the latest; a connection that went away counts as
  *    answered: `abandoned` is true, reply is then a no-op, and the handler just lets its parts come back.
@@ -22,11 +24,13 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "broker/broker.h"
+#include "net/send_queue.h"
 #include "protocol/codec.h"
 #include "runtime/blob.h"
 #include "runtime/fiber.h"
 
 struct connection; /* broker/connection.h */
+struct connection_table;
 struct request;
 
 struct api_handler {
@@ -60,6 +64,10 @@ struct request {
 	bool ordered;
 	bool answered;
 	bool abandoned;
+	/* The connection's own: the encoded answer until its turn comes. */
+	struct connection_table *table;
+	struct send_piece *answer;
+	size_t answer_count;
 };
 
 /* From the request's arena, zeroed; NULL when the request grew past its maximum: answer with an error, or request_close. */
@@ -67,14 +75,14 @@ void *request_alloc(struct request *rq, size_t count, size_t size) MUST_CHECK;
 /* Keeps it alive beyond its answer: one hold a part that is under way. */
 void request_hold(struct request *rq);
 void request_release(struct request *rq);
-/* The ordered stage is passed. */
+/* The ordered stage is passed; may also come after the answer, and is then what the next one has waited for. */
 void request_ordered(struct request *rq);
 /* handler.expired runs at deadline_us, unless answered before. */
 void request_arm(struct request *rq, int64_t deadline_us);
 
 /* Encodes the response struct of this API (`rq->api->response`) and queues it. The struct is needed no more afterwards. */
 void request_reply(struct request *rq, const void *response);
-/* The same with `records` fields sent from where they are: takes over the references to `blobs` (any shard's), released when they are sent. */
+/* The same with `records` fields (as many as blobs at most) sent from where they are: takes over the references to `blobs` (any shard's), released when they are sent. */
 void request_reply_blobs(struct request *rq, const void *response, struct blob **blobs, size_t blob_count);
 /* For Produce with acks 0: answered, but nothing is sent. */
 void request_no_reply(struct request *rq);

@@ -1,0 +1,73 @@
+/*
+ * connection: a client's connection as the broker sees it: its frames become requests, its line keeps them in order.
+ *
+ *      net/conn --frame--> request_new, line_add, dispatch_decode, handler.begin
+ *      net/conn <--pieces-- answers, as the line lets them go
+ *
+ * Invariants
+ * 1. A frame is taken only when its request may begin at once (line.h), and not while much is unsent: what a client does
+ *    not read stops what it asks.
+ * 2. When a connection ends, every request in its line is abandoned; requests outlive it until their holds come back.
+ * Lifetime: connection_arrived .. its end, on one shard. The table lives as long as the shard's part of the broker.
+ */
+#ifndef BROKER_CONNECTION_H
+#define BROKER_CONNECTION_H
+
+#include "broker/line.h"
+#include "net/acceptor.h"
+#include "net/conn.h"
+
+/* How many requests of a connection may be under way at once. */
+#define CONNECTION_MAX_REQUESTS 100
+
+/* The connections of a shard. */
+struct connection_table {
+	struct broker_shard *broker;
+	struct shard *shard;
+	struct conn_shard conns;
+	const struct api_handler *(*find)(int16_t key); /* the handlers; tests have their own */
+	struct list connections;
+	size_t count;
+	size_t requests;    /* alive, also those whose connection is gone */
+	bool draining;      /* nothing begins any more */
+	struct event fewer; /* signalled when the last request or connection went while draining */
+};
+
+struct connection {
+	struct conn_owner owner;
+	struct list_node node;
+	struct connection_table *table;
+	struct conn *conn;
+	struct place *place;
+	struct line line;
+	bool checking; /* place_check is under way */
+	bool closed;
+	bool software_known; /* an ApiVersions said who the client is */
+	char software[64];
+};
+
+void connection_table_init(struct connection_table *t, struct broker_shard *b, struct shard *s, size_t max_frame,
+			   int64_t idle_us, struct budget *frames, const struct api_handler *(*find)(int16_t key));
+void connection_table_fini(struct connection_table *t);
+
+/* A connection for this shard was accepted. */
+void connection_arrived(struct connection_table *t, struct place *place);
+/* The verdict on its address came. */
+void connection_checked(struct place *place);
+
+/* The number of the listener that it came in by. */
+unsigned connection_listener(const struct connection *c);
+void connection_local_address(const struct connection *c, struct address *ret_address);
+
+/* For request.c. `why` NULL: nothing to say. */
+void connection_close(struct connection *c, const char *why);
+void connection_answered(struct connection *c);
+void connection_may_go_on(struct connection *c);
+
+/* Nothing begins from now on. */
+void connection_table_stop(struct connection_table *t);
+/* Waits until no request is alive, or until the deadline: false. */
+bool connection_table_quiet_await(struct fiber *self, struct connection_table *t, int64_t deadline_us);
+void connection_table_close_all(struct connection_table *t);
+
+#endif

@@ -1,0 +1,49 @@
+/* dispatch: see the header. */
+#include "broker/dispatch.h"
+
+#include <stdio.h>
+
+#include "base/reader.h"
+#include "protocol/messages.h"
+
+static bool refuse(char *why, const struct request *rq, const char *what)
+{
+	const struct request_header *h = &rq->header;
+
+	snprintf(why, DISPATCH_WHY_SIZE, "%s v%d (key %d) from client \"%.*s\": %s", api_name(h->api_key),
+		 h->api_version, h->api_key, (int)(h->client_id.size < 60 ? h->client_id.size : 60),
+		 (const char *)(h->client_id.data ? h->client_id.data : (const uint8_t *)""), what);
+	return false;
+}
+
+bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16_t key),
+		     char ret_why[static DISPATCH_WHY_SIZE])
+{
+	struct reader r = reader_of(blob_bytes(rq->frame));
+	const struct message_type *type;
+	enum err e = request_header_decode(&r, &rq->header);
+
+	if (e) {
+		snprintf(ret_why, DISPATCH_WHY_SIZE,
+			 "a request of %zu bytes without a valid header: not Kafka's protocol", rq->frame->size);
+		return false;
+	}
+	rq->api = api_find(rq->header.api_key);
+	rq->handler = find(rq->header.api_key);
+	if (!rq->api || !rq->handler)
+		return refuse(ret_why, rq, "this API is not served");
+	if (rq->header.api_version < rq->handler->min_version || rq->header.api_version > rq->handler->max_version) {
+		if (rq->header.api_key != API_API_VERSIONS)
+			return refuse(ret_why, rq, "this version is not served");
+		rq->header.api_version = 0;
+		rq->body = NULL;
+		return true;
+	}
+	type = rq->api->request;
+	rq->body = arena_alloc(&rq->arena, type->body->size_bytes);
+	must(rq->body); /* an empty arena has room for one struct */
+	e = message_decode(type, rq->header.api_version, &r, &rq->arena, rq->body);
+	if (e)
+		return refuse(ret_why, rq, err_text(e));
+	return true;
+}

@@ -1,0 +1,23 @@
+/*
+ * handle: the handlers of all APIs that this broker serves, one file each. dispatch.c makes its table of them, which is also
+ * what ApiVersions advertises.
+ */
+#ifndef BROKER_HANDLE_HANDLE_H
+#define BROKER_HANDLE_HANDLE_H
+
+#include "broker/request.h"
+
+extern const struct api_handler produce_handler;
+extern const struct api_handler fetch_handler;
+extern const struct api_handler list_offsets_handler;
+extern const struct api_handler metadata_handler;
+extern const struct api_handler find_coordinator_handler;
+extern const struct api_handler api_versions_handler;
+extern const struct api_handler create_topics_handler;
+extern const struct api_handler delete_topics_handler;
+extern const struct api_handler init_producer_id_handler;
+extern const struct api_handler describe_configs_handler;
+extern const struct api_handler describe_cluster_handler;
+extern const struct api_handler describe_topic_partitions_handler;
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * produce: Produce 3-13. One message to each shard that the request touches; each appends its partitions in order.
+ *
+ *      begin -> group (a shard's partitions) -- go --> partition_append ...
+ *               request_ordered  <-- ordered --  every partition of the group has its place, or its error
+ *               finish           <-- finished -- and its acks
+ *
+ * May call: replica/, the image, request.h.
+ */
+#include "broker/handle/handle.h"
+
+#include "base/alloc.h"
+#include "base/mutant.h"
+#include "protocol/messages.h"
+#include "record/batch.h"
+
+#define MAX_RECORD_ERRORS 3 /* as many as Kafka shows */
+
+struct produce_group;
+
+struct produce_part {
+	struct partition_append append;
+	struct produce_group *group;
+	struct produce_part *next; /* of the group */
+	struct uuid topic_id;
+	int32_t partition;
+	struct produce_response_partition_produce_response *answer;
+	struct record_error record_errors[MAX_RECORD_ERRORS];
+	size_t record_error_count;
+};
+
+/* The partitions of one shard. It and its parts belong to that shard between go and finished. */
+struct produce_group {
+	struct message go;
+	struct message ordered;
+	struct message finished;
+	struct request *request;
+	struct broker_shard *target;
+	struct produce_part *first;
+	struct produce_part **last;
+	size_t unsettled;
+	size_t unfinished;
+	bool failed; /* a part has an error; read at home after `ordered` only with acks 0, after `finished` else */
+	bool over; /* at home: finished has arrived */
+};
+
+struct produce {
+	struct produce_response response;
+	struct produce_group *groups; /* one a shard */
+	unsigned group_count;
+	size_t unordered;
+	size_t unfinished;
+	bool failed;
+};
+
+/*
+ * On the partition's shard.
+ */
+static void part_settled(struct produce_group *g, const struct produce_part *part)
+{
+	g->failed = g->failed || part->append.error;
+	if (--g->unsettled == 0)
+		shard_send(g->target->shard, g->request->shard, &g->ordered);
+}
+
+static void part_finished(struct produce_group *g)
+{
+	if (--g->unfinished == 0)
+		shard_send(g->target->shard, g->request->shard, &g->finished);
+}
+
+static void append_settled(struct partition_append *a)
+{
+	struct produce_part *part = container_of(a, struct produce_part, append);
+
+	if (a->error == ERR_INVALID_RECORD || a->error == ERR_INVALID_TIMESTAMP)
+		part->record_error_count = partition_record_errors(a, part->record_errors, MAX_RECORD_ERRORS);
+	part_settled(part->group, part);
+}
+
+static void append_finished(struct partition_append *a)
+{
+	part_finished(container_of(a, struct produce_part, append)->group);
+}
+
+static void group_arrived(struct shard *at, struct message *m)
+{
+	struct produce_group *g = container_of(m, struct produce_group, go);
+	struct produce_part *next;
+
+	(void)at;
+	/* The last one may finish the group, after which nothing of it may be touched. */
+	for (struct produce_part *part = g->first; part; part = next) {
+		struct partition *p = replicas_find(g->target->replicas, part->topic_id, part->partition);
+
+		next = part->next;
+		if (p) {
+			partition_append(p, &part->append);
+			continue;
+		}
+		/* The image knew it when the request was looked at: it has just been deleted. */
+		part->append.error = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+		part->append.base_offset = -1;
+		part->append.log_append_time_ms = -1;
+		part->append.log_start_offset = -1;
+		part_settled(g, part);
+		part_finished(g);
+	}
+}
+
+/*
+ * At home.
+ */
+static void fill_record_errors(struct request *rq, const struct produce_part *part)
+{
+	struct produce_response_partition_produce_response *answer = part->answer;
+
+	if (part->record_error_count == 0)
+		return;
+	answer->record_errors = request_alloc(rq, part->record_error_count, sizeof(*answer->record_errors));
+	if (!answer->record_errors)
+		return;
+	for (size_t i = 0; i < part->record_error_count; i++) {
+		answer->record_errors[i].batch_index = part->record_errors[i].index;
+		answer->record_errors[i].batch_index_error_message = bytes_str(part->record_errors[i].text);
+	}
+	answer->record_errors_count = (int32_t)part->record_error_count;
+	answer->error_message = bytes_str("One or more records have been rejected, see the record errors");
+}
+
+static void fill_answer(struct request *rq, const struct produce_group *g)
+{
+	for (const struct produce_part *part = g->first; part; part = part->next) {
+		struct produce_response_partition_produce_response *answer = part->answer;
+
+		if (!g->over) {
+			/* Appended, but not yet in sync: the client may retry. */
+			answer->error_code = ERR_REQUEST_TIMED_OUT;
+			continue;
+		}
+		answer->error_code = (int16_t)part->append.error;
+		answer->base_offset = part->append.base_offset;
+		answer->log_append_time_ms = part->append.log_append_time_ms;
+		answer->log_start_offset = part->append.log_start_offset;
+		fill_record_errors(rq, part);
+	}
+}
+
+static void produce_finish(struct request *rq)
+{
+	struct produce *pr = rq->state;
+
+	for (unsigned i = 0; i < pr->group_count; i++)
+		fill_answer(rq, &pr->groups[i]);
+	request_reply(rq, &pr->response);
+}
+
+/* Nobody hears of an error but by the end of the connection, as in Kafka. */
+static void finish_without_acks(struct request *rq)
+{
+	const struct produce *pr = rq->state;
+
+	if (pr->failed)
+		request_close(rq, "a Produce with acks 0 failed, which has no other way to be told");
+	else
+		request_no_reply(rq);
+}
+
+static void group_ordered(struct shard *at, struct message *m)
+{
+	struct produce_group *g = container_of(m, struct produce_group, ordered);
+	struct request *rq = g->request;
+	struct produce *pr = rq->state;
+	const struct produce_request *body = rq->body;
+
+	(void)at;
+	if (body->acks == ACKS_NONE)
+		pr->failed = pr->failed || g->failed;
+	if (--pr->unordered > 0)
+		return;
+	if (body->acks == ACKS_NONE)
+		finish_without_acks(rq);
+	request_ordered(rq);
+}
+
+static void group_finished(struct shard *at, struct message *m)
+{
+	struct produce_group *g = container_of(m, struct produce_group, finished);
+	struct request *rq = g->request;
+	struct produce *pr = rq->state;
+	const struct produce_request *body = rq->body;
+
+	(void)at;
+	g->over = true;
+	if (--pr->unfinished == 0 && !rq->answered && body->acks != ACKS_NONE)
+		produce_finish(rq);
+	request_release(rq);
+}
+
+static enum err find_topic(const struct request *rq, const struct produce_request_topic_produce_data *data,
+			   const struct image_topic **ret_topic)
+{
+	bool by_id = rq->header.api_version >= 13;
+	const struct image_topic *t = by_id ? image_topic_by_id(rq->broker->image, data->topic_id)
+					    : image_topic_by_name(rq->broker->image, data->name);
+
+	if (!t)
+		return by_id ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	*ret_topic = t;
+	return OK;
+}
+
+static void join_group(struct request *rq, struct produce_part *part)
+{
+	struct produce *pr = rq->state;
+	struct broker_shard *target = broker_shard_of(rq->broker->broker, part->topic_id, part->partition);
+	struct produce_group *g = &pr->groups[shard_index(target->shard)];
+
+	if (!g->first) {
+		g->last = &g->first;
+		g->request = rq;
+		g->target = target;
+		g->go.run = group_arrived;
+		g->ordered.run = group_ordered;
+		g->finished.run = group_finished;
+	}
+	part->group = g;
+	*g->last = part;
+	g->last = &part->next;
+	g->unsettled++;
+	g->unfinished++;
+}
+
+/* One partition of the request: its answer, and its part when there is somebody to ask. False: out of memory. */
+static bool take_partition(struct request *rq, const struct image_topic *topic, enum err topic_error,
+			   const struct produce_request_partition_produce_data *data,
+			   struct produce_response_partition_produce_response *answer)
+{
+	const struct produce_request *body = rq->body;
+	struct produce *pr = rq->state;
+	struct produce_part *part;
+
+	answer->index = data->index;
+	answer->base_offset = answer->log_append_time_ms = answer->log_start_offset = -1;
+	answer->error_message = bytes_null();
+	answer->current_leader.leader_id = answer->current_leader.leader_epoch = -1;
+	answer->error_code = (int16_t)topic_error;
+	if (!topic_error && !image_partition(topic, data->index))
+		answer->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (body->acks < ACKS_ALL || body->acks > ACKS_LEADER)
+		answer->error_code = ERR_INVALID_REQUIRED_ACKS;
+	if (answer->error_code) {
+		pr->failed = true;
+		return true;
+	}
+	part = request_alloc(rq, 1, sizeof(*part));
+	if (!part)
+		return false;
+	part->answer = answer;
+	part->topic_id = topic->id;
+	part->partition = data->index;
+	part->append.records = data->records;
+	part->append.acks = (enum acks)body->acks;
+	part->append.allow_zstd = rq->header.api_version >= 7;
+	part->append.current_leader_epoch = -1;
+	part->append.appended = append_settled;
+	part->append.finished = append_finished;
+	join_group(rq, part);
+	return true;
+}
+
+static bool take_topic(struct request *rq, const struct produce_request_topic_produce_data *data,
+		       struct produce_response_topic_produce_response *answer)
+{
+	const struct image_topic *topic = NULL;
+	enum err e = find_topic(rq, data, &topic);
+	int32_t count = data->partition_data_count;
+
+	answer->name = data->name;
+	answer->topic_id = data->topic_id;
+	answer->partition_responses = request_alloc(rq, (size_t)count, sizeof(*answer->partition_responses));
+	if (!answer->partition_responses)
+		return false;
+	answer->partition_responses_count = count;
+	for (int32_t i = 0; i < count; i++)
+		if (!take_partition(rq, topic, e, &data->partition_data[i], &answer->partition_responses[i]))
+			return false;
+	return true;
+}
+
+static bool take_request(struct request *rq)
+{
+	const struct produce_request *body = rq->body;
+	struct produce *pr = request_alloc(rq, 1, sizeof(*pr));
+
+	if (!pr)
+		return false;
+	rq->state = pr;
+	pr->group_count = runtime_shard_count(shard_runtime(rq->shard));
+	pr->groups = request_alloc(rq, pr->group_count, sizeof(*pr->groups));
+	message_init(&produce_response_type, &pr->response);
+	pr->response.responses = request_alloc(rq, (size_t)body->topic_data_count, sizeof(*pr->response.responses));
+	if (!pr->groups || !pr->response.responses)
+		return false;
+	pr->response.responses_count = body->topic_data_count;
+	for (int32_t i = 0; i < body->topic_data_count; i++)
+		if (!take_topic(rq, &body->topic_data[i], &pr->response.responses[i]))
+			return false;
+	return true;
+}
+
+static void produce_begin(struct request *rq)
+{
+	const struct produce_request *body = rq->body;
+	struct produce *pr;
+
+	if (!take_request(rq)) {
+		request_close(rq, "a Produce names more partitions than a request has memory for");
+		return;
+	}
+	pr = rq->state;
+	for (unsigned i = 0; i < pr->group_count; i++)
+		if (pr->groups[i].first)
+			pr->unordered++;
+	pr->unfinished = pr->unordered;
+	for (unsigned i = 0; i < pr->group_count; i++)
+		if (pr->groups[i].first) {
+			request_hold(rq);
+			shard_send(rq->shard, pr->groups[i].target->shard, &pr->groups[i].go);
+		}
+	if (pr->unordered == 0 && body->acks == ACKS_NONE)
+		finish_without_acks(rq);
+	else if (pr->unordered == 0)
+		produce_finish(rq);
+	else if (body->acks == ACKS_ALL)
+		request_arm(rq, rq->received_us + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
+	if (MUTANT(APPEND_OVERTAKES) && !rq->answered)
+		request_ordered(rq);
+}
+
+const struct api_handler produce_handler = {
+	.key = API_PRODUCE,
+	.min_version = 3,
+	.max_version = 13,
+	.overlaps = true,
+	.begin = produce_begin,
+	.expired = produce_finish,
+};

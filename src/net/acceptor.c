@@ -1,0 +1,205 @@
+/* acceptor: see the header. */
+#include "net/acceptor.h"
+
+#include "base/alloc.h"
+#include "base/map.h"
+
+/* One line at most each so often, however many knock. */
+#define SAY_EVERY_US 1000000
+
+struct port {
+	struct listener_owner owner;
+	struct acceptor *acceptor;
+	struct listener *listener;
+	unsigned number;
+	struct port *next;
+};
+
+struct acceptor {
+	struct acceptor_options options;
+	struct port *ports;
+	size_t open_count;
+	unsigned next_shard;
+	bool paused;
+	struct map per_address; /* host -> count + 1, as a pointer */
+	int64_t said_us;
+};
+
+struct acceptor *acceptor_new(const struct acceptor_options *o)
+{
+	struct acceptor *a = mem_new(struct acceptor);
+
+	a->options = *o;
+	a->said_us = -SAY_EVERY_US;
+	map_init(&a->per_address);
+	return a;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+	if (!a)
+		return;
+	must(a->open_count == 0);
+	acceptor_close(a);
+	map_fini(&a->per_address);
+	mem_free(a);
+}
+
+static bool may_say(struct acceptor *a)
+{
+	int64_t now_us = shard_now_us(a->options.shard);
+
+	if (now_us - a->said_us < SAY_EVERY_US)
+		return false;
+	a->said_us = now_us;
+	return true;
+}
+
+static void pause_all(struct acceptor *a, bool paused)
+{
+	a->paused = paused;
+	for (struct port *p = a->ports; p; p = p->next)
+		listener_pause(p->listener, paused);
+}
+
+static void run_arrived(struct shard *at, struct message *m)
+{
+	struct place *p = container_of(m, struct place, message);
+
+	p->acceptor->options.arrived(p->acceptor->options.context, at, p);
+}
+
+static void on_accepted(struct listener_owner *o, struct connection_handle handle)
+{
+	struct port *port = container_of(o, struct port, owner);
+	struct acceptor *a = port->acceptor;
+	struct shard *home = a->options.shard;
+	struct runtime *rt = shard_runtime(home);
+	struct place *p = mem_new(struct place);
+
+	p->acceptor = a;
+	p->handle = handle;
+	p->listener = port->number;
+	p->shard = runtime_shard(rt, a->next_shard++ % runtime_shard_count(rt));
+	a->open_count++;
+	if (a->open_count >= a->options.max_connections && !a->paused) {
+		pause_all(a, true);
+		if (may_say(a))
+			log_warn(shard_log(home),
+				 "max.connections=%zu is reached: no more connections are accepted until one ends",
+				 a->options.max_connections);
+	}
+	p->message.run = run_arrived;
+	shard_send(home, p->shard, &p->message);
+}
+
+enum err acceptor_listen_await(struct fiber *self, struct acceptor *a, const struct address *address, unsigned number,
+			       struct address *ret_bound)
+{
+	struct port *p = mem_new(struct port);
+	enum err e;
+
+	p->owner.accepted = on_accepted;
+	p->acceptor = a;
+	p->number = number;
+	e = listener_open_await(self, address, &p->owner, &p->listener);
+	if (e) {
+		mem_free(p);
+		return e;
+	}
+	p->next = a->ports;
+	a->ports = p;
+	listener_address(p->listener, ret_bound);
+	if (a->paused)
+		listener_pause(p->listener, true);
+	return OK;
+}
+
+void acceptor_close(struct acceptor *a)
+{
+	while (a->ports) {
+		struct port *p = a->ports;
+
+		a->ports = p->next;
+		listener_close(p->listener);
+		mem_free(p);
+	}
+}
+
+size_t acceptor_open_count(const struct acceptor *a)
+{
+	return a->open_count;
+}
+
+bool acceptor_checks_addresses(const struct acceptor *a)
+{
+	return a->options.max_per_address != SIZE_MAX;
+}
+
+static size_t count_of(struct acceptor *a, struct bytes host)
+{
+	return (size_t)(uintptr_t)map_get(&a->per_address, host);
+}
+
+static void set_count(struct acceptor *a, struct bytes host, size_t count)
+{
+	if (count > 0)
+		(void)map_put(&a->per_address, host, (void *)(uintptr_t)count);
+	else
+		(void)map_remove(&a->per_address, host);
+}
+
+static void run_checked(struct shard *at, struct message *m)
+{
+	struct place *p = container_of(m, struct place, message);
+
+	p->acceptor->options.checked(p->acceptor->options.context, at, p);
+}
+
+static void run_check(struct shard *at, struct message *m)
+{
+	struct place *p = container_of(m, struct place, message);
+	struct acceptor *a = p->acceptor;
+	struct bytes host = bytes_str(p->peer.host);
+	size_t count = count_of(a, host);
+
+	p->refused = count >= a->options.max_per_address;
+	if (p->refused) {
+		if (may_say(a))
+			log_warn(shard_log(at), "connection from %s refused: it has %zu, max.connections.per.ip=%zu",
+				 p->peer.host, count, a->options.max_per_address);
+	} else {
+		set_count(a, host, count + 1);
+		p->counted = true;
+	}
+	p->message.run = run_checked;
+	shard_send(at, p->shard, &p->message);
+}
+
+void place_check(struct place *p, const struct address *peer)
+{
+	p->peer = *peer;
+	p->message.run = run_check;
+	shard_send(p->shard, p->acceptor->options.shard, &p->message);
+}
+
+static void run_return(struct shard *at, struct message *m)
+{
+	struct place *p = container_of(m, struct place, message);
+	struct acceptor *a = p->acceptor;
+	struct bytes host = bytes_str(p->peer.host);
+
+	(void)at;
+	if (p->counted)
+		set_count(a, host, count_of(a, host) - 1);
+	mem_free(p);
+	a->open_count--;
+	if (a->paused && a->open_count < a->options.max_connections)
+		pause_all(a, false);
+}
+
+void place_return(struct place *p)
+{
+	p->message.run = run_return;
+	shard_send(p->shard, p->acceptor->options.shard, &p->message);
+}

@@ -1,0 +1,58 @@
+/*
+ * acceptor: who may connect. Listens on shard 0, deals connections out to the shards in turn, and keeps the count of them.
+ *
+ *      shard 0:  accepted -> place (a counted ticket) ------message------> shard k: options.arrived(place): conn_open
+ *                count down, forget <----------------message-------------- place_return, when that connection is closed
+ *
+ * Invariants
+ * 1. Every accepted connection has exactly one place, from its accept until place_return.
+ * 2. At max_connections nothing more is accepted until one ends (they wait in the kernel's queue), with one line in the log.
+ * 3. Beyond max_per_address a connection gets its verdict before it is read (place_check) and is closed by its owner.
+ * Lifetime: acceptor_new .. acceptor_free on shard 0, after every place came back.
+ * Not here: connections themselves (net/conn); running out of descriptors, which the runtime answers by pausing accept.
+ */
+#ifndef NET_ACCEPTOR_H
+#define NET_ACCEPTOR_H
+
+#include "runtime/socket.h"
+
+struct acceptor;
+
+struct place {
+	struct message message;
+	struct acceptor *acceptor;
+	struct connection_handle handle;
+	unsigned listener;   /* the number that acceptor_listen_await was given */
+	struct shard *shard; /* where the connection lives */
+	struct address peer; /* filled by place_check */
+	bool counted;        /* for its address */
+	bool refused;
+	void *user; /* of who has the connection */
+};
+
+struct acceptor_options {
+	struct shard *shard; /* 0 */
+	size_t max_connections;
+	size_t max_per_address; /* SIZE_MAX: not checked */
+	void *context;
+	/* On the shard that shall have the connection: it adopts or drops place->handle, and returns the place in the end. */
+	void (*arrived)(void *context, struct shard *at, struct place *place);
+	/* The answer to place_check, on the same shard: place->refused. */
+	void (*checked)(void *context, struct shard *at, struct place *place);
+};
+
+struct acceptor *acceptor_new(const struct acceptor_options *o);
+void acceptor_free(struct acceptor *a);
+/* Accepts at once; `ret_bound` has the port that was taken. Errors as of listener_open_await. */
+enum err acceptor_listen_await(struct fiber *self, struct acceptor *a, const struct address *address, unsigned number,
+			       struct address *ret_bound) MUST_CHECK;
+/* Stops listening; connections stay. */
+void acceptor_close(struct acceptor *a);
+size_t acceptor_open_count(const struct acceptor *a);
+/* True when each connection has to be checked by place_check before it is read. */
+bool acceptor_checks_addresses(const struct acceptor *a);
+
+void place_check(struct place *p, const struct address *peer);
+void place_return(struct place *p);
+
+#endif

@@ -1,0 +1,396 @@
+/* conn: see the header. */
+#include "net/conn.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+#define SEND_PARTS 64
+/* One connection takes at most so many receives before the others of its shard have their turn. */
+#define RECEIVES_PER_TURN 8
+#define SLOWEST_BYTES_PER_SECOND 16384
+#define WHY_SIZE 120
+
+struct conn {
+	struct socket_owner events;
+	struct conn_shard *cs;
+	struct conn_owner *owner;
+	struct socket *socket;
+	struct intake intake;
+	struct send_queue sending;
+	struct task work; /* receive, then flush */
+	struct timer timer;
+	struct address peer;
+	int64_t active_us; /* when the last frame was complete, or bytes left */
+	int64_t frame_began_us;
+	unsigned interest;
+	bool reading;  /* conn_resume was called at least once */
+	bool readable; /* the socket said so, and nobody looked yet */
+	bool blocked;  /* the kernel's send buffer is full */
+	bool ended;    /* the peer's side, or an error: no more reads */
+	bool told;     /* owner.closed was called */
+	bool closed;
+	enum err end_reason;
+	char why[WHY_SIZE];
+};
+
+void conn_shard_init(struct conn_shard *cs, struct shard *s, struct budget *frames, size_t max_frame, int64_t idle_us)
+{
+	*cs = (struct conn_shard){.shard = s,
+				  .frames = frames,
+				  .scratch = mem_alloc(CONN_SCRATCH_SIZE),
+				  .max_frame = max_frame,
+				  .idle_us = idle_us};
+}
+
+void conn_shard_fini(struct conn_shard *cs)
+{
+	must(cs->open_count == 0);
+	mem_free(cs->scratch);
+	cs->scratch = NULL;
+}
+
+static void want(struct conn *c, unsigned events, bool on)
+{
+	unsigned wanted = on ? c->interest | events : c->interest & ~events;
+
+	if (wanted == c->interest || c->closed)
+		return;
+	c->interest = wanted;
+	socket_set_interest(c->socket, wanted);
+}
+
+static void schedule(struct conn *c)
+{
+	shard_defer(c->cs->shard, &c->work);
+}
+
+/* No more input. What is queued still goes out, then the owner is told. */
+static void end(struct conn *c, enum err reason, const char *why)
+{
+	if (!c->ended) {
+		c->ended = true;
+		c->end_reason = reason;
+		snprintf(c->why, sizeof(c->why), "%s", why);
+	}
+	schedule(c);
+}
+
+static void tell(struct conn *c)
+{
+	if (c->told || c->closed)
+		return;
+	c->told = true;
+	c->owner->closed(c->owner, c->end_reason, c->why);
+}
+
+static int64_t deadline(struct conn *c, int64_t now_us)
+{
+	int64_t idle_us = c->cs->idle_us;
+
+	if (intake_within_frame(&c->intake) && !c->intake.waiting)
+		return c->frame_began_us + idle_us +
+		       (int64_t)intake_declared(&c->intake) * 1000000 / SLOWEST_BYTES_PER_SECOND;
+	if (c->sending.size_bytes == 0 && c->owner->busy(c->owner))
+		return now_us + idle_us;
+	return c->active_us + idle_us;
+}
+
+/* Armed loosely: it fires at what was the deadline once, and looks again. */
+static void on_timer(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, timer);
+	int64_t now_us = shard_now_us(c->cs->shard);
+	int64_t due_us = deadline(c, now_us);
+
+	if (c->ended && c->sending.size_bytes == 0)
+		return; /* about to be told */
+	if (due_us > now_us) {
+		timer_arm(c->cs->shard, &c->timer, due_us);
+		return;
+	}
+	if (c->sending.size_bytes > 0) {
+		send_queue_fini(&c->sending);
+		c->blocked = false;
+		end(c, ERR_TIMED_OUT, "the peer does not read its answers");
+	} else if (intake_within_frame(&c->intake)) {
+		end(c, ERR_TIMED_OUT, "a request did not arrive within connections.max.idle.ms");
+	} else {
+		end(c, ERR_CLOSED, "idle");
+	}
+}
+
+static void flush(struct conn *c)
+{
+	struct bytes parts[SEND_PARTS];
+	bool was_high = c->sending.size_bytes > CONN_SEND_HIGH;
+
+	while (c->sending.size_bytes > 0 && !c->blocked) {
+		size_t n = send_queue_parts(&c->sending, parts, SEND_PARTS);
+		size_t sent = 0;
+		enum err e = socket_send(c->socket, parts, n, &sent);
+
+		if (e == ERR_AGAIN) {
+			c->blocked = true;
+		} else if (e) {
+			send_queue_fini(&c->sending);
+			end(c, ERR_CLOSED, "lost");
+		} else {
+			send_queue_sent(&c->sending, sent);
+			c->active_us = shard_now_us(c->cs->shard);
+		}
+	}
+	if (was_high && c->sending.size_bytes <= CONN_SEND_HIGH)
+		conn_resume(c); /* the owner took nothing more because of it */
+}
+
+static void give_frame(struct conn *c, struct blob *frame)
+{
+	c->active_us = shard_now_us(c->cs->shard);
+	c->owner->frame(c->owner, frame);
+}
+
+/* It may not read on: it waits for memory, or the owner takes no further request now. */
+static bool stopped(struct conn *c)
+{
+	return c->intake.waiting || (!intake_within_frame(&c->intake) && !c->owner->may_take(c->owner));
+}
+
+/* Cuts what it can; false when the connection has to wait or to go, `*source` is then what is left. */
+static bool cut_frames(struct conn *c, struct bytes *source)
+{
+	while (!c->closed && !c->ended) {
+		struct blob *frame = NULL;
+		bool begun = intake_within_frame(&c->intake);
+		char why[WHY_SIZE];
+
+		if (!begun && source->size == 0)
+			return true;
+		if (!begun && !c->owner->may_take(c->owner))
+			return false;
+		switch (intake_step(&c->intake, source, &frame)) {
+		case INTAKE_MORE:
+			if (!begun)
+				c->frame_began_us = shard_now_us(c->cs->shard);
+			return true;
+		case INTAKE_FRAME:
+			give_frame(c, frame);
+			break;
+		case INTAKE_WAITS:
+			return false;
+		case INTAKE_TOO_LARGE:
+			snprintf(why, sizeof(why), "a request of %d bytes is over socket.request.max.bytes=%zu",
+				 (int)intake_declared(&c->intake), c->cs->max_frame);
+			if (intake_declared(&c->intake) < 0)
+				snprintf(why, sizeof(why), "a request of negative size %d: not Kafka's protocol",
+					 (int)intake_declared(&c->intake));
+			end(c, ERR_TOO_BIG, why);
+			return false;
+		case INTAKE_NO_MEMORY:
+			end(c, ERR_NO_MEMORY, "no memory for a request");
+			return false;
+		}
+	}
+	return false;
+}
+
+static bool has_room(const struct budget *b, size_t size)
+{
+	return list_empty(&b->waiters) && b->used + size <= b->limit;
+}
+
+/* What was received before and could not be cut then. False: some of it still waits. */
+static bool receive_kept(struct conn *c)
+{
+	struct bytes kept = intake_kept(&c->intake);
+	struct bytes source = kept;
+	bool done;
+
+	if (kept.size == 0)
+		return true;
+	done = cut_frames(c, &source);
+	if (!c->closed)
+		intake_kept_used(&c->intake, kept.size - source.size);
+	return done;
+}
+
+static bool receive_failed(struct conn *c, enum err e)
+{
+	if (e && e != ERR_AGAIN)
+		end(c, ERR_CLOSED, e == ERR_CLOSED ? "ended by the peer" : "connection lost");
+	return e != OK;
+}
+
+/* Straight into the frame under way. True: there may be more. */
+static bool receive_direct(struct conn *c, uint8_t *room, size_t size)
+{
+	size_t count = 0;
+	struct blob *frame;
+
+	if (receive_failed(c, socket_receive(c->socket, room, size, &count)))
+		return false;
+	frame = intake_filled(&c->intake, count);
+	if (frame)
+		give_frame(c, frame);
+	return !c->closed && !c->ended && count == size;
+}
+
+static bool receive_scratch(struct conn *c)
+{
+	size_t size = CONN_SCRATCH_SIZE, count = 0;
+	struct bytes source;
+	bool done;
+
+	/* Short of memory: no more than the next size, so that nothing comes to hand that the budget does not know. */
+	if (!intake_within_frame(&c->intake) && !has_room(c->cs->frames, CONN_SCRATCH_SIZE))
+		size = 4;
+	if (receive_failed(c, socket_receive(c->socket, c->cs->scratch, size, &count)))
+		return false;
+	source = bytes_of(c->cs->scratch, count);
+	done = cut_frames(c, &source);
+	if (!c->closed && !c->ended && source.size > 0 && !intake_keep(&c->intake, source))
+		end(c, ERR_NO_MEMORY, "no memory for a request");
+	/* What did not fill the room emptied the socket; what comes later is told again. */
+	return done && !c->closed && !c->ended && count == size;
+}
+
+static void receive(struct conn *c)
+{
+	if (!receive_kept(c)) {
+		want(c, SOCKET_READABLE, !c->readable);
+		c->readable = false;
+		return;
+	}
+	for (int i = 0; i < RECEIVES_PER_TURN && c->readable; i++) {
+		size_t size;
+		uint8_t *room;
+
+		if (stopped(c)) {
+			want(c, SOCKET_READABLE, false);
+			break;
+		}
+		room = intake_room(&c->intake, &size);
+		if (!(room ? receive_direct(c, room, size) : receive_scratch(c)))
+			break;
+	}
+	c->readable = false;
+}
+
+static void conn_free(struct conn *c)
+{
+	intake_fini(&c->intake);
+	mem_free(c);
+}
+
+static void on_work(struct task *t)
+{
+	struct conn *c = container_of(t, struct conn, work);
+
+	if (c->closed) {
+		conn_free(c);
+		return;
+	}
+	if (c->reading && !c->ended)
+		receive(c);
+	if (!c->closed)
+		flush(c);
+	if (c->closed)
+		return; /* conn_close queued the task again, which frees it */
+	want(c, SOCKET_WRITABLE, c->blocked);
+	if (c->ended) {
+		want(c, SOCKET_READABLE, false);
+		if (c->sending.size_bytes == 0)
+			tell(c);
+	}
+}
+
+static void on_ready(struct socket_owner *o, unsigned events)
+{
+	struct conn *c = container_of(o, struct conn, events);
+
+	if (events & SOCKET_WRITABLE)
+		c->blocked = false;
+	if (events & SOCKET_READABLE)
+		c->readable = true;
+	schedule(c);
+}
+
+static void on_budget(struct intake *i)
+{
+	struct conn *c = container_of(i, struct conn, intake);
+
+	c->frame_began_us = shard_now_us(c->cs->shard);
+	conn_resume(c);
+}
+
+enum err conn_open(struct conn_shard *cs, struct connection_handle handle, struct conn_owner *o, struct conn **ret_conn)
+{
+	struct conn *c = mem_new(struct conn);
+	enum err e;
+
+	c->events.ready = on_ready;
+	c->cs = cs;
+	c->owner = o;
+	c->work.run = on_work;
+	c->timer.fire = on_timer;
+	e = socket_adopt(cs->shard, handle, &c->events, &c->socket);
+	if (e) {
+		mem_free(c);
+		return e;
+	}
+	intake_init(&c->intake, cs->shard, cs->frames, cs->max_frame, on_budget);
+	send_queue_init(&c->sending, cs->shard);
+	socket_peer_address(c->socket, &c->peer);
+	c->active_us = shard_now_us(cs->shard);
+	timer_arm(cs->shard, &c->timer, c->active_us + cs->idle_us);
+	cs->open_count++;
+	*ret_conn = c;
+	return OK;
+}
+
+void conn_close(struct conn *c)
+{
+	must(!c->closed);
+	c->closed = true;
+	timer_disarm(c->cs->shard, &c->timer);
+	socket_close(c->socket, false);
+	c->socket = NULL;
+	send_queue_fini(&c->sending);
+	c->cs->open_count--;
+	/* It may be on the stack right now, and its intake may be the one that handed out the frame: freed by its task. */
+	schedule(c);
+}
+
+void conn_resume(struct conn *c)
+{
+	if (c->closed || c->ended)
+		return;
+	c->reading = true;
+	want(c, SOCKET_READABLE, true);
+	if (intake_kept(&c->intake).size > 0)
+		schedule(c);
+}
+
+void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t count)
+{
+	send_queue_push_take(&c->sending, pieces, count);
+	if (c->closed)
+		send_queue_fini(&c->sending);
+	else
+		schedule(c);
+}
+
+size_t conn_unsent(const struct conn *c)
+{
+	return c->sending.size_bytes;
+}
+
+const struct address *conn_peer(const struct conn *c)
+{
+	return &c->peer;
+}
+
+void conn_local(const struct conn *c, struct address *ret_address)
+{
+	socket_local_address(c->socket, ret_address);
+}

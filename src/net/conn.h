@@ -1,0 +1,65 @@
+/*
+ * conn: one accepted connection on its shard: frames come out of it in order, answers go into it in order.
+ *
+ *      socket --readable--> intake --frame--> owner            one frame at a time, only while the owner may take one
+ *      socket <--sendmsg--- send queue <----- conn_send_take   gathered: what one turn answers leaves in one system call
+ *
+ * Invariants
+ * 1. owner.frame is called only while owner.may_take says so; otherwise bytes wait in the kernel, except for what one receive brought too much.
+ * 2. An idle connection holds no buffer.
+ * 3. owner.closed is called at most once, never inside a call to the connection; the owner then calls conn_close. Nothing comes after that.
+ * 4. A frame completes within its bound and an idle connection ends: idle_us without a request, or within a frame, idle_us and
+ *    a second for each 16 KiB of it.
+ * Lifetime: conn_open .. conn_close; belongs to the shard that opened it.
+ * Not here: what a frame means, the order of requests (broker/connection), who may connect (net/acceptor).
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "net/intake.h"
+#include "net/send_queue.h"
+#include "runtime/socket.h"
+
+struct conn;
+
+struct conn_owner {
+	/* The reference is the owner's. */
+	void (*frame)(struct conn_owner *o, struct blob *frame);
+	/* True while another frame may come now. After it said false the owner calls conn_resume once it may be true again. */
+	bool (*may_take)(struct conn_owner *o);
+	/* True while answers are owed: the connection is not idle then. */
+	bool (*busy)(struct conn_owner *o);
+	/* ERR_CLOSED: the peer ended it. Others with words for the log in `why`. */
+	void (*closed)(struct conn_owner *o, enum err reason, const char *why);
+};
+
+/* Of one shard, shared by its connections. */
+struct conn_shard {
+	struct shard *shard;
+	struct budget *frames;
+	uint8_t *scratch;
+	size_t max_frame;
+	int64_t idle_us;
+	size_t open_count;
+};
+
+#define CONN_SCRATCH_SIZE ((size_t)32 * 1024)
+/* With more than this unsent the owner should begin no further request. */
+#define CONN_SEND_HIGH ((size_t)256 * 1024)
+
+void conn_shard_init(struct conn_shard *cs, struct shard *s, struct budget *frames, size_t max_frame, int64_t idle_us);
+void conn_shard_fini(struct conn_shard *cs);
+
+/* Adopts an accepted connection; it reads nothing before conn_resume. */
+enum err conn_open(struct conn_shard *cs, struct connection_handle handle, struct conn_owner *o, struct conn **ret_conn)
+	MUST_CHECK;
+/* At once; what was not sent is dropped. Safe inside owner callbacks. */
+void conn_close(struct conn *c);
+void conn_resume(struct conn *c);
+/* Takes over the pieces; they leave later in this turn. */
+void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t count);
+size_t conn_unsent(const struct conn *c);
+const struct address *conn_peer(const struct conn *c);
+void conn_local(const struct conn *c, struct address *ret_address);
+
+#endif
