@@ -51,7 +51,13 @@ LIBRARIES = {
 # Single files that may call more, each for the reason that its first comment gives.
 FILES = {
     "src/base/alloc.c": re.compile(r"^(malloc|calloc|realloc|free|aligned_alloc|posix_memalign)$"),
+    "sim/memory.c": re.compile(r"^__real_(malloc|calloc|realloc|free)$"),
     "src/base/must.c": re.compile(r"^(stderr|v?fprintf|__v?fprintf_chk|fputs|fputc|fwrite|fflush)$"),
+}
+
+# The only variables of static lifetime, by file: malloc has no argument that could carry whose memory it is.
+GLOBALS = {
+    "sim/memory.c": ("current",),
 }
 
 SYSTEM_MODULES = ("runtime/linux",)
@@ -259,7 +265,8 @@ def check_system(_tree, objects):
 
 
 def check_globals(_tree, objects):
-    return [f"{one.source}: {symbol} is a mutable global" for one in objects for symbol in one.variables]
+    return [f"{one.source}: {symbol} is a mutable global" for one in objects for symbol in one.variables
+            if symbol not in GLOBALS.get(one.source, ())]
 
 
 # --- await -----------------------------------------------------------------------------------------------------------

@@ -162,6 +162,13 @@ class TreeCheck(unittest.TestCase):
     def test_a_static_inside_a_function_is_reported(self):
         self.reports("no_mutable_globals", {"src/storage/bad.c": "int next(void) { static int last; return ++last; }\n"}, "last")
 
+    def test_a_named_exception_holds_for_its_file_and_name_only(self):
+        source = "static int current; int *use(void) { return &current; }\n"
+        folder = {"sim/README.md": ""}
+        self.accepts("no_mutable_globals", {**folder, "sim/memory.c": source})
+        self.reports("no_mutable_globals", {**folder, "sim/other.c": source}, "current")
+        self.reports("no_mutable_globals", {**folder, "sim/memory.c": source.replace("current", "another")}, "another")
+
     def test_a_constant_table_is_no_global(self):
         self.accepts("no_mutable_globals", {"src/storage/t.c": "int f(void); int f(void) { return 1; }\n"
                                             "int (*const table[])(void) = {f, f};\nconst int numbers[] = {1, 2};\n"})
