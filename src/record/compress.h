@@ -40,7 +40,8 @@ enum err codec_parse(struct bytes name, enum codec *ret_codec) MUST_CHECK;
 
 /*
  * Appends `in` compressed to `out`. `level` is the codec's own, clamped to its range: gzip 1-9, lz4 1-17 (9, Kafka's default, is the
- * fast one), zstd up to 22; snappy has none. ERR_TOO_BIG when `out` has no room; `out` is then as it was.
+ * fast one), zstd up to 22; snappy has none. ERR_TOO_BIG when `out` has no room (for lz4: for its worst case);
+ * `out` is then as it was.
  */
 enum err codec_compress(struct compressor *c, enum codec codec, int level, struct bytes in, struct buf *out) MUST_CHECK;
 

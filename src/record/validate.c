@@ -107,7 +107,7 @@ static bool timestamp_allowed(const struct batch_rules *rules, const struct batc
 
 	if (rules->log_append_time || timestamp == NO_TIMESTAMP)
 		return !batch_is_log_append_time(h);
-	/* Wraps as Java's does: a timestamp out there in the past is not then one of the future. */
+	/* Wraps as Java's does, so that the same timestamps are refused. */
 	age_ms = (int64_t)((uint64_t)rules->now_ms - (uint64_t)timestamp);
 	return age_ms <= rules->before_max_ms && (int64_t)(0 - (uint64_t)age_ms) <= rules->after_max_ms;
 }
