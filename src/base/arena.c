@@ -55,6 +55,9 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (size > a->max - a->used)
 		return NULL;
+	/* No bytes are a place as well: NULL means that the arena is full, and nothing else. */
+	if (size == 0)
+		size = 1;
 	size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 	if (size > (size_t)(a->end - a->at) && !add_block(a, size))
 		return NULL;

@@ -23,7 +23,7 @@ struct arena {
 
 void arena_init(struct arena *a, size_t max_bytes);
 void arena_fini(struct arena *a);
-/* Zeroed; NULL when the maximum would be passed (foreign sizes lead here, so callers check). */
+/* Zeroed; NULL only when the maximum would be passed (foreign sizes lead here, so callers check), never for size 0. */
 void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;
 /* NULL also when count * size overflows. */
 void *arena_alloc_array(struct arena *a, size_t count, size_t size) MUST_CHECK;

@@ -155,16 +155,21 @@ size_t varlong_size(int64_t value)
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list args, again;
+	char few[256], *text = few;
 	int needed;
 
 	va_start(args, format);
 	va_copy(again, args);
-	needed = vsnprintf(NULL, 0, format, args);
+	needed = vsnprintf(few, sizeof(few), format, args);
 	va_end(args);
-	/* The terminator needs its byte, but is not counted. */
-	if (needed >= 0 && buf_reserve(b, (size_t)needed + 1)) {
-		vsnprintf((char *)b->data + b->size, (size_t)needed + 1, format, again);
-		b->size += (size_t)needed;
+	/* Not straight into the buf: the terminator may have no room there, and is not to be counted. */
+	if (needed >= (int)sizeof(few)) {
+		text = mem_alloc((size_t)needed + 1);
+		vsnprintf(text, (size_t)needed + 1, format, again);
 	}
 	va_end(again);
+	if (needed > 0)
+		buf_put(b, text, (size_t)needed);
+	if (text != few)
+		mem_free(text);
 }

@@ -207,8 +207,9 @@ bool err_retriable(enum err e);
 /* A client should fetch the metadata anew before it retries. False for ours. */
 bool err_refreshes_metadata(enum err e);
 /*
- * The code that goes on the wire: Kafka's own unchanged; of ours MALFORMED and CORRUPT become CORRUPT_MESSAGE, what concerns files
- * KAFKA_STORAGE_ERROR, TIMED_OUT REQUEST_TIMED_OUT, the rest UNKNOWN_SERVER_ERROR.
+ * The code that goes on the wire: Kafka's own unchanged; of ours those that have a counterpart become it (MALFORMED and
+ * CORRUPT are CORRUPT_MESSAGE, what concerns files KAFKA_STORAGE_ERROR; the table is in err.c), the rest
+ * UNKNOWN_SERVER_ERROR.
  */
 int16_t err_to_kafka(enum err e);
 
