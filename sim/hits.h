@@ -1,0 +1,55 @@
+/*
+ * hits: how often each fault and each consequence of one happened. A campaign adds them up and fails when one is 0: a fault that never
+ * strikes protects nobody.
+ */
+#ifndef SIM_HITS_H
+#define SIM_HITS_H
+
+#include <stdint.h>
+
+/* X(name, text) */
+#define HIT_LIST(X) \
+	X(KILL, "process killed") \
+	X(KILL_IN_WRITE, "killed in the middle of a write") \
+	X(KILL_IN_SYNC, "killed in the middle of a sync") \
+	X(POWER_LOSS, "power lost") \
+	X(WRITE_DROPPED, "unsynced write dropped") \
+	X(WRITE_KEPT, "unsynced write kept") \
+	X(WRITE_TORN, "unsynced write torn by sector") \
+	X(NAME_DROPPED, "unsynced name dropped") \
+	X(NAME_KEPT, "unsynced name kept") \
+	X(ZERO_TAIL, "size without data: a tail of zeros") \
+	X(CLEAN_STOP, "clean stop") \
+	X(EMPTY_DISK, "restart with an empty disk") \
+	X(PAUSE, "process paused") \
+	X(CLOCK_JUMP, "wall clock jumped") \
+	X(READ_ERROR, "read failed") \
+	X(WRITE_ERROR, "write failed") \
+	X(SYNC_ERROR, "sync failed, writes stay pending") \
+	X(SYNC_LOST, "sync failed, writes count as clean") \
+	X(NO_SPACE, "disk full") \
+	X(SLOW_DISK, "operation on a slow disk") \
+	X(HUNG_DISK, "operation on a hung disk") \
+	X(BIT_FLIP, "bit flipped at rest") \
+	X(CUT, "connection cut") \
+	X(CUT_IN_FLIGHT, "connection cut with bytes on the way") \
+	X(HALF_OPEN, "one side learns of a cut much later") \
+	X(STALL, "connection stalled") \
+	X(PARTITION, "two nodes cannot reach each other") \
+	X(REFUSED, "connect refused") \
+	X(UNREACHABLE, "connect without an answer") \
+	X(PARTIAL_SEND, "send took a part") \
+	X(SEND_AGAIN, "send took nothing") \
+	X(FRAGMENT, "bytes arrived in fragments") \
+	X(TOO_MANY_FILES, "no more open files")
+
+enum hit {
+#define X(name, text) HIT_##name,
+	HIT_LIST(X)
+#undef X
+		HIT_COUNT
+};
+
+const char *hit_text(enum hit h);
+
+#endif
