@@ -161,17 +161,19 @@ def check_layers(tree, objects):
 
 
 def symbol_breaches(tree, objects):
-    """A declaration copied by hand would pass the includes; the symbol that it links to does not."""
-    home = {}
+    """A declaration copied by hand would pass the includes; the symbol that it links to does not. And a name that two
+    sources define means one or the other, as the linker meets them."""
+    homes = collections.defaultdict(dict)
     for one in objects:
         for symbol in one.defined:
-            home.setdefault(symbol, one.module)
-    breaches = []
+            homes[symbol][one.source] = one.module
+    breaches = [f"{' and '.join(sorted(home))}: both define {symbol}" for symbol, home in homes.items()
+                if len(home) > 1 and symbol != "main"]
     for one in objects:
         for symbol in one.undefined:
-            other = home.get(symbol, one.module)
-            if other != one.module and other not in tree.grants[one.module]:
-                breaches.append(f"{one.source}: {one.module} may not use {other} ({symbol}())")
+            modules = set(homes.get(symbol, {}).values())
+            if modules and not modules & {one.module, *tree.grants[one.module]}:
+                breaches.append(f"{one.source}: {one.module} may not use {min(modules)} ({symbol}())")
     return breaches
 
 

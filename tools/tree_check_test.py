@@ -75,6 +75,11 @@ class TreeCheck(unittest.TestCase):
         self.reports("layers_are_kept", {"src/base/up.c": "int log_size(const char *s); int up(void) { return log_size(0); }\n"},
                      "base may not use storage", "log_size()")
 
+    def test_a_name_that_two_modules_define_is_reported(self):
+        self.reports("layers_are_kept", {"src/storage/again.c": "int number(void) { return 2; }\n"},
+                     "src/base/number.c and src/storage/again.c", "number")
+        self.accepts("layers_are_kept", {name: "int main(void) { return 0; }\n" for name in ("src/cli/a.c", "src/cli/b.c")})
+
     def test_an_include_without_its_folder_is_reported(self):
         self.reports("layers_are_kept", {"src/base/near.c": '#include "number.h"\n'}, "without its folder")
 
