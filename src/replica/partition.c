@@ -226,7 +226,8 @@ static void finish_committed(struct partition *p)
 	int64_t written = log_written_offset(p->log);
 
 	list_init(&done);
-	list_for_each(&p->appended, n) {
+	list_for_each(&p->appended, n)
+	{
 		struct partition_append *a = container_of(n, struct partition_append, node);
 
 		if (a->log.last_offset >= written)
@@ -276,7 +277,8 @@ static void log_cut(struct log_owner *o, int64_t offset, enum err reason)
 	struct list done;
 
 	list_init(&done);
-	list_for_each(&p->appended, n) {
+	list_for_each(&p->appended, n)
+	{
 		struct partition_append *a = container_of(n, struct partition_append, node);
 
 		if (a->log.last_offset < offset)

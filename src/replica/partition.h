@@ -35,9 +35,9 @@ struct partition {
 	enum partition_state state;
 	enum err offline_reason;
 	int64_t high_watermark;
-	struct list arrivals; /* of struct partition_append and touches: wait for the log to be open */
-	struct list appended; /* of struct partition_append, by last offset: wait for their acks */
-	struct list readers; /* of struct partition_reader: told at progress */
+	struct list arrivals;     /* of struct partition_append and touches: wait for the log to be open */
+	struct list appended;     /* of struct partition_append, by last offset: wait for their acks */
+	struct list readers;      /* of struct partition_reader: told at progress */
 	struct list_node opening; /* in the replicas' line of logs to open */
 };
 
@@ -68,8 +68,8 @@ struct partition_append {
 	struct buf rewritten; /* the corrected batch, where it had to be made anew */
 	struct list_node node;
 	struct task notify;
-	bool bytes_held; /* the log still needs the bytes */
-	bool settled; /* `appended` was told */
+	bool bytes_held;   /* the log still needs the bytes */
+	bool settled;      /* `appended` was told */
 	bool acknowledged; /* nothing more to wait for but the bytes */
 };
 

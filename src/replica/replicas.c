@@ -7,10 +7,10 @@
 
 struct replicas {
 	struct replicas_options options;
-	struct map topics; /* by id -> struct topic_replicas */
-	struct list touched; /* partitions to open, clients wait for them */
+	struct map topics;      /* by id -> struct topic_replicas */
+	struct list touched;    /* partitions to open, clients wait for them */
 	struct list background; /* partitions to open when nobody waits */
-	struct list removed; /* partitions whose log is to be deleted */
+	struct list removed;    /* partitions whose log is to be deleted */
 	unsigned openers;
 	bool remover_runs;
 	bool closing;

@@ -35,8 +35,8 @@ struct topic_replicas {
 	struct uuid id;
 	struct replica_settings settings;
 	struct partition **partitions; /* by index; NULL where it lives on another shard */
-	int32_t partition_count; /* of the whole topic */
-	int32_t here; /* how many live on this shard */
+	int32_t partition_count;       /* of the whole topic */
+	int32_t here;                  /* how many live on this shard */
 };
 
 struct replicas_options {

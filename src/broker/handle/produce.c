@@ -41,7 +41,7 @@ struct produce_group {
 	size_t unsettled;
 	size_t unfinished;
 	bool failed; /* a part has an error; read at home after `ordered` only with acks 0, after `finished` else */
-	bool over; /* at home: finished has arrived */
+	bool over;   /* at home: finished has arrived */
 };
 
 struct produce {

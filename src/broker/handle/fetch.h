@@ -1,0 +1,85 @@
+/*
+ * fetch: the pieces of a Fetch that handle/fetch.c (at home) and handle/fetch_group.c (on the partitions' shards) share.
+ *
+ *      home    begin: session -> targets -> parts, in groups by shard
+ *      shard   group_go ---> enough there, or an error ----> read ---> done (home)
+ *                  \-------> park on the partitions --progress--^ ^
+ *      home    deadline, or another group is done, or together they have min_bytes -- flush
+ *
+ * Invariants: a group and its parts belong to the partitions' shard from `go` until `done`; every group comes home exactly once;
+ * each message that home sends after `go` holds the request until it is home again, since `done` may cross it.
+ */
+#ifndef BROKER_HANDLE_FETCH_H
+#define BROKER_HANDLE_FETCH_H
+
+#include "broker/fetch_session.h"
+#include "broker/request.h"
+#include "storage/log.h"
+
+struct fetch_group;
+
+struct fetch_part {
+	struct fetch_target target;
+	struct uuid topic_id;      /* as the image knows it */
+	struct fetch_group *group; /* NULL: settled at home */
+	struct fetch_part *next;   /* of the group */
+	/* On the partition's shard. */
+	struct partition_reader reader;
+	struct log_read read;
+	int64_t available; /* bytes to read, as far as the index tells, capped by its own maximum */
+	bool opening;      /* its log is not open yet, so nothing can be said of it */
+	/* The result. */
+	enum err error; /* Kafka's */
+	int64_t high_watermark;
+	int64_t log_start_offset;
+	int32_t diverging_epoch; /* -1: none */
+	int64_t diverging_end_offset;
+	struct blob *blob;
+	struct bytes records;
+};
+
+struct fetch_group {
+	/* In. */
+	struct request *request;
+	struct broker_shard *target;
+	struct fetch_part *first;
+	struct fetch_part **last;
+	int64_t min_bytes; /* of the whole request */
+	int64_t max_bytes;
+	bool report;      /* others may have bytes too: say how many are here while parked */
+	bool is_follower; /* the asker is a replica: it reads to the log's end */
+	struct message go;
+	/* From home while it is away, and back. */
+	struct message flush;
+	bool flushed; /* at home: sent */
+	/* To home while it is away, one at a time, and back. */
+	struct message news;
+	void (*news_home)(struct shard *at, struct message *m);
+	int64_t news_available;
+	bool news_away;     /* on the shard: not here to be sent */
+	bool news_returned; /* on the shard: here, and home holds the request for it */
+	/* To home at the end. */
+	struct message done;
+	bool over; /* at home */
+	/* On the shard. */
+	int64_t available;
+	size_t opening; /* parts of which nothing can be said yet */
+	size_t reading;
+	bool wanted; /* the answer is due with what there is, once all logs are open */
+	bool parked;
+	bool decided; /* reads have begun */
+};
+
+/* Sets the messages up; the caller fills what is under "In". */
+void fetch_group_init(struct fetch_group *g, void (*news)(struct shard *at, struct message *m),
+		      void (*done)(struct shard *at, struct message *m));
+/* From home: sends it to its shard. */
+void fetch_group_go(struct fetch_group *g);
+/* From home: it shall read what is there now and come back. */
+void fetch_group_flush(struct fetch_group *g);
+/* From home, with the news message: the group may send the next. */
+void fetch_group_return_news(struct fetch_group *g);
+/* At home, when `done` arrived: lets go of what the group still had from home. */
+void fetch_group_over(struct fetch_group *g);
+
+#endif
