@@ -27,17 +27,21 @@ bool parse_headers(struct bytes headers, int32_t count);
 /* True with the next header; false at the end or where none parses. */
 bool parse_header(const uint8_t **at, const uint8_t *end, struct bytes *ret_key, struct bytes *ret_value);
 
+/*
+ * Nearly all varints are of one byte or two. These are branches on purpose: the records of a batch are alike, so they are predicted,
+ * and the next field is read without waiting for this one's length.
+ */
 static inline bool parse_varint(const uint8_t **at, const uint8_t *end, int32_t *ret_value)
 {
 	const uint8_t *p = *at;
 	uint32_t raw;
 
-	/* Nearly all are of one byte or two. */
-	if (end - p >= 2 && !(p[0] & p[1] & 0x80)) {
-		uint32_t two = p[0] >> 7;
-
-		raw = (p[0] & 0x7fU) | ((0U - two) & ((uint32_t)p[1] << 7));
-		*at = p + 1 + two;
+	if (end - p >= 1 && p[0] < 0x80) {
+		raw = p[0];
+		*at = p + 1;
+	} else if (end - p >= 2 && p[1] < 0x80) {
+		raw = (p[0] & 0x7fU) | (uint32_t)p[1] << 7;
+		*at = p + 2;
 	} else if (!parse_uvarint_slow(at, end, &raw)) {
 		return false;
 	}
@@ -50,9 +54,12 @@ static inline bool parse_varlong(const uint8_t **at, const uint8_t *end, int64_t
 	const uint8_t *p = *at;
 	uint64_t raw;
 
-	if (end > p && !(p[0] & 0x80)) {
+	if (end - p >= 1 && p[0] < 0x80) {
 		raw = p[0];
 		*at = p + 1;
+	} else if (end - p >= 2 && p[1] < 0x80) {
+		raw = (p[0] & 0x7fU) | (uint64_t)p[1] << 7;
+		*at = p + 2;
 	} else if (!parse_uvarlong_slow(at, end, &raw)) {
 		return false;
 	}
