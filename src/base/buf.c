@@ -33,7 +33,8 @@ bool buf_reserve(struct buf *b, size_t size)
 		b->error = ERR_TOO_BIG;
 		return false;
 	}
-	if (b->size + size <= b->capacity)
+	/* No bytes are a place as well: buf_extend gives NULL for an error only. */
+	if (b->data && b->size + size <= b->capacity)
 		return true;
 	capacity = b->capacity ? b->capacity : 256;
 	while (capacity < b->size + size)

@@ -68,6 +68,7 @@ TEST(an_empty_buf_has_empty_bytes_not_null)
 
 	buf_init(&b, 10);
 	CHECK(!bytes_is_null(buf_bytes(&b)));
+	CHECK(buf_extend(&b, 0)); /* NULL would be an error */
 	buf_put(&b, NULL, 0);
 	buf_put_bytes(&b, bytes_null());
 	CHECK_ERR(b.error, OK);

@@ -12,8 +12,7 @@ TEST(text_that_is_no_uuid_is_refused)
 		"AAAAAAAAAAAAAAAAAAAAA=",
 		"AAAAAAAAAAA+AAAAAAAAAA",
 		"AAAAAAAAAAA/AAAAAAAAAA",
-		"AAAAAAAAAAA\xc3\xa4"
-		"AAAAAAAAA",
+		"\xc3\xa4__________________ab",
 	};
 	static const char with_zero[22] = "AAAAAAAAAA";
 

@@ -70,9 +70,12 @@ static inline struct bytes bytes_at(const void *from)
 
 static void put_run(struct encoder *e, struct bytes run)
 {
-	uint8_t *at = room(e, run.size);
+	uint8_t *at;
 
-	if (at && run.size)
+	if (run.size == 0)
+		return;
+	at = room(e, run.size);
+	if (at)
 		memcpy(at, run.data, run.size);
 }
 
