@@ -21,17 +21,17 @@ enum file_op_kind { FILE_OP_READ, FILE_OP_WRITE, FILE_OP_SYNC };
 
 /* Operations on names and the rarer ones on files: submitted by a fiber that waits for `done`. */
 enum file_call_kind {
-	FILE_CALL_OPEN, /* path, flags -> file */
-	FILE_CALL_LOCK, /* file */
-	FILE_CALL_TRUNCATE, /* file, size */
-	FILE_CALL_SIZE, /* file -> size */
-	FILE_CALL_INFO, /* path -> info */
-	FILE_CALL_REMOVE, /* path */
-	FILE_CALL_RENAME, /* path, path2 */
+	FILE_CALL_OPEN,          /* path, flags -> file */
+	FILE_CALL_LOCK,          /* file */
+	FILE_CALL_TRUNCATE,      /* file, size */
+	FILE_CALL_SIZE,          /* file -> size */
+	FILE_CALL_INFO,          /* path -> info */
+	FILE_CALL_REMOVE,        /* path */
+	FILE_CALL_RENAME,        /* path, path2 */
 	FILE_CALL_FOLDER_CREATE, /* path */
-	FILE_CALL_FOLDER_SYNC, /* path */
-	FILE_CALL_FOLDER_LIST, /* path -> list */
-	FILE_CALL_SPACE, /* path -> size (free), size2 (total) */
+	FILE_CALL_FOLDER_SYNC,   /* path */
+	FILE_CALL_FOLDER_LIST,   /* path -> list */
+	FILE_CALL_SPACE,         /* path -> size (free), size2 (total) */
 };
 
 struct file_call {
@@ -47,7 +47,7 @@ struct file_call {
 	struct folder_list list;
 	enum err error;
 	void (*done)(struct file_call *c);
-	struct list_node node; /* the backend's */
+	struct list_node node;  /* the backend's */
 	struct message message; /* the backend's */
 };
 
@@ -93,9 +93,21 @@ struct backend {
 	/* Runs o->work elsewhere (the simulator: at once, later in virtual time), then o->done on the shard. */
 	void (*offload)(struct shard *s, struct offload *o);
 
-	/* A stack with a guard page below it; NULL when there is no memory. Freed ones may be kept for reuse by the caller. */
+	/*
+	 * A stack of zeros with a guard page below it: its lowest usable byte; NULL when there is no memory. Freed ones may be kept for
+	 * reuse by the caller.
+	 */
 	void *(*stack_map)(size_t size);
 	void (*stack_unmap)(void *stack, size_t size);
+
+	/*
+	 * These may be NULL. resolve: a name's addresses as text, may block, runs on a helper thread (without it, names go to listener_open
+	 * as they are). coarse_us: a cheap clock for the stall detector (without it nothing is watched). describe: a function's place in
+	 * the program, for people.
+	 */
+	enum err (*resolve)(const char *host, struct address *ret_addresses, size_t max, size_t *ret_count);
+	int64_t (*coarse_us)(struct shard *s);
+	void (*describe)(void (*function)(void), char *ret_text, size_t size);
 };
 
 /* Every `struct file`, `struct socket` and `struct listener` of a backend begins with this, so that calls find their way. */
@@ -127,6 +139,8 @@ int64_t shard_next_deadline_us(struct shard *s);
 /* For the wake-up protocol of threads: true when the inbox is empty and the shard is now marked as asleep (a post will then call wake). */
 bool shard_prepare_sleep(struct shard *s);
 void shard_awake(struct shard *s);
+/* After each callback that a backend makes itself: names what held the shard over 10 ms. `name` may be NULL, then `function` tells. */
+void shard_callback_over(struct shard *s, const char *kind, const char *name, void (*function)(void));
 
 /* The runtime object that a backend fills: shards[count]. */
 struct runtime *runtime_new(const struct backend *backend, void *backend_data, unsigned shard_count);

@@ -18,8 +18,9 @@ struct fiber;
 #define FIBER_NO_DEADLINE INT64_MAX
 
 struct fiber_options {
-	const char *name; /* static text, for traces and the stall detector */
+	const char *name;  /* static text, for traces and the stall detector */
 	size_t stack_size; /* 0: FIBER_STACK_DEFAULT; rounded up to pages */
+	bool joinable;     /* is kept after its end until fiber_join_await, which must then come */
 };
 
 /*
@@ -28,6 +29,9 @@ struct fiber_options {
  */
 struct fiber *fiber_start(struct shard *s, const struct fiber_options *options,
 			  void (*main)(struct fiber *self, void *argument), void *argument) MUST_CHECK;
+
+/* Waits for the end of a joinable fiber of the same shard and frees it. Not given up when cancelled. */
+void fiber_join_await(struct fiber *self, struct fiber *other);
 
 struct shard *fiber_shard(struct fiber *self);
 const char *fiber_name(const struct fiber *f);

@@ -20,7 +20,7 @@ struct file;
 enum file_flags {
 	FILE_READ = 1,
 	FILE_WRITE = 2,
-	FILE_CREATE = 4, /* when it does not exist; mode 0644 */
+	FILE_CREATE = 4,    /* when it does not exist; mode 0644 */
 	FILE_EXCLUSIVE = 8, /* with CREATE: ERR_EXISTS when it does */
 	FILE_TRUNCATE = 16,
 };
@@ -100,7 +100,8 @@ enum err folder_list_await(struct fiber *self, const char *path, struct folder_l
 void folder_list_free(struct folder_list *l);
 
 /* The whole of a small file, at most `max` bytes (ERR_TOO_BIG); the caller frees with mem_free. Terminated by a zero byte that is not counted. */
-enum err file_load_await(struct fiber *self, const char *path, size_t max, char **ret_text, size_t *ret_size) MUST_CHECK;
+enum err file_load_await(struct fiber *self, const char *path, size_t max, char **ret_text, size_t *ret_size)
+	MUST_CHECK;
 /* Replaces a small file so that a crash leaves the old one or the new one: writes PATH.tmp, syncs, renames, syncs the folder. */
 enum err file_replace_await(struct fiber *self, const char *path, struct bytes content) MUST_CHECK;
 

@@ -1,0 +1,20 @@
+/* socket: the insides of a connection, for those that make one: socket.c and connect.c. */
+#ifndef RUNTIME_LINUX_SOCKET_H
+#define RUNTIME_LINUX_SOCKET_H
+
+#include "runtime/linux/system.h"
+
+struct socket {
+	struct handle handle;
+	struct watch watch;
+	struct list_node node; /* in its shard's list */
+	struct socket_owner *owner;
+	struct connecting *connecting; /* while it is being connected */
+};
+
+/* In its shard's list, not yet watched; watch.ready is still to be set. */
+struct socket *socket_new(struct linux_shard *ls, int fd);
+/* From now on its owner hears of it. */
+void socket_connected(struct socket *s, struct socket_owner *owner);
+
+#endif
