@@ -82,7 +82,7 @@ static enum err answer_await(struct fiber *self, const struct inquiry *in, struc
 	return e ? e : find_offset_await(self, in, p, q);
 }
 
-static void inquire(struct fiber *there, void *argument)
+static void inquire_main(struct fiber *there, void *argument)
 {
 	struct inquiry *in = argument;
 
@@ -199,7 +199,7 @@ static void list_offsets_await(struct fiber *self, struct request *rq)
 		in->to_log_end = body->replica_id != CONSUMER;
 		if (!in->first)
 			continue;
-		if (shard_call_await(self, in->target->shard, "list offsets", inquire, in)) {
+		if (shard_call_await(self, in->target->shard, "list offsets", inquire_main, in)) {
 			request_close(rq, "no fiber for a ListOffsets");
 			return;
 		}
