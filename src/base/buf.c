@@ -56,9 +56,9 @@ uint8_t *buf_extend(struct buf *b, size_t size)
 
 void buf_put(struct buf *b, const void *data, size_t size)
 {
-	uint8_t *at = buf_extend(b, size);
+	uint8_t *at = size ? buf_extend(b, size) : NULL;
 
-	if (at && size)
+	if (at)
 		memcpy(at, data, size);
 }
 
