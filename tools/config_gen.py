@@ -138,7 +138,7 @@ def load(folder):
 
 
 def ids_header(sections):
-    out = ["/* Made by tools/config_gen.py from src/config/*.tsv: the settings by number. */",
+    out = ["/* Made by tools/config_gen.py from the tables of src/config: the settings by number. */",
            "#ifndef CONFIG_CONFIG_IDS_H", "#define CONFIG_CONFIG_IDS_H", ""]
     for section, rows in sections.items():
         kind = {"broker": "config_id", "topic": "topic_config_id", "group": "group_config_id"}[section]
@@ -149,7 +149,7 @@ def ids_header(sections):
 
 
 def table_source(sections, texts):
-    out = ["/* Made by tools/config_gen.py from src/config/*.tsv: what is known of each setting. */",
+    out = ["/* Made by tools/config_gen.py from the tables of src/config: what is known of each setting. */",
            '#include "config/table.h"', "", "#include <math.h>", "#include <stddef.h>", ""]
     for section, rows in sections.items():
         for row in rows:
