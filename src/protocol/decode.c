@@ -61,8 +61,12 @@ static uint32_t take_long_uvarint(struct decoder *d)
 
 static inline uint32_t take_uvarint(struct decoder *d)
 {
-	if (d->at < d->end && *d->at < 0x80)
-		return *d->at++;
+	const uint8_t *first = d->at;
+
+	if (first && first < d->end && *first < 0x80) {
+		d->at++;
+		return *first;
+	}
 	return take_long_uvarint(d);
 }
 
@@ -354,10 +358,12 @@ enum err message_decode(const struct message_type *t, int16_t version, struct re
 	const struct message_plan *plan = plan_find(t, version);
 	struct decoder d = {.at = r->at, .end = r->end, .arena = a, .error = r->error};
 
-	if (!plan)
-		reader_fail(r, ERR_BAD_VERSION);
 	if (r->error)
 		return r->error;
+	if (!plan) {
+		reader_fail(r, ERR_BAD_VERSION);
+		return ERR_BAD_VERSION;
+	}
 	must(t->body->size_bytes <= sizeof(message));
 	decode_plan(&d, plan, message, (struct tagged_fields *)(void *)(message + t->unknown_tags_offset));
 	r->at = d.at;
