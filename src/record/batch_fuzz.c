@@ -1,5 +1,6 @@
 /*
- * batch_fuzz: the first byte picks rules and whether length and CRC are made right, the rest is a partition's records. What is accepted is
+ * batch_fuzz: the first byte picks rules, whether the records are compressed first, and whether length and CRC are made right; the rest is a
+ * partition's records. What is accepted is
  * mended as a broker does it, and must then be accepted as it is and iterate to as many dense records; whatever it is, walking
  * and iterating it stays within its bytes.
  */
@@ -120,6 +121,25 @@ static void produce(struct buf *raw, struct batch_rules *rules)
 	buf_fini(&made);
 }
 
+/* Compresses the records as the attributes say: a fuzzer does not find its way into a checksummed stream by itself. */
+static void pack(struct buf *raw, struct compressor *c)
+{
+	struct buf packed;
+	unsigned codec;
+
+	if (raw->size < BATCH_HEADER_SIZE)
+		return;
+	codec = raw->data[22] & BATCH_CODEC_MASK;
+	if (codec >= CODEC_COUNT)
+		return;
+	buf_init(&packed, SIZE_MAX);
+	must(codec_compress(c, (enum codec)codec, CODEC_LEVEL_DEFAULT,
+			    bytes_of(raw->data + BATCH_HEADER_SIZE, raw->size - BATCH_HEADER_SIZE), &packed) == OK);
+	raw->size = BATCH_HEADER_SIZE;
+	buf_put_bytes(raw, buf_bytes(&packed));
+	buf_fini(&packed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct batch_rules rules = {
@@ -146,6 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&raw, SIZE_MAX);
 	buf_put(&raw, data + 1, size - 1);
 	walk(buf_bytes(&raw), rules.compressor);
+	if (data[0] & 0x80)
+		pack(&raw, rules.compressor);
 	if (!(data[0] & 0x40) && raw.size >= BATCH_HEADER_SIZE) {
 		put_be64(raw.data, 0);
 		raw.data[16] = BATCH_MAGIC;

@@ -367,8 +367,13 @@ TEST(log_append_time_is_the_topics_choice)
 	rules.log_append_time = false;
 	must_ok(batch_validate(buf_bytes(&raw), &rules, &facts));
 	CHECK_EQ(facts.change, BATCH_FIX_HEADER);
+	CHECK_EQ(facts.max_timestamp, NOW + 2);
+	batch_set_log_append_time(raw.data, raw.size, NO_TIMESTAMP);
+	CHECK_ERR(batch_validate(buf_bytes(&raw), &rules, &facts), ERR_INVALID_TIMESTAMP);
 	batch_fix_header(raw.data, &rules, &facts);
 	check_three(buf_bytes(&raw), as_sent);
+	must_ok(batch_validate(buf_bytes(&raw), &rules, &facts));
+	CHECK_EQ(facts.change, BATCH_AS_IS);
 	buf_fini(&raw);
 }
 

@@ -94,10 +94,9 @@ static enum err check_header(const struct batch_header *h, const struct batch_ru
 	return OK;
 }
 
+/* The record's own time, also under a claim of log append time: a claim that is not refused is cleared. */
 static int64_t timestamp_of(const struct batch_header *h, const struct record_view *v)
 {
-	if (batch_is_log_append_time(h))
-		return h->max_timestamp;
 	return (int64_t)((uint64_t)h->base_timestamp + (uint64_t)v->timestamp_delta);
 }
 
@@ -105,8 +104,10 @@ static bool timestamp_allowed(const struct batch_rules *rules, const struct batc
 {
 	int64_t age_ms;
 
+	if (batch_is_log_append_time(h) && (rules->log_append_time || h->max_timestamp == NO_TIMESTAMP))
+		return false;
 	if (rules->log_append_time || timestamp == NO_TIMESTAMP)
-		return !batch_is_log_append_time(h);
+		return true;
 	/* Wraps as Java's does, so that the same timestamps are refused. */
 	age_ms = (int64_t)((uint64_t)rules->now_ms - (uint64_t)timestamp);
 	return age_ms <= rules->before_max_ms && (int64_t)(0 - (uint64_t)age_ms) <= rules->after_max_ms;
