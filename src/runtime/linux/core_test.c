@@ -159,6 +159,7 @@ struct ball {
 	unsigned to;
 	unsigned number;
 	unsigned laps;
+	unsigned server; /* who sent it first: his balls and the other's are two rows between the same two */
 };
 
 struct court {
@@ -167,7 +168,7 @@ struct court {
 	struct fiber *waiting;
 	struct message all_over;
 	/* Touched by the receiver only. */
-	unsigned next[SHARDS][SHARDS];
+	unsigned next[SHARDS][SHARDS][SHARDS];
 	struct ball *balls;
 };
 
@@ -186,8 +187,8 @@ static void ball_run(struct shard *at, struct message *m)
 	unsigned from = b->from;
 
 	EXPECT(shard_index(at) == b->to);
-	EXPECT(c->next[b->to][from] == b->number);
-	c->next[b->to][from] = (b->number + 1) % BALLS;
+	EXPECT(c->next[b->to][from][b->server] == b->number);
+	c->next[b->to][from][b->server] = (b->number + 1) % BALLS;
 	if (b->laps-- > 1) {
 		/* Back the way it came: the two have sent each other as many. */
 		b->from = b->to;
@@ -215,7 +216,7 @@ static void serve_run(struct shard *at, struct message *m)
 		for (unsigned to = 0; to < SHARDS; to++) {
 			struct ball *b = &c->balls[(from * SHARDS + to) * BALLS + number];
 
-			*b = (struct ball){{.run = ball_run}, c, from, to, number, LAPS};
+			*b = (struct ball){{.run = ball_run}, c, from, to, number, LAPS, from};
 			shard_send(at, runtime_shard(c->runtime, to), &b->message);
 		}
 	}
