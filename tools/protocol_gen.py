@@ -644,6 +644,7 @@ def header_text(parser, unit):
         out.append(f"/* {message.kind} {message.name}, versions {message.versions}{flexible} */")
         for struct in message.order:
             out += declare(struct, struct is message.body)
+        out += [f"extern const struct message_struct {struct.c_name}_struct;" for struct in message.order]
         out += [
             f"_Static_assert(sizeof(struct {message.c_name}) <= MESSAGE_MAX_SIZE_BYTES, \"message_type.h\");",
             f"extern const struct message_type {message.c_name}_type;",
@@ -676,7 +677,7 @@ def struct_tables(struct):
         out += [f"static const struct message_field {name}_fields[] = {{", *rows, "};"]
         fields = f"{name}_fields"
     out += [
-        f"static const struct message_struct {name}_struct = {{",
+        f"const struct message_struct {name}_struct = {{",
         f'\t"{name}", {fields}, &{name}_defaults, {len(rows)}, sizeof(struct {name}),',
         "};",
     ]

@@ -32,6 +32,14 @@
 void message_init(const struct message_type *t, void *message);
 
 /*
+ * The same for a struct inside of a message, by its own table: `struct_init(&fetch_response_partition_data_struct, &p)`.
+ * Zeroed memory is no message: null is not empty, and 0 is often not the default.
+ */
+void struct_init(const struct message_struct *of, void *at);
+/* An array of such structs, all at their defaults, for a field of a message to write; NULL when the arena is full. */
+void *struct_array_new(const struct message_struct *of, size_t count, struct arena *a) MUST_CHECK;
+
+/*
  * Reads one message of `version`; what the version lacks gets its default. Strings, bytes and records point into the
  * source, arrays and nullable structs into `a`. Bytes that are left over are the caller's affair. Text is not checked to
  * be UTF-8.

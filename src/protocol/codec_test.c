@@ -318,6 +318,24 @@ TEST(unknown_tags_are_kept_and_written_again_in_order)
 	buf_fini(&out);
 }
 
+TEST(inner_structs_have_defaults_of_their_own)
+{
+	struct fetch_response_partition_data *parts;
+	struct arena a;
+
+	arena_init(&a, 4096);
+	parts = struct_array_new(&fetch_response_partition_data_struct, 3, &a);
+	CHECK(parts);
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_EQ(parts[i].preferred_read_replica, -1);
+		CHECK_EQ(parts[i].diverging_epoch.end_offset, -1);
+		CHECK(!bytes_is_null(parts[i].records) && parts[i].records.size == 0);
+	}
+	CHECK(struct_array_new(&fetch_response_partition_data_struct, 1000, &a) == NULL);
+	CHECK(struct_array_new(&fetch_response_partition_data_struct, SIZE_MAX, &a) == NULL);
+	arena_fini(&a);
+}
+
 /* Two partitions with records, one null, one empty between them. */
 TEST(a_fetch_answer_is_cut_at_its_records)
 {
@@ -329,14 +347,13 @@ TEST(a_fetch_answer_is_cut_at_its_records)
 	size_t count = 99;
 
 	message_init(&fetch_response_type, &f);
-	memset(&topic, 0, sizeof(topic));
-	memset(partitions, 0, sizeof(partitions));
+	struct_init(&fetch_response_fetchable_topic_response_struct, &topic);
+	for (size_t i = 0; i < countof(partitions); i++)
+		struct_init(&fetch_response_partition_data_struct, &partitions[i]);
 	partitions[0].records = bytes_str("first records");
 	partitions[1].records = bytes_null();
 	partitions[2].records = bytes_empty();
 	partitions[3].records = bytes_str("more");
-	for (size_t i = 0; i < countof(partitions); i++)
-		partitions[i].preferred_read_replica = -1;
 	topic.partitions = partitions;
 	topic.partitions_count = countof(partitions);
 	f.responses = &topic;

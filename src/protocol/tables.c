@@ -12,9 +12,23 @@ const struct message_plan *plan_find(const struct message_type *t, int16_t versi
 	return t->plans[version - t->first_version];
 }
 
+void struct_init(const struct message_struct *of, void *at)
+{
+	memcpy(at, of->defaults, of->size_bytes);
+}
+
 void message_init(const struct message_type *t, void *message)
 {
-	memcpy(message, t->body->defaults, t->body->size_bytes);
+	struct_init(t->body, message);
+}
+
+void *struct_array_new(const struct message_struct *of, size_t count, struct arena *a)
+{
+	uint8_t *items = arena_alloc_array(a, count, of->size_bytes);
+
+	for (size_t i = 0; items && i < count; i++)
+		struct_init(of, items + i * of->size_bytes);
+	return items;
 }
 
 static bool struct_is_default(const struct message_struct *of, const void *at)
