@@ -47,7 +47,8 @@ void compressor_free(struct compressor *c)
 		inflateEnd(&c->inflate);
 	if (c->has_deflate)
 		deflateEnd(&c->deflate);
-	LZ4F_freeDecompressionContext(c->lz4);
+	LZ4F_freeCompressionContext(c->lz4_out);
+	LZ4F_freeDecompressionContext(c->lz4_in);
 	ZSTD_freeCCtx(c->zstd_out);
 	ZSTD_freeDCtx(c->zstd_in);
 	buf_fini(&c->block);
@@ -67,10 +68,10 @@ void compressor_trim(struct compressor *c)
 {
 	trim_buf(&c->block);
 	trim_buf(&c->window);
-	if (c->lz4_large) {
-		LZ4F_freeDecompressionContext(c->lz4);
-		c->lz4 = NULL;
-		c->lz4_large = false;
+	if (c->lz4_in_large) {
+		LZ4F_freeDecompressionContext(c->lz4_in);
+		c->lz4_in = NULL;
+		c->lz4_in_large = false;
 	}
 	if (c->zstd_in && ZSTD_sizeof_DCtx(c->zstd_in) > KEEP_BYTES) {
 		ZSTD_freeDCtx(c->zstd_in);
@@ -165,25 +166,37 @@ static enum err compress_snappy(struct bytes in, struct buf *out)
 	return out->error;
 }
 
-static enum err compress_lz4(int level, struct bytes in, struct buf *out)
+/* Begin, update and end rather than all in one call: that one puts its 16 KiB of state on the stack, which may be a fiber's. */
+static enum err compress_lz4(struct compressor *c, int level, struct bytes in, struct buf *out)
 {
 	LZ4F_preferences_t how = {
 		.frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
+		.autoFlush = 1,
 	};
 	const int kafka_default = 9;
-	size_t room = 0, size;
+	size_t bound, room = 0, step, size = 0;
 	uint8_t *to;
 
 	/* Kafka's clients take their default for lz4's fast mode, any other level for the high compression of that level. */
 	if (level != CODEC_LEVEL_DEFAULT && level != kafka_default)
 		how.compressionLevel = clamp(level, 3, 12);
-	to = room_for(out, LZ4F_compressFrameBound(in.size, &how), &room);
-	if (!to || room < LZ4F_compressFrameBound(in.size, &how))
+	if (!c->lz4_out && LZ4F_isError(LZ4F_createCompressionContext(&c->lz4_out, LZ4F_VERSION)))
+		return ERR_NO_MEMORY;
+	bound = LZ4F_compressFrameBound(in.size, &how);
+	to = room_for(out, bound, &room);
+	if (!to || room < bound)
 		return ERR_TOO_BIG;
-	size = LZ4F_compressFrame(to, room, in.data, in.size, &how);
+	size = LZ4F_compressBegin(c->lz4_out, to, room, &how);
 	if (LZ4F_isError(size))
 		return ERR_NO_MEMORY;
-	out->size += size;
+	step = LZ4F_compressUpdate(c->lz4_out, to + size, room - size, in.data, in.size, NULL);
+	if (LZ4F_isError(step))
+		return ERR_TOO_BIG;
+	size += step;
+	step = LZ4F_compressEnd(c->lz4_out, to + size, room - size, NULL);
+	if (LZ4F_isError(step))
+		return ERR_TOO_BIG;
+	out->size += size + step;
 	return OK;
 }
 
@@ -218,7 +231,7 @@ static enum err compress_with(struct compressor *c, enum codec codec, int level,
 	case CODEC_SNAPPY:
 		return compress_snappy(in, out);
 	case CODEC_LZ4:
-		return compress_lz4(level, in, out);
+		return compress_lz4(c, level, in, out);
 	case CODEC_ZSTD:
 		return compress_zstd(c, level, in, out);
 	}

@@ -32,8 +32,9 @@ struct compressor {
 	int deflate_level;
 	bool has_inflate;
 	bool has_deflate;
-	LZ4F_dctx *lz4;
-	bool lz4_large; /* it has seen a frame with blocks of a megabyte or more, and keeps room for them */
+	LZ4F_cctx *lz4_out;
+	LZ4F_dctx *lz4_in;
+	bool lz4_in_large; /* it has seen a frame with blocks of a megabyte or more, and keeps room for them */
 	ZSTD_CCtx *zstd_out;
 	ZSTD_DCtx *zstd_in;
 	struct buf block;  /* snappy: one decompressed block that did not fit where it was wanted */

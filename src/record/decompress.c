@@ -98,7 +98,7 @@ static bool lz4_open(struct compressor *c)
 		return false;
 	/* The block size is in the sixth byte; 6 and 7 are 1 and 4 MiB. */
 	if (s->in.size > 5 && ((s->in.data[5] >> 4) & 7) > 5)
-		c->lz4_large = true;
+		c->lz4_in_large = true;
 	s->inside = true;
 	return true;
 }
@@ -108,12 +108,12 @@ static enum err fill_lz4(struct compressor *c, uint8_t *to, size_t room, size_t 
 	struct decompress_stream *s = &c->stream;
 	size_t filled = 0;
 
-	if (!c->lz4 && LZ4F_isError(LZ4F_createDecompressionContext(&c->lz4, LZ4F_VERSION)))
+	if (!c->lz4_in && LZ4F_isError(LZ4F_createDecompressionContext(&c->lz4_in, LZ4F_VERSION)))
 		return ERR_NO_MEMORY;
 	while (filled < room && (s->inside || lz4_open(c))) {
 		size_t out_size = room - filled;
 		size_t in_size = s->in.size;
-		size_t hint = LZ4F_decompress(c->lz4, to + filled, &out_size, s->in.data, &in_size, NULL);
+		size_t hint = LZ4F_decompress(c->lz4_in, to + filled, &out_size, s->in.data, &in_size, NULL);
 
 		if (LZ4F_isError(hint) || (hint > 0 && in_size == 0 && out_size == 0))
 			return ERR_CORRUPT;
@@ -265,8 +265,8 @@ void decompress_begin(struct compressor *c, enum codec codec, struct bytes in, s
 	c->stream = (struct decompress_stream){.codec = codec, .in = in, .left = max_size};
 	c->stream.framed = codec == CODEC_SNAPPY && in.size >= 16 && starts_with(in, "\x82SNAPPY\0", 8);
 	/* A stream that ended in an error leaves these two in the middle of a frame. */
-	if (codec == CODEC_LZ4 && c->lz4)
-		LZ4F_resetDecompressionContext(c->lz4);
+	if (codec == CODEC_LZ4 && c->lz4_in)
+		LZ4F_resetDecompressionContext(c->lz4_in);
 	if (codec == CODEC_ZSTD && c->zstd_in)
 		ZSTD_DCtx_reset(c->zstd_in, ZSTD_reset_session_only);
 }
