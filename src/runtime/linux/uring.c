@@ -157,7 +157,8 @@ static void poller_remove(struct linux_shard *ls, struct watch *w)
 
 	if (w->added) {
 		sqe = next_sqe(ring);
-		io_uring_prep_poll_remove(sqe, (uint64_t)(uintptr_t)tagged(w, TAG_WATCH));
+		/* Not poll_remove: that gives up (EALREADY) on a poll that has just seen something. */
+		io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)tagged(w, TAG_WATCH), 0);
 		io_uring_sqe_set_data(sqe, NULL);
 		ls->ring_removals++;
 	}
