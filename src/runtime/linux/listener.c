@@ -219,6 +219,8 @@ void linux_listener_close(struct listener *l)
 {
 	timer_disarm(l->handle.shard, &l->retry);
 	list_remove(&l->node);
+	shutdown(l->watch.fd,
+		 SHUT_RDWR); /* from now on connects are refused, though the poller may hold it for a turn */
 	watch_close(&l->watch);
 }
 

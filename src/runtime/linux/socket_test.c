@@ -474,7 +474,6 @@ static void addresses_main(struct fiber *self, void *argument)
 	struct end client;
 	struct address seen;
 	struct socket *s;
-	enum err e;
 
 	(void)argument;
 	EXPECT_ERR(listener_open_await(self, &a, &h->owner, &second), ERR_ADDRESS_IN_USE);
@@ -488,10 +487,8 @@ static void addresses_main(struct fiber *self, void *argument)
 	a = h->address;
 	host_close(h);
 	end_init(&client);
-	/* The kernel may still hold it for a turn. */
-	while (!(e = socket_connect_await(self, &a, soon_us(self), &client.owner, &client.socket)))
-		socket_close(client.socket, true);
-	EXPECT_ERR(e, ERR_CONNECTION_REFUSED);
+	EXPECT_ERR(socket_connect_await(self, &a, soon_us(self), &client.owner, &client.socket),
+		   ERR_CONNECTION_REFUSED);
 
 	/* Listening everywhere, reached by name. */
 	any = host_open_await(self, "");
