@@ -36,6 +36,7 @@ struct node_stat {
 	int64_t owner;    /* the session of an ephemeral node; 0 otherwise */
 	int32_t version;
 	int32_t children;
+	bool null_data; /* no data, as opposed to empty data */
 };
 
 enum node_flags {
@@ -61,7 +62,8 @@ struct metastore_op {
 struct metastore_watch {
 	struct list_node node; /* the store's: linked while it is set */
 	char *path;            /* the store's */
-	bool of_children;
+	bool of_children;      /* the store's */
+	bool due;              /* the store's */
 	/* On the store's shard, never inside a call. Must not suspend. Read again to learn what changed. */
 	void (*fired)(struct metastore_watch *w);
 };
@@ -79,7 +81,7 @@ struct metastore_owner {
 /* What a store implements. Use the functions below. */
 struct metastore_ops {
 	enum err (*get_await)(struct fiber *self, struct metastore *m, const char *path, struct buf *ret_data,
-			      bool *ret_null, struct node_stat *ret_stat, struct metastore_watch *watch);
+			      struct node_stat *ret_stat, struct metastore_watch *watch);
 	enum err (*children_await)(struct fiber *self, struct metastore *m, const char *path,
 				   struct metastore_children *ret_children, struct metastore_watch *watch);
 	enum err (*multi_await)(struct fiber *self, struct metastore *m, struct metastore_op *ops, size_t count);
