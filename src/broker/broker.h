@@ -8,10 +8,13 @@
 #define BROKER_BROKER_H
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/uuid.h"
+#include "controller/controller.h"
 #include "metadata/image.h"
 #include "replica/replicas.h"
 #include "runtime/fiber.h"
+#include "runtime/socket.h"
 #include "storage/store.h"
 
 struct broker;
@@ -27,6 +30,8 @@ struct broker_shard {
 	struct fetch_session_cache *fetch_sessions; /* of connections on this shard */
 	struct budget *frames;
 	struct connection_table *connections;
+	struct producer_ids producer_ids; /* this shard's supply */
+	struct map creations;             /* topic -> struct creation: those that broker_auto_create_await waits for */
 };
 
 /* The shard that a partition lives on: the same on every shard, whatever the image says. */
@@ -34,11 +39,48 @@ struct broker_shard *broker_shard_of(struct broker *b, struct uuid topic_id, int
 struct broker_shard *broker_shard_at(struct broker *b, unsigned index);
 const struct config *broker_config(const struct broker *b);
 int32_t broker_node_id(const struct broker *b);
+struct controller *broker_controller(struct broker *b);
+/* The name of a listener by its number (connection_listener). */
+const char *broker_listener_name(const struct broker *b, unsigned number);
 
 /*
  * Makes sure that a topic exists (auto.create.topics.enable): starts its creation with the broker's defaults when it does not; many who ask for
  * one name share one creation. OK, or Kafka's error (INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION when it is off, ...).
  */
 enum err broker_auto_create_await(struct fiber *self, struct broker_shard *b, struct bytes topic) MUST_CHECK;
+/* Starts it and does not wait; what comes of it shows in the image. */
+void broker_auto_create(struct broker_shard *b, struct bytes topic);
+
+/* --- the whole ------------------------------------------------------------------------------------------------------ */
+
+struct broker_options {
+	const struct config *config; /* outlives the broker */
+	size_t memory_limit_bytes;   /* 0: from memory.limit.bytes, or broker_default_memory */
+	bool sync_disabled;          /* for the test that shows that the power-loss test can fail */
+	/* On shard 0, once clients are served: for the start lines. May be NULL. */
+	void (*started)(struct broker *b, void *context);
+	void *context;
+};
+
+/*
+ * On shard 0 of a runtime: starts the broker as a fiber. It ends with runtime_stop: exit code 0 after broker_stop, 1 when it could not
+ * start or lost its last log folder (with one line in the log that says what to do about it).
+ */
+struct broker *broker_start(struct shard *shard_zero, const struct broker_options *o);
+/* On shard 0: a clean stop. Harmless when it is stopping already. */
+void broker_stop(struct broker *b);
+/* After the runtime has ended (linux_run returned). */
+void broker_free(struct broker *b);
+
+struct broker_listener {
+	const char *name;
+	struct address bound;
+	const char *advertised_host; /* NULL: not set */
+	uint16_t advertised_port;
+};
+
+const struct broker_listener *broker_listeners(const struct broker *b, size_t *ret_count);
+size_t broker_memory_limit(const struct broker *b);
+struct shard *broker_shard_zero(struct broker *b);
 
 #endif

@@ -110,9 +110,13 @@ enum err acceptor_listen_await(struct fiber *self, struct acceptor *a, const str
 	p->next = a->ports;
 	a->ports = p;
 	listener_address(p->listener, ret_bound);
-	if (a->paused)
-		listener_pause(p->listener, true);
+	listener_pause(p->listener, true);
 	return OK;
+}
+
+void acceptor_begin(struct acceptor *a)
+{
+	pause_all(a, false);
 }
 
 void acceptor_close(struct acceptor *a)

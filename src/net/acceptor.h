@@ -43,9 +43,10 @@ struct acceptor_options {
 
 struct acceptor *acceptor_new(const struct acceptor_options *o);
 void acceptor_free(struct acceptor *a);
-/* Accepts at once; `ret_bound` has the port that was taken. Errors as of listener_open_await. */
+/* Binds; `ret_bound` has the port that was taken. Nothing is accepted before acceptor_begin. Errors as of listener_open_await. */
 enum err acceptor_listen_await(struct fiber *self, struct acceptor *a, const struct address *address, unsigned number,
 			       struct address *ret_bound) MUST_CHECK;
+void acceptor_begin(struct acceptor *a);
 /* Stops listening; connections stay. */
 void acceptor_close(struct acceptor *a);
 size_t acceptor_open_count(const struct acceptor *a);

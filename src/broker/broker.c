@@ -1,0 +1,407 @@
+/*
+ * broker: start and clean stop, each from top to bottom as one fiber on shard 0. See broker.h for what the parts are.
+ *
+ * Every step that fails has said why in the log; what was opened by then is closed in the reverse order.
+ */
+#include "broker/broker.h"
+
+#include "base/alloc.h"
+#include "broker/broker_own.h"
+#include "broker/fetch_session.h"
+#include "broker/handlers.h"
+#include "metastore/embedded/embedded.h"
+#include "runtime/file.h"
+
+#define DEFAULT_MEMORY ((size_t)512 * 1024 * 1024)
+/* How long a clean stop waits for answers that are on their way before it drops them. */
+#define DRAIN_US 300000
+#define OPENING_AT_ONCE 16
+
+/* Shares of the memory limit; what remains is for requests' arenas, answers and everything small. */
+#define FRAMES_PERCENT 40
+#define READS_PERCENT 35
+
+/* --- opening --------------------------------------------------------------------------------------------------------- */
+
+static enum err settings_check(struct broker *b)
+{
+	struct buf message;
+	enum err e;
+
+	buf_init(&message, 1000);
+	e = config_validate(b->config, &message);
+	if (e)
+		log_error(b->log, "%.*s", BYTES_ARG(buf_bytes(&message)));
+	buf_fini(&message);
+	return e ? e : listening_parse(b);
+}
+
+static enum err storage_start_await(struct fiber *self, struct broker *b)
+{
+	struct config_list folders = config_log_folders(b->config);
+	struct storage_options o = {
+		.folders = (const char *const *)folders.items,
+		.folder_count = folders.count,
+		.node_id = b->node_id,
+		/* The rest is for connections. */
+		.max_open_files = runtime_open_file_limit(b->runtime) / 2,
+		.read_budget_bytes = b->memory_limit_bytes / 100 * READS_PERCENT / b->shard_count,
+		.producer_id_expiration_ms = config_int64(b->config, CONFIG_PRODUCER_ID_EXPIRATION_MS),
+		.flush_offset_checkpoint_interval_ms = config_int64(b->config,
+								    CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
+		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
+		.sync_disabled = b->options.sync_disabled,
+	};
+	enum err e = storage_open_await(self, &o, &b->storage);
+
+	/* storage named the folder; this says what to do. */
+	if (e == ERR_BUSY)
+		log_error(b->log,
+			  "the data folder is in use: stop the other broker, or choose another one in log.dirs");
+	else if (e == ERR_CONFLICT)
+		log_error(b->log,
+			  "the data folder belongs to another cluster or broker: choose another one in log.dirs, or "
+			  "set node.id to the one that it was made for");
+	else if (e)
+		log_error(b->log, "the data folders cannot be opened: %s; see log.dirs", err_text(e));
+	return e;
+}
+
+static enum err metastore_start_await(struct fiber *self, struct broker *b)
+{
+	struct embedded_options o = {.log = b->log};
+	struct buf folder;
+	enum err e;
+
+	buf_init(&folder, 8192);
+	buf_printf(&folder, "%s/" EMBEDDED_FOLDER, storage_first_folder(b->storage));
+	buf_put_i8(&folder, 0);
+	o.folder = (const char *)folder.data;
+	e = folder.error ? folder.error : embedded_open_await(self, &o, &b->metastore);
+	if (e)
+		log_error(b->log, "the metadata in %s cannot be opened: %s", o.folder, err_text(e));
+	buf_fini(&folder);
+	return e;
+}
+
+static void run_folder_failed(struct shard *at, struct message *m)
+{
+	struct broker_part *part = container_of(m, struct broker_part, folder_failed);
+	struct broker *b = part->shard.broker;
+
+	(void)at;
+	part->failure_sent = false;
+	if (b->stopping || !b->storage || storage_online_folders(b->storage) > 0)
+		return;
+	log_error(b->log, "the last data folder is offline after an error of its disk: the broker ends");
+	b->exit_code = 1;
+	broker_stop(b);
+}
+
+static void on_folder_failed(void *context, const char *folder)
+{
+	struct broker_part *part = context;
+
+	log_error(shard_log(part->shard.shard), "data folder %s is offline: its partitions cannot be used", folder);
+	if (part->failure_sent)
+		return;
+	part->failure_sent = true;
+	part->folder_failed.run = run_folder_failed;
+	shard_send(part->shard.shard, part->shard.broker->shard_zero, &part->folder_failed);
+}
+
+static enum err part_open_await(struct fiber *self, struct broker_part *part)
+{
+	struct broker_shard *s = &part->shard;
+	struct broker *b = s->broker;
+	struct replicas_options o = {
+		.shard = s->shard,
+		.shard_count = b->shard_count,
+		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
+		.opening_at_once = OPENING_AT_ONCE,
+	};
+
+	(void)self;
+	s->store = store_new(b->storage, s->shard, on_folder_failed, part);
+	o.store = s->store;
+	s->replicas = replicas_new(&o);
+	s->image = image_new();
+	s->fetch_sessions = fetch_session_cache_new(
+		shard_random(s->shard),
+		(size_t)config_int32(b->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS));
+	map_init(&s->creations);
+	event_init(&part->created);
+	budget_init(&part->frames, s->shard, b->memory_limit_bytes / 100 * FRAMES_PERCENT / b->shard_count);
+	s->frames = &part->frames;
+	s->connections = &part->connections;
+	connection_table_init(
+		&part->connections, s, s->shard, (size_t)config_int32(b->config, CONFIG_SOCKET_REQUEST_MAX_BYTES),
+		config_int64(b->config, CONFIG_CONNECTIONS_MAX_IDLE_MS) * 1000, &part->frames, handlers_find);
+	part->subscriber = (struct image_subscriber){.shard = s->shard, .image = s->image, .changed = follow_image};
+	part->opened = true;
+	return OK;
+}
+
+static enum err controller_start_await(struct fiber *self, struct broker *b)
+{
+	struct controller_options o = {
+		.config = b->config,
+		.store = b->metastore,
+		.node_id = b->node_id,
+		.cluster_id = storage_cluster_id(b->storage),
+		.subscribers = b->subscribers,
+		.subscriber_count = b->shard_count,
+	};
+	enum err e;
+
+	b->controller = controller_new(b->shard_zero, &o);
+	e = controller_load_await(self, b->controller);
+	if (e == ERR_CONFLICT)
+		log_error(b->log,
+			  "the metadata belongs to another cluster than meta.properties says: were folders mixed?");
+	else if (e)
+		log_error(b->log, "the metadata cannot be loaded: %s", err_text(e));
+	return e;
+}
+
+static bool is_known(const struct image *image, const struct found_log *f)
+{
+	const struct image_topic *t = image_topic_by_name(image, bytes_str(f->topic));
+
+	return t && f->partition < t->partition_count && (uuid_is_zero(f->topic_id) || uuid_equal(f->topic_id, t->id));
+}
+
+/* A topic is what the metadata says. Folders of others are kept, under a name that nobody takes for a partition. */
+static enum err strays_set_aside_await(struct fiber *self, struct broker *b)
+{
+	size_t count, strays = 0;
+	const struct found_log *found = storage_found(b->storage, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		enum err e;
+
+		if (is_known(b->parts[0].shard.image, &found[i]))
+			continue;
+		e = storage_set_aside_await(self, b->storage, &found[i]);
+		if (e) {
+			log_error(b->log, "%s-%d, which is no topic of this cluster, cannot be set aside: %s",
+				  found[i].topic, found[i].partition, err_text(e));
+			return e;
+		}
+		if (strays++ < 10)
+			log_warn(b->log,
+				 "%s-%d is no topic of this cluster: its folder was renamed to *-stray and kept",
+				 found[i].topic, found[i].partition);
+	}
+	if (strays > 10)
+		log_warn(b->log, "%zu folders in all are no topics of this cluster and were renamed to *-stray",
+			 strays);
+	return OK;
+}
+
+static enum err part_open_logs_await(struct fiber *self, struct broker_part *part)
+{
+	(void)self;
+	replicas_open_all(part->shard.replicas);
+	return OK;
+}
+
+static enum err start_await(struct fiber *self, struct broker *b)
+{
+	enum err e = settings_check(b);
+
+	if (!e)
+		e = storage_start_await(self, b);
+	if (!e)
+		e = metastore_start_await(self, b);
+	if (!e)
+		e = everywhere_await(self, b, part_open_await);
+	if (!e)
+		e = controller_start_await(self, b);
+	if (!e)
+		e = strays_set_aside_await(self, b);
+	if (!e)
+		e = listening_bind_await(self, b);
+	if (!e)
+		e = listening_register_await(self, b);
+	if (!e && !storage_was_clean(b->storage))
+		e = everywhere_await(self, b, part_open_logs_await);
+	if (!e)
+		listening_begin(b);
+	return e;
+}
+
+/* --- closing --------------------------------------------------------------------------------------------------------- */
+
+static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
+{
+	struct connection_table *t = &part->connections;
+
+	if (!part->opened)
+		return OK;
+	connection_table_stop(t);
+	/* What can still be answered soon is; the rest is dropped, and clients ask again elsewhere or later. */
+	(void)connection_table_quiet_await(self, t, shard_now_us(part->shard.shard) + DRAIN_US);
+	connection_table_close_all(t);
+	(void)connection_table_quiet_await(self, t, FIBER_NO_DEADLINE);
+	auto_create_quiet_await(self, part);
+	return OK;
+}
+
+static enum err part_close_await(struct fiber *self, struct broker_part *part)
+{
+	struct broker_shard *s = &part->shard;
+	enum err e, closed;
+
+	if (!part->opened)
+		return OK;
+	e = replicas_close_await(self, s->replicas);
+	closed = store_close_await(self, s->store);
+	connection_table_fini(&part->connections);
+	budget_fini(&part->frames);
+	fetch_session_cache_free(s->fetch_sessions);
+	image_free(s->image);
+	map_fini(&s->creations);
+	part->opened = false;
+	return e ? e : closed;
+}
+
+/* False: something could not be made durable; the next start recovers. */
+static bool stop_await(struct fiber *self, struct broker *b)
+{
+	enum err e, worst;
+
+	if (b->acceptor)
+		acceptor_close(b->acceptor);
+	worst = everywhere_await(self, b, part_quiet_await);
+	/* Each connection's place came home before its shard said that it is quiet. */
+	acceptor_free(b->acceptor);
+	b->acceptor = NULL;
+	controller_free(b->controller);
+	b->controller = NULL;
+	e = metastore_close_await(self, b->metastore);
+	worst = worst ? worst : e;
+	e = everywhere_await(self, b, part_close_await);
+	worst = worst ? worst : e;
+	e = storage_close_await(self, b->storage);
+	worst = worst ? worst : e;
+	b->storage = NULL;
+	if (worst)
+		log_warn(b->log, "not everything could be closed cleanly: %s; the next start recovers",
+			 err_text(worst));
+	return !worst;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------- */
+
+static void broker_main(struct fiber *self, void *argument)
+{
+	struct broker *b = argument;
+	bool clean;
+
+	if (start_await(self, b)) {
+		b->exit_code = 1;
+		b->stopping = true;
+	} else if (b->options.started && !b->stopping) {
+		b->options.started(b, b->options.context);
+	}
+	while (!b->stopping)
+		if (event_wait_await(self, &b->stop, FIBER_NO_DEADLINE))
+			break;
+	b->stopping = true;
+	clean = stop_await(self, b);
+	runtime_stop(b->runtime, b->exit_code ? b->exit_code : !clean);
+}
+
+struct broker *broker_start(struct shard *shard_zero, const struct broker_options *o)
+{
+	static const struct fiber_options fiber = {.name = "broker", .stack_size = (size_t)256 * 1024};
+	struct broker *b = mem_new(struct broker);
+	int64_t limit = config_int64(o->config, CONFIG_MEMORY_LIMIT_BYTES);
+
+	b->options = *o;
+	b->config = o->config;
+	b->node_id = config_node_id(o->config);
+	b->runtime = shard_runtime(shard_zero);
+	b->shard_zero = shard_zero;
+	b->log = shard_log(shard_zero);
+	b->shard_count = runtime_shard_count(b->runtime);
+	b->memory_limit_bytes = o->memory_limit_bytes ? o->memory_limit_bytes
+				: limit > 0           ? (size_t)limit
+						      : DEFAULT_MEMORY;
+	b->parts = mem_zalloc(b->shard_count * sizeof(*b->parts));
+	b->subscribers = mem_zalloc(b->shard_count * sizeof(struct image_subscriber *));
+	for (unsigned i = 0; i < b->shard_count; i++) {
+		b->parts[i].shard.broker = b;
+		b->parts[i].shard.shard = runtime_shard(b->runtime, i);
+		b->subscribers[i] = &b->parts[i].subscriber;
+	}
+	event_init(&b->stop);
+	if (!fiber_start(shard_zero, &fiber, broker_main, b))
+		runtime_stop(b->runtime, 1);
+	return b;
+}
+
+void broker_stop(struct broker *b)
+{
+	b->stopping = true;
+	event_signal(&b->stop);
+}
+
+void broker_free(struct broker *b)
+{
+	if (!b)
+		return;
+	listeners_free(&b->specs);
+	mem_free(b->listeners);
+	mem_free(b->subscribers);
+	mem_free(b->parts);
+	mem_free(b);
+}
+
+struct broker_shard *broker_shard_of(struct broker *b, struct uuid topic_id, int32_t partition)
+{
+	return &b->parts[partition_shard_index(topic_id, partition, b->shard_count)].shard;
+}
+
+struct broker_shard *broker_shard_at(struct broker *b, unsigned index)
+{
+	return &b->parts[index].shard;
+}
+
+const struct config *broker_config(const struct broker *b)
+{
+	return b->config;
+}
+
+int32_t broker_node_id(const struct broker *b)
+{
+	return b->node_id;
+}
+
+struct controller *broker_controller(struct broker *b)
+{
+	return b->controller;
+}
+
+const char *broker_listener_name(const struct broker *b, unsigned number)
+{
+	must(number < b->specs.count);
+	return b->specs.items[number].name;
+}
+
+const struct broker_listener *broker_listeners(const struct broker *b, size_t *ret_count)
+{
+	*ret_count = b->specs.count;
+	return b->listeners;
+}
+
+size_t broker_memory_limit(const struct broker *b)
+{
+	return b->memory_limit_bytes;
+}
+
+struct shard *broker_shard_zero(struct broker *b)
+{
+	return b->shard_zero;
+}

@@ -1,0 +1,68 @@
+/*
+ * broker_own: the insides of struct broker, for the sources that compose it. Handlers use broker.h.
+ */
+#ifndef BROKER_BROKER_OWN_H
+#define BROKER_BROKER_OWN_H
+
+#include "broker/broker.h"
+#include "broker/connection.h"
+#include "config/listeners.h"
+#include "controller/publish.h"
+#include "metastore/metastore.h"
+#include "net/acceptor.h"
+
+/* What a shard has: written by that shard at its opening, freed by it at its closing. */
+struct broker_part {
+	struct broker_shard shard; /* first, for handlers */
+	struct budget frames;
+	struct connection_table connections;
+	struct image_subscriber subscriber;
+	struct message folder_failed; /* to shard 0; at most one under way */
+	bool failure_sent;
+	bool opened;
+	size_t creating;      /* fibers of auto_create.c */
+	struct event created; /* one of them ended */
+};
+
+struct broker {
+	struct broker_options options;
+	const struct config *config;
+	int32_t node_id;
+	struct runtime *runtime;
+	struct shard *shard_zero;
+	struct logger *log;
+	unsigned shard_count;
+	size_t memory_limit_bytes;
+	struct broker_part *parts; /* by shard */
+	struct image_subscriber **subscribers;
+
+	struct listener_specs specs;
+	struct broker_listener *listeners; /* by number; names and hosts are the specs' */
+	struct storage *storage;
+	struct metastore *metastore;
+	struct controller *controller;
+	struct acceptor *acceptor;
+
+	struct event stop;
+	bool stopping;
+	int exit_code;
+};
+
+/* Runs `work_await` as a fiber on every shard at once and waits for all: OK, or the first error by shard. On shard 0; not to be cancelled. */
+enum err everywhere_await(struct fiber *self, struct broker *b,
+			  enum err (*work_await)(struct fiber *self, struct broker_part *part)) MUST_CHECK;
+
+/* listening.c. Errors have said why in the log. */
+enum err listening_parse(struct broker *b) MUST_CHECK;
+/* Binds every listener; connections wait until listening_begin. */
+enum err listening_bind_await(struct fiber *self, struct broker *b) MUST_CHECK;
+enum err listening_register_await(struct fiber *self, struct broker *b) MUST_CHECK;
+void listening_begin(struct broker *b);
+
+/* follow_image.c: keeps a shard's partitions as its image says. */
+void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m);
+
+/* auto_create.c: waits until no creation is under way on this shard. */
+void auto_create_quiet_await(struct fiber *self, struct broker_part *part);
+
+#endif

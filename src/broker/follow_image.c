@@ -1,0 +1,116 @@
+/*
+ * follow_image: after each delta, the partitions of a shard become what its image says. Reads the delta only to know which
+ * topics it is about; what they are is in the image.
+ */
+#include "base/arena.h"
+#include "broker/broker_own.h"
+#include "metadata/delta.h"
+
+/* A delta's own arrays while one record of it is looked at: as many partitions as the controller ever puts into one. */
+#define RECORD_MAX ((size_t)256 * 1024 * 1024)
+
+static struct replica_settings settings_of(const struct broker_part *part, const struct image_topic *t)
+{
+	const struct broker *b = part->shard.broker;
+	struct topic_settings s;
+
+	topic_effective(b->config, part->shard.image, b->node_id, t, &s);
+	return (struct replica_settings){
+		.log =
+			{
+				.segment_bytes = s.segment_bytes,
+				.segment_ms = s.segment_ms,
+				.segment_jitter_ms = s.segment_jitter_ms,
+				.segment_index_bytes = s.segment_index_bytes,
+				.index_interval_bytes = s.index_interval_bytes,
+				.flush_messages = s.flush_messages,
+				.flush_ms = s.flush_ms,
+				.preallocate = s.preallocate,
+				.write_caching = s.write_caching,
+			},
+		.max_message_bytes = (size_t)s.max_message_bytes,
+		.compacted = s.cleanup_compact,
+		.log_append_time = s.log_append_time,
+		.timestamp_before_max_ms = s.message_timestamp_before_max_ms,
+		.timestamp_after_max_ms = s.message_timestamp_after_max_ms,
+		.codec = s.compression < 0 ? BATCH_KEEP_CODEC : s.compression,
+		.level = s.compression_level,
+		.min_insync_replicas = s.min_insync_replicas,
+	};
+}
+
+static void add(struct broker_part *part, struct uuid id)
+{
+	const struct image_topic *t = image_topic_by_id(part->shard.image, id);
+	struct replica_settings s;
+
+	if (!t)
+		return; /* created and removed in one delta */
+	s = settings_of(part, t);
+	replicas_add_topic(part->shard.replicas, t->name, t->id, t->partition_count, &s);
+}
+
+static void configure(struct broker_part *part, const struct image_topic *t)
+{
+	struct replica_settings s = settings_of(part, t);
+
+	replicas_configure_topic(part->shard.replicas, t->id, &s);
+}
+
+static void follow_config(struct broker_part *part, const struct delta_record *r)
+{
+	const struct image *image = part->shard.image;
+	const struct image_topic *t;
+
+	if (r->of_topic) {
+		t = image_topic_by_id(image, r->topic_id);
+		if (t)
+			configure(part, t);
+		return;
+	}
+	/* What holds for brokers stands behind every topic. */
+	for (size_t i = 0; i < image_topic_count(image); i++)
+		configure(part, image_topic_at(image, i));
+}
+
+static void follow_record(struct broker_part *part, const struct delta_record *r)
+{
+	switch (r->kind) {
+	case DELTA_TOPIC:
+	case DELTA_PARTITIONS:
+		add(part, r->topic_id);
+		break;
+	case DELTA_TOPIC_REMOVED:
+		replicas_remove_topic(part->shard.replicas, r->topic_id);
+		break;
+	case DELTA_CONFIG:
+		follow_config(part, r);
+		break;
+	case DELTA_CLUSTER:
+	case DELTA_BROKER:
+	case DELTA_BROKER_REMOVED:
+	case DELTA_FEATURE:
+	case DELTA_PARTITION: /* the only replica of a partition does not change its leader */
+		break;
+	}
+}
+
+void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m)
+{
+	struct broker_part *part = container_of(s, struct broker_part, subscriber);
+	struct reader r;
+
+	(void)m;
+	if (delta_open(delta, &r))
+		must_not_reach(); /* the image took it */
+	while (reader_left(&r) > 0) {
+		struct delta_record record;
+		struct arena arena;
+
+		arena_init(&arena, RECORD_MAX);
+		if (delta_next(&r, &arena, &record))
+			must_not_reach();
+		follow_record(part, &record);
+		arena_fini(&arena);
+	}
+}

@@ -1,0 +1,25 @@
+/* handlers: see the header. */
+#include "broker/handlers.h"
+
+#include "broker/handle/handle.h"
+#include "protocol/messages.h"
+
+static const struct api_handler *const table[HANDLERS_MAX_KEY] = {
+	[API_PRODUCE] = &produce_handler,
+	[API_FETCH] = &fetch_handler,
+	[API_LIST_OFFSETS] = &list_offsets_handler,
+	[API_METADATA] = &metadata_handler,
+	[API_FIND_COORDINATOR] = &find_coordinator_handler,
+	[API_API_VERSIONS] = &api_versions_handler,
+	[API_CREATE_TOPICS] = &create_topics_handler,
+	[API_DELETE_TOPICS] = &delete_topics_handler,
+	[API_INIT_PRODUCER_ID] = &init_producer_id_handler,
+	[API_DESCRIBE_CONFIGS] = &describe_configs_handler,
+	[API_DESCRIBE_CLUSTER] = &describe_cluster_handler,
+	[API_DESCRIBE_TOPIC_PARTITIONS] = &describe_topic_partitions_handler,
+};
+
+const struct api_handler *handlers_find(int16_t key)
+{
+	return key >= 0 && key < HANDLERS_MAX_KEY ? table[key] : NULL;
+}

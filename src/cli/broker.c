@@ -1,0 +1,327 @@
+/*
+ * broker: `moldau broker`: settings from a file and the command line, then the broker on Linux until SIGTERM.
+ * May call: config/, runtime/linux, broker/; stdio and the machine's size (sysconf).
+ */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "runtime/linux/linux.h"
+
+#define CONFIG_FILE_MAX ((size_t)1024 * 1024)
+#define MEMORY_MOST ((uint64_t)512 * 1024 * 1024)
+#define MEMORY_LEAST ((uint64_t)64 * 1024 * 1024)
+
+const char cli_broker_help[] =
+	"usage: moldau broker [FILE] [--set NAME=VALUE]... [OPTIONS]\n"
+	"\n"
+	"Runs a broker until SIGTERM or Ctrl-C. FILE is a server.properties with Kafka's names; what is not in it has\n"
+	"Kafka's default.\n"
+	"\n"
+	"  --config FILE        the same as FILE\n"
+	"  --set NAME=VALUE     one setting, stronger than the file's\n"
+	"  --data DIR           where the data is: log.dirs\n"
+	"  --listen HOST:PORT   where clients connect: listeners=PLAINTEXT://HOST:PORT\n"
+	"  --io auto|uring|epoll\n"
+	"  --shards N           threads; 0 (the default) is one a core\n"
+	"\n"
+	"  moldau broker --data ./data --listen 127.0.0.1:9092\n";
+
+struct broker_run {
+	const struct cli_verb *verb;
+	struct config *config;
+	struct logger logger;
+	struct linux_options linux;
+	struct broker *broker;
+	bool stop_asked;
+};
+
+/* --- log lines ------------------------------------------------------------------------------------------------------- */
+
+static void write_line(struct logger *l, enum log_level level, const char *line)
+{
+	struct timespec now;
+	struct tm parts;
+	char text[1200];
+	int size;
+
+	(void)l;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	size = snprintf(text, sizeof(text), "%04d-%02d-%02d %02d:%02d:%02d.%03ldZ %-5s %s\n", parts.tm_year + 1900,
+			parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+			now.tv_nsec / 1000000, log_level_name(level), line);
+	if (size >= (int)sizeof(text))
+		size = (int)sizeof(text) - 1;
+	/* One call a line: shards log at the same time. */
+	fwrite(text, 1, (size_t)size, stderr);
+}
+
+/* --- settings -------------------------------------------------------------------------------------------------------- */
+
+static int load_file(struct broker_run *run, const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	char *text;
+	size_t size;
+	enum err e;
+
+	if (!f)
+		return cli_failed(run->verb, "cannot read %s: %s", path, strerror(errno));
+	text = mem_alloc(CONFIG_FILE_MAX + 1);
+	size = fread(text, 1, CONFIG_FILE_MAX + 1, f);
+	e = ferror(f) ? ERR_IO : size > CONFIG_FILE_MAX ? ERR_TOO_BIG : OK;
+	fclose(f);
+	if (e) {
+		cli_failed(run->verb, "cannot read %s: %s", path, err_text(e));
+	} else {
+		e = config_load_properties(run->config, bytes_of(text, size), path, &run->logger);
+		if (e)
+			cli_failed(run->verb, "%s has a setting that cannot be; the line above says which", path);
+	}
+	mem_free(text);
+	return e ? CLI_FAILED : CLI_DONE;
+}
+
+static int set_value(struct broker_run *run, struct bytes name, struct bytes value)
+{
+	struct buf message;
+	int code = CLI_DONE;
+	enum err e;
+
+	buf_init(&message, 1000);
+	e = config_set(run->config, name, value, &message);
+	if (e == ERR_NOT_FOUND)
+		log_warn(&run->logger, "unknown setting %.*s: ignored", BYTES_ARG(name));
+	else if (e)
+		code = cli_failed(run->verb, "%.*s", BYTES_ARG(buf_bytes(&message)));
+	buf_fini(&message);
+	return code;
+}
+
+static int set_pair(struct broker_run *run, const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+
+	if (!equals)
+		return cli_usage(run->verb, "--set wants NAME=VALUE, not %s", pair);
+	return set_value(run, bytes_of(pair, (size_t)(equals - pair)), bytes_str(equals + 1));
+}
+
+static int set_named(struct broker_run *run, const char *name, const char *prefix, const char *value)
+{
+	struct buf whole;
+	int code;
+
+	buf_init(&whole, 8192);
+	buf_put_str(&whole, prefix);
+	buf_put_str(&whole, value);
+	code = whole.error ? cli_usage(run->verb, "%s is too long", name)
+			   : set_value(run, bytes_str(name), buf_bytes(&whole));
+	buf_fini(&whole);
+	return code;
+}
+
+/* Which setting an option stands for. */
+static int set_option(struct broker_run *run, struct cli_options *o)
+{
+	static const struct {
+		const char *option;
+		const char *setting;
+		const char *prefix;
+	} known[] = {
+		{"--data", "log.dirs", ""},
+		{"--listen", "listeners", "PLAINTEXT://"},
+		{"--io", "io", ""},
+		{"--shards", "shards", ""},
+	};
+
+	for (size_t i = 0; i < countof(known); i++)
+		if (cli_is(o, known[i].option)) {
+			const char *value = cli_value(o);
+
+			return value ? set_named(run, known[i].setting, known[i].prefix, value) : CLI_USAGE;
+		}
+	return cli_unknown(o);
+}
+
+/* The file first, whatever its place, so that the command line is stronger. */
+static int read_file_argument(struct broker_run *run, int argc, char **argv)
+{
+	struct cli_options o = cli_options(run->verb, argc, argv);
+	const char *path = NULL;
+
+	while (cli_next(&o)) {
+		const char *given = NULL;
+
+		if (cli_is(&o, NULL))
+			given = o.name;
+		else if (cli_is(&o, "--config"))
+			given = cli_value(&o);
+		else if (!cli_is(&o, "--lossy-disk") && !cli_is(&o, "--no-sync"))
+			(void)cli_value(&o);
+		if (given && path)
+			return cli_usage(run->verb, "one file only, not %s and %s", path, given);
+		if (given)
+			path = given;
+	}
+	if (o.failed)
+		return CLI_USAGE;
+	return path ? load_file(run, path) : CLI_DONE;
+}
+
+static int read_options(struct broker_run *run, struct broker_options *options, int argc, char **argv)
+{
+	struct cli_options o = cli_options(run->verb, argc, argv);
+	int code = read_file_argument(run, argc, argv);
+
+	while (!code && cli_next(&o)) {
+		if (cli_is(&o, NULL))
+			continue;
+		if (cli_is(&o, "--config")) {
+			(void)cli_value(&o);
+		} else if (cli_is(&o, "--lossy-disk")) {
+			run->linux.lossy_file = true;
+		} else if (cli_is(&o, "--no-sync")) {
+			options->sync_disabled = true;
+		} else if (cli_is(&o, "--set")) {
+			const char *pair = cli_value(&o);
+
+			code = pair ? set_pair(run, pair) : CLI_USAGE;
+		} else {
+			code = set_option(run, &o);
+		}
+	}
+	return code;
+}
+
+/* A quarter of the machine's memory, within bounds that fit a small machine and do not surprise on a large one. */
+static size_t default_memory(void)
+{
+	uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t quarter = all / 4;
+
+	if (quarter > MEMORY_MOST)
+		quarter = MEMORY_MOST;
+	return quarter < MEMORY_LEAST ? MEMORY_LEAST : (size_t)quarter;
+}
+
+static void take_settings(struct broker_run *run, struct broker_options *options)
+{
+	const char *io = config_string(run->config, CONFIG_IO);
+
+	run->linux.io = strcmp(io, "uring") == 0 ? IO_URING : strcmp(io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
+	run->linux.shards = (unsigned)config_int32(run->config, CONFIG_SHARDS);
+	run->linux.logger = &run->logger;
+	if (config_int64(run->config, CONFIG_MEMORY_LIMIT_BYTES) < 0)
+		options->memory_limit_bytes = default_memory();
+}
+
+/* --- the run --------------------------------------------------------------------------------------------------------- */
+
+static void print_listeners(struct broker *b)
+{
+	size_t count;
+	const struct broker_listener *listeners = broker_listeners(b, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct broker_listener *l = &listeners[i];
+
+		printf("  listening   %s:%u (%s)\n", l->bound.host, l->bound.port, l->name);
+		if (l->advertised_host)
+			printf("              clients are told %s:%u\n", l->advertised_host, l->advertised_port);
+		else
+			printf("              clients are told the address that they came to; behind NAT or port "
+			       "mapping set "
+			       "advertised.listeners\n");
+	}
+}
+
+static void print_next(struct broker *b)
+{
+	size_t count;
+	const struct broker_listener *l = broker_listeners(b, &count);
+	bool everywhere = strcmp(l->bound.host, "0.0.0.0") == 0 || strcmp(l->bound.host, "::") == 0;
+	char bootstrap[100] = "";
+
+	if (l->bound.port != 9092 || (!everywhere && strcmp(l->bound.host, "127.0.0.1") != 0))
+		snprintf(bootstrap, sizeof(bootstrap), " -b %s:%u", everywhere ? "127.0.0.1" : l->bound.host,
+			 l->bound.port);
+	printf("next:\n"
+	       "  moldau topic create hello%s\n"
+	       "  echo world | moldau produce hello%s\n"
+	       "  moldau consume hello -o beginning -e%s\n",
+	       bootstrap, bootstrap, bootstrap);
+}
+
+static void on_started(struct broker *b, void *context)
+{
+	struct broker_run *run = context;
+	struct config_list folders = config_log_folders(run->config);
+	struct runtime *rt = shard_runtime(broker_shard_zero(b));
+	char size[32];
+
+	printf("moldau %s, broker %d of cluster %s\n", MOLDAU_VERSION, broker_node_id(b),
+	       image_cluster_id(broker_shard_at(b, 0)->image));
+	print_listeners(b);
+	for (size_t i = 0; i < folders.count; i++)
+		printf("  data        %s\n", folders.items[i]);
+	if (config_bool(run->config, CONFIG_WRITE_CACHING))
+		printf("  durability  write.caching=true: a power failure may lose acknowledged records\n");
+	else
+		printf("  durability  a record is synced to disk before it is acknowledged with acks=all and before it "
+		       "is "
+		       "read\n");
+	printf("  memory      %s (memory.limit.bytes)\n", cli_size(broker_memory_limit(b), size, sizeof(size)));
+	printf("  shards      %u, over %s\n", runtime_shard_count(rt), linux_io_name(rt));
+	print_next(b);
+	fflush(stdout);
+}
+
+static void on_signal(struct shard *s, int signal_number, void *argument)
+{
+	struct broker_run *run = argument;
+
+	(void)signal_number;
+	if (!run->stop_asked)
+		log_info(shard_log(s), "stopping");
+	run->stop_asked = true;
+	broker_stop(run->broker);
+}
+
+struct start {
+	struct broker_run *run;
+	const struct broker_options *options;
+};
+
+static void on_start(struct shard *shard_zero, void *argument)
+{
+	struct start *start = argument;
+
+	start->run->broker = broker_start(shard_zero, start->options);
+	linux_on_signal(shard_zero, on_signal, start->run);
+}
+
+int cli_broker(const struct cli_verb *verb, int argc, char **argv)
+{
+	struct broker_run run = {
+		.verb = verb, .config = config_new(), .logger = {.least = LOG_INFO, .write = write_line}};
+	struct broker_options options = {.config = run.config, .started = on_started, .context = &run};
+	struct start start = {&run, &options};
+	int code = read_options(&run, &options, argc, argv);
+
+	if (!code) {
+		take_settings(&run, &options);
+		code = linux_run(&run.linux, on_start, &start);
+		broker_free(run.broker);
+	}
+	config_free(run.config);
+	return code;
+}
