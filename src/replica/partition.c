@@ -70,6 +70,7 @@ static struct batch_rules rules_of(const struct partition *p, const struct parti
 		.allow_zstd = a->allow_zstd,
 		.codec = s->codec,
 		.level = s->level,
+		.compressor = replicas_compressor(p->topic->replicas),
 		.now_ms = shard_wall_ms(shard_of(p)),
 		.before_max_ms = s->timestamp_before_max_ms,
 		.after_max_ms = s->timestamp_after_max_ms,

@@ -7,6 +7,7 @@
 
 struct replicas {
 	struct replicas_options options;
+	struct compressor *compressor;
 	struct map topics;      /* by id -> struct topic_replicas */
 	struct list touched;    /* partitions to open, clients wait for them */
 	struct list background; /* partitions to open when nobody waits */
@@ -25,6 +26,7 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	struct replicas *r = mem_new(struct replicas);
 
 	r->options = *o;
+	r->compressor = compressor_new();
 	map_init(&r->topics);
 	list_init(&r->touched);
 	list_init(&r->background);
@@ -42,6 +44,11 @@ struct store *replicas_store(struct replicas *r)
 struct shard *replicas_shard(struct replicas *r)
 {
 	return r->options.shard;
+}
+
+struct compressor *replicas_compressor(struct replicas *r)
+{
+	return r->compressor;
 }
 
 size_t replicas_max_decompressed_bytes(const struct replicas *r)
@@ -419,6 +426,7 @@ enum err replicas_close_await(struct fiber *self, struct replicas *r)
 	for (place = 0; (entry = map_next(&r->topics, &place));)
 		free_with_partitions(entry->value);
 	map_fini(&r->topics);
+	compressor_free(r->compressor);
 	mem_free(r);
 	return OK;
 }

@@ -82,5 +82,7 @@ struct replicas_count replicas_count(const struct replicas *r);
 struct store *replicas_store(struct replicas *r);
 struct shard *replicas_shard(struct replicas *r);
 size_t replicas_max_decompressed_bytes(const struct replicas *r);
+/* Shared by the shard's appends, one at a time. */
+struct compressor *replicas_compressor(struct replicas *r);
 
 #endif
