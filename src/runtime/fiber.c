@@ -92,11 +92,14 @@ static void stack_put(struct shard *s, void *stack, size_t size, size_t used)
 /* How much of a stack was ever touched, measured from its top. Reads what ASan holds for dead frames. */
 __attribute__((no_sanitize("address", "thread"))) static size_t stack_used(const uint8_t *stack, size_t size)
 {
-	const volatile uint64_t *words = (const volatile uint64_t *)(const volatile void *)stack;
+	const uint64_t *words = (const uint64_t *)(const void *)stack;
+	size_t count = size / sizeof(*words);
 	size_t i = 0;
 
-	while (i < size / sizeof(*words) && !words[i])
-		i++;
+	/* A cache line at a time: every fiber that ends is measured. */
+	while (i < count && !(words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] | words[i + 5] |
+			      words[i + 6] | words[i + 7]))
+		i += 8;
 	return size - i * sizeof(*words);
 }
 
