@@ -38,7 +38,7 @@ struct broker_run {
 	const struct cli_verb *verb;
 	struct config *config;
 	struct logger logger;
-	struct linux_options linux;
+	struct linux_options platform;
 	struct broker *broker;
 	bool stop_asked;
 };
@@ -188,7 +188,7 @@ static int read_options(struct broker_run *run, struct broker_options *options, 
 		if (cli_is(&o, "--config")) {
 			(void)cli_value(&o);
 		} else if (cli_is(&o, "--lossy-disk")) {
-			run->linux.lossy_file = true;
+			run->platform.lossy_file = true;
 		} else if (cli_is(&o, "--no-sync")) {
 			options->sync_disabled = true;
 		} else if (cli_is(&o, "--set")) {
@@ -217,9 +217,9 @@ static void take_settings(struct broker_run *run, struct broker_options *options
 {
 	const char *io = config_string(run->config, CONFIG_IO);
 
-	run->linux.io = strcmp(io, "uring") == 0 ? IO_URING : strcmp(io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
-	run->linux.shards = (unsigned)config_int32(run->config, CONFIG_SHARDS);
-	run->linux.logger = &run->logger;
+	run->platform.io = strcmp(io, "uring") == 0 ? IO_URING : strcmp(io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
+	run->platform.shards = (unsigned)config_int32(run->config, CONFIG_SHARDS);
+	run->platform.logger = &run->logger;
 	if (config_int64(run->config, CONFIG_MEMORY_LIMIT_BYTES) < 0)
 		options->memory_limit_bytes = default_memory();
 }
@@ -319,7 +319,7 @@ int cli_broker(const struct cli_verb *verb, int argc, char **argv)
 
 	if (!code) {
 		take_settings(&run, &options);
-		code = linux_run(&run.linux, on_start, &start);
+		code = linux_run(&run.platform, on_start, &start);
 		broker_free(run.broker);
 	}
 	config_free(run.config);
