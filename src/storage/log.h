@@ -94,7 +94,7 @@ struct log_append {
 	const struct batch_facts *facts;
 	int32_t leader_epoch;
 	bool log_append_time; /* message.timestamp.type */
-	bool from_client; /* check the producer's sequence; false for what a follower copies */
+	bool from_client;     /* check the producer's sequence; false for what a follower copies */
 	/* Called once, on the log's shard and never inside log_append_batch, when the bytes are needed no more. */
 	void (*released)(struct log_append *a);
 	/* Out, set by log_append_batch when it returns OK or ERR_DUPLICATE_SEQUENCE_NUMBER (then those of the original). */
@@ -118,12 +118,13 @@ struct log_read {
 	/* In. */
 	int64_t offset;
 	int64_t max_offset; /* exclusive: what starts at or after it is not returned (high watermark, last stable offset) */
-	size_t max_bytes; /* cut in the middle of a batch is allowed after the first whole batch */
-	bool at_least_one; /* the first batch is returned whole even if larger than max_bytes */
+	size_t max_bytes;                 /* cut in the middle of a batch is allowed after the first whole batch */
+	bool at_least_one;                /* the first batch is returned whole even if larger than max_bytes */
 	void (*done)(struct log_read *r); /* on the log's shard, never inside log_read_start */
 	/* Out. */
-	enum err error; /* OK (also for nothing there: size 0), ERR_OFFSET_OUT_OF_RANGE, ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY, ERR_CANCELLED */
-	struct blob *blob; /* the reader's reference; NULL when size is 0 */
+	enum err
+		error; /* OK (also for nothing there: size 0), ERR_OFFSET_OUT_OF_RANGE, ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY, ERR_CANCELLED */
+	struct blob *blob;    /* the reader's reference; NULL when size is 0 */
 	struct bytes records; /* inside the blob; begins with the batch that holds `offset` */
 	/* The log's own. */
 	struct log *log;

@@ -26,12 +26,13 @@ struct storage_options {
 	const char *const *folders; /* log.dirs */
 	size_t folder_count;
 	int32_t node_id;
-	const char *cluster_id; /* NULL: taken from the folders, or made anew */
-	size_t max_open_files; /* for segments and indexes, of the whole process */
+	const char *cluster_id;   /* NULL: taken from the folders, or made anew */
+	size_t max_open_files;    /* for segments and indexes, of the whole process */
 	size_t read_budget_bytes; /* for read buffers, of each shard */
 	int64_t producer_id_expiration_ms;
 	int64_t flush_offset_checkpoint_interval_ms;
 	size_t max_decompressed_bytes;
+	size_t journal_bytes; /* of each of the two journal files of a shard and folder; 0: 16 MiB. The simulator takes few */
 	bool sync_disabled; /* for the test that shows that the power-loss test can fail */
 };
 
@@ -47,7 +48,8 @@ struct found_log {
  * Opens all folders. Errors name the folder in the log: ERR_BUSY (another process has it), ERR_CONFLICT (ids of another cluster or node),
  * ERR_PERMISSION, ERR_IO, ERR_CORRUPT (meta.properties does not parse). A folder that fails with ERR_IO while another works goes offline alone.
  */
-enum err storage_open_await(struct fiber *self, const struct storage_options *o, struct storage **ret_storage) MUST_CHECK;
+enum err storage_open_await(struct fiber *self, const struct storage_options *o, struct storage **ret_storage)
+	MUST_CHECK;
 /* After every shard closed its store. Writes the checkpoints and the marker of a clean stop. NULL ok. */
 enum err storage_close_await(struct fiber *self, struct storage *s) MUST_CHECK;
 const char *storage_cluster_id(const struct storage *s);
@@ -57,10 +59,14 @@ const struct found_log *storage_found(const struct storage *s, size_t *ret_count
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f) MUST_CHECK;
 /* Where the metastore keeps its own files: a subfolder of the first folder. */
 const char *storage_first_folder(const struct storage *s);
+/* On shard 0. */
 size_t storage_online_folders(const struct storage *s);
+/* Every folder was closed cleanly the last time, or is new: no log has to be recovered before it is asked for. */
+bool storage_was_clean(const struct storage *s);
 
 /* Of one shard. `failed` (may be NULL) is told when a folder went offline; with the last one gone the broker ends. */
-struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(void *context, const char *folder), void *context);
+struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(void *context, const char *folder),
+			void *context);
 struct shard *store_shard(struct store *s);
 /* Closes every log that is still open and waits for what is under way. */
 enum err store_close_await(struct fiber *self, struct store *s) MUST_CHECK;

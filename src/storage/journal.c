@@ -1,0 +1,425 @@
+/*
+ * journal: the two files of a shard's journal in a log folder: made once, written by the committer, replayed at start. What is in
+ * them: journal_format.h; why: docs/decisions/0001.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+#define PREPARE_STEP ((size_t)1 << 20)
+#define JOURNAL_PREFIX "moldau-journal-"
+
+static void journal_path(const struct storage_folder *sf, unsigned shard, int n, char path[static LOG_PATH_SIZE])
+{
+	snprintf(path, LOG_PATH_SIZE, "%s/" JOURNAL_PREFIX "%u-%d", sf->path, shard, n);
+}
+
+/* Every block of it is written once, so that later syncs need no change of the file system's own records. */
+static enum err prepare_file_await(struct fiber *self, const char *path, size_t size, struct file **ret_file)
+{
+	struct file *file;
+	int64_t at;
+	uint8_t *zeros;
+	enum err e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &file);
+
+	if (e)
+		return e;
+	e = file_size_await(self, file, &at);
+	zeros = mem_zalloc(size < PREPARE_STEP ? size : PREPARE_STEP);
+	while (!e && (size_t)at < size) {
+		size_t step = size - (size_t)at < PREPARE_STEP ? size - (size_t)at : PREPARE_STEP;
+
+		e = file_write_await(self, file, bytes_of(zeros, step), at);
+		at += (int64_t)step;
+	}
+	mem_free(zeros);
+	if (!e)
+		e = file_sync_await(self, file);
+	if (e)
+		file_close(file);
+	else
+		*ret_file = file;
+	return e;
+}
+
+enum err journal_prepare_await(struct fiber *self, struct store_folder *f)
+{
+	struct journal *j = &f->journal;
+	size_t wish = f->store->storage->options.journal_bytes;
+	char path[LOG_PATH_SIZE];
+	enum err e = OK;
+
+	j->size = (wish ? wish : JOURNAL_BYTES_DEFAULT) / JOURNAL_BLOCK * JOURNAL_BLOCK;
+	must(j->size >= 4 * JOURNAL_BLOCK);
+	for (int i = 0; i < 2 && !e; i++) {
+		journal_path(f->of, shard_index(f->store->shard), i, path);
+		if (!j->files[i])
+			e = prepare_file_await(self, path, j->size, &j->files[i]);
+	}
+	if (!e)
+		e = folder_sync_await(self, f->of->path);
+	if (e)
+		return e;
+	j->generation = 1;
+	j->generations[0] = 1;
+	j->generations[1] = 0;
+	j->live = 1;
+	j->durable_live = 1;
+	j->active = 0;
+	j->at = 0;
+	j->ready = true;
+	return OK;
+}
+
+bool journal_make_room(struct store_folder *f, size_t size)
+{
+	struct journal *j = &f->journal;
+	int other = !j->active;
+
+	if (j->at + size + JOURNAL_BLOCK <= j->size)
+		return true;
+	if (size + JOURNAL_BLOCK > j->size)
+		return false;
+	if (j->generations[other] >= j->durable_live)
+		return false;
+	j->active = other;
+	j->at = 0;
+	j->generation++;
+	j->generations[other] = j->generation;
+	f->checkpoint_wanted = true;
+	event_signal(&f->chores);
+	return true;
+}
+
+void journal_close(struct journal *j)
+{
+	for (int i = 0; i < 2; i++)
+		file_close(j->files[i]);
+	*j = (struct journal){0};
+}
+
+/* --- replay ------------------------------------------------------------------------------------------------------- */
+
+struct replay_record {
+	struct journal_record r;
+	size_t order;
+	struct replay_log *log;
+};
+
+struct replay_log {
+	struct bytes topic;
+	int32_t partition;
+	struct uuid topic_id;
+	size_t forget_order; /* records before it are void */
+	int64_t start;
+	int64_t acknowledged;
+	bool forgotten;
+	size_t number; /* in order of appearance */
+	bool gone;     /* its folder is another topic's now */
+	bool checked;
+	bool made;
+};
+
+struct replay {
+	struct journal_visitor visitor;
+	struct storage_folder *folder;
+	struct logger *log;
+	uint64_t newest; /* generation of the file that is walked */
+	uint64_t live;
+	struct replay_record *records;
+	size_t count;
+	size_t capacity;
+	size_t orders;
+	struct map logs;
+	bool collecting;
+	bool syncs;
+	uint64_t last_round;
+};
+
+/* First pass: which generation counts. */
+static void see_generation(struct replay *p, const struct journal_record *r)
+{
+	if (r->generation > p->newest)
+		p->newest = r->generation;
+	if (r->live > p->live)
+		p->live = r->live;
+}
+
+static struct replay_log *replay_log_of(struct replay *p, const struct journal_record *r)
+{
+	char name[LOG_NAME_SIZE];
+	uint8_t key[LOG_NAME_SIZE + 16];
+	struct bytes log_name = log_key(name, r->topic, r->partition);
+	struct replay_log *l;
+
+	memcpy(key, r->topic_id.bytes, 16);
+	memcpy(key + 16, log_name.data, log_name.size);
+	l = map_get(&p->logs, bytes_of(key, 16 + log_name.size));
+	if (!l) {
+		l = mem_new(struct replay_log);
+		l->topic = r->topic;
+		l->partition = r->partition;
+		l->topic_id = r->topic_id;
+		l->number = p->logs.count;
+		map_put(&p->logs, bytes_of(key, 16 + log_name.size), l);
+	}
+	return l;
+}
+
+static void collect(struct replay *p, const struct journal_record *r)
+{
+	struct replay_log *l;
+
+	if (r->round > p->last_round + 1 && p->last_round)
+		log_error(p->log,
+			  "%s: journal: rounds %llu to %llu are damaged; what they held is looked for in the segments",
+			  p->folder->path, (unsigned long long)p->last_round + 1, (unsigned long long)r->round - 1);
+	p->last_round = r->round;
+	if (r->kind == JOURNAL_END)
+		return;
+	l = replay_log_of(p, r);
+	p->orders++;
+	if (r->kind == JOURNAL_FORGET) {
+		l->forget_order = p->orders;
+		l->forgotten = true;
+		l->acknowledged = r->acknowledged;
+		return;
+	}
+	if (r->acknowledged > l->acknowledged)
+		l->acknowledged = r->acknowledged;
+	if (r->position > l->start && r->kind == JOURNAL_NOTE)
+		l->start = r->position;
+	if (r->kind != JOURNAL_DATA)
+		return;
+	p->records = mem_grow(p->records, &p->capacity, p->count + 1, sizeof(*p->records));
+	p->records[p->count++] = (struct replay_record){.r = *r, .order = p->orders, .log = l};
+}
+
+static void visit(struct journal_visitor *v, const struct journal_record *r)
+{
+	struct replay *p = container_of(v, struct replay, visitor);
+
+	if (r->run != p->folder->run)
+		return;
+	if (!p->collecting)
+		see_generation(p, r);
+	else if (r->generation == p->newest)
+		collect(p, r);
+}
+
+static int by_file(const void *a, const void *b)
+{
+	const struct replay_record *x = a, *y = b;
+
+	if (x->log->number != y->log->number)
+		return x->log->number < y->log->number ? -1 : 1;
+	if (x->r.file_base != y->r.file_base)
+		return x->r.file_base < y->r.file_base ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* The folder of a log, made anew when its name was lost. Sets `gone` when it now belongs to another topic of that name. */
+static enum err replay_folder_await(struct fiber *self, struct replay_log *l, const char *path)
+{
+	char file[LOG_PATH_SIZE + 32], *text;
+	size_t size;
+	struct uuid id;
+	struct buf out;
+	enum err e;
+
+	l->checked = true;
+	e = folder_create_await(self, path);
+	if (e && e != ERR_EXISTS)
+		return e;
+	snprintf(file, sizeof(file), "%s/partition.metadata", path);
+	e = file_load_await(self, file, SMALL_FILE_MAX, &text, &size);
+	if (!e) {
+		e = partition_metadata_read(bytes_of(text, size), &id);
+		mem_free(text);
+		if (!e) {
+			l->gone = !uuid_equal(id, l->topic_id);
+			return OK;
+		}
+	} else if (e != ERR_NOT_FOUND) {
+		return e;
+	}
+	l->made = true;
+	if (uuid_is_zero(l->topic_id))
+		return OK;
+	buf_init(&out, 256);
+	partition_metadata_write(l->topic_id, &out);
+	e = file_replace_await(self, file, buf_bytes(&out));
+	buf_fini(&out);
+	return e;
+}
+
+/* Writes the records [first, end), which are all of one segment, and syncs it. */
+static enum err replay_segment_await(struct fiber *self, struct replay *p, size_t first, size_t end)
+{
+	struct replay_log *l = p->records[first].log;
+	int64_t base = p->records[first].r.file_base;
+	char folder[LOG_PATH_SIZE], path[LOG_PATH_SIZE + LOG_NAME_SIZE], name[LOG_NAME_SIZE];
+	struct file_info info;
+	struct file *file;
+	enum err e = OK;
+
+	folder_name_format(name, l->topic, l->partition);
+	snprintf(folder, sizeof(folder), "%s/%s", p->folder->path, name);
+	if (!l->checked)
+		e = replay_folder_await(self, l, folder);
+	if (e || l->gone)
+		return e;
+	segment_name_format(name, base, SEGMENT_LOG);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	e = file_info_await(self, path, &info);
+	if (e == ERR_NOT_FOUND && p->records[end - 1].r.base_offset < l->start)
+		return OK; /* retention has taken it */
+	if (e && e != ERR_NOT_FOUND)
+		return e;
+	if (e == ERR_NOT_FOUND)
+		l->made = true;
+	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE, &file);
+	if (e)
+		return e;
+	for (size_t i = first; i < end && !e; i++)
+		if (p->records[i].order > l->forget_order)
+			e = file_write_await(self, file, p->records[i].r.data, p->records[i].r.position);
+	if (!e && p->syncs)
+		e = file_sync_await(self, file);
+	file_close(file);
+	if (!e && l->made && p->syncs)
+		e = folder_sync_await(self, folder);
+	return e;
+}
+
+static bool void_all(const struct replay *p, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		if (p->records[i].order > p->records[i].log->forget_order)
+			return false;
+	return true;
+}
+
+static enum err replay_apply_await(struct fiber *self, struct replay *p)
+{
+	enum err e = OK;
+	size_t end;
+
+	qsort(p->records, p->count, sizeof(*p->records), by_file);
+	for (size_t i = 0; i < p->count && !e; i = end) {
+		for (end = i + 1; end < p->count && p->records[end].log == p->records[i].log &&
+				  p->records[end].r.file_base == p->records[i].r.file_base;
+		     end++)
+			;
+		if (!void_all(p, i, end))
+			e = replay_segment_await(self, p, i, end);
+	}
+	return e;
+}
+
+/* What the journal knows of bounds and starts is newer than the checkpoints. */
+static void replay_bounds(struct replay *p)
+{
+	const struct map_entry *at;
+	size_t place = 0;
+
+	while ((at = map_next(&p->logs, &place)) != NULL) {
+		struct replay_log *l = at->value;
+		struct log_bounds *b;
+
+		if (l->gone)
+			continue;
+		b = bounds_of(&p->folder->bounds, l->topic, l->partition, true);
+		if (!uuid_equal(b->topic_id, l->topic_id))
+			*b = (struct log_bounds){.topic_id = l->topic_id};
+		if (l->forgotten || l->acknowledged > b->acknowledged)
+			b->acknowledged = l->acknowledged;
+		if (l->forgotten && b->recovery_point > b->acknowledged)
+			b->recovery_point = b->acknowledged;
+		if (l->start > b->start)
+			b->start = l->start;
+	}
+}
+
+static void replay_free(struct replay *p)
+{
+	const struct map_entry *at;
+	size_t place = 0;
+
+	while ((at = map_next(&p->logs, &place)) != NULL)
+		mem_free(at->value);
+	map_fini(&p->logs);
+	mem_free(p->records);
+}
+
+/* Both files of a shard, the older generation first. */
+static enum err replay_shard_await(struct fiber *self, struct replay *p, unsigned shard)
+{
+	char path[LOG_PATH_SIZE], *text[2] = {NULL, NULL};
+	size_t size[2] = {0, 0};
+	uint64_t newest[2] = {0, 0};
+	enum err e = OK;
+
+	p->live = 0;
+	p->last_round = 0;
+	p->collecting = false;
+	for (int i = 0; i < 2; i++) {
+		journal_path(p->folder, shard, i, path);
+		e = file_load_await(self, path, SMALL_FILE_MAX, &text[i], &size[i]);
+		if (e == ERR_NOT_FOUND)
+			e = OK;
+		if (e)
+			break;
+		p->newest = 0;
+		if (text[i])
+			journal_walk(bytes_of(text[i], size[i]), &p->visitor);
+		newest[i] = p->newest;
+	}
+	p->collecting = true;
+	for (int k = 0; k < 2 && !e; k++) {
+		int i = newest[0] <= newest[1] ? k : !k;
+
+		p->newest = newest[i];
+		if (newest[i] && newest[i] >= p->live)
+			journal_walk(bytes_of(text[i], size[i]), &p->visitor);
+	}
+	if (!e)
+		e = replay_apply_await(self, p);
+	if (!e)
+		replay_bounds(p);
+	if (p->count && !e)
+		log_info(p->log, "%s: journal of shard %u: %zu records of %zu logs put into their segments",
+			 p->folder->path, shard, p->count, p->logs.count);
+	replay_free(p);
+	mem_free(text[0]);
+	mem_free(text[1]);
+	return e;
+}
+
+enum err journal_replay_await(struct fiber *self, struct storage_folder *sf, struct logger *log, bool sync_disabled)
+{
+	struct folder_list list;
+	unsigned last_shard = UINT32_MAX;
+	enum err e = folder_list_await(self, sf->path, &list);
+
+	if (e)
+		return e;
+	for (size_t i = 0; i < list.count && !e; i++) {
+		unsigned shard, n;
+		char end;
+		struct replay p = {.visitor = {.record = visit}, .folder = sf, .log = log, .syncs = !sync_disabled};
+
+		if (sscanf(list.entries[i].name, JOURNAL_PREFIX "%u-%u%c", &shard, &n, &end) != 2 || n > 1 ||
+		    shard == last_shard)
+			continue;
+		last_shard = shard;
+		map_init(&p.logs);
+		e = replay_shard_await(self, &p, shard);
+	}
+	folder_list_free(&list);
+	if (!e && !sync_disabled)
+		e = folder_sync_await(self, sf->path);
+	return e;
+}

@@ -1,0 +1,301 @@
+/*
+ * keeper: what has to be done in the background for a shard's logs in one log folder: it makes the journal, frees its files by syncing
+ * the segments that they cover, saves indexes and snapshots of closed segments, writes the bounds, looks for space on a full disk.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+#define TICK_US 1000000
+#define PROBE_US 250000
+#define SPACE_WANTED ((int64_t)1 << 20)
+#define EXPIRY_INTERVAL_US ((int64_t)600 * 1000000)
+
+/* The logs of the folder that `wanted` picks, pinned. */
+static struct log **pick_logs(struct store_folder *f, bool (*wanted)(const struct log *l, uint64_t argument),
+			      uint64_t argument, size_t *ret_count)
+{
+	struct log **logs = NULL;
+	size_t capacity = 0, count = 0;
+
+	list_for_each(&f->store->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		if (l->folder != f || l->closing || !wanted(l, argument))
+			continue;
+		logs = mem_grow(logs, &capacity, count + 1, sizeof(struct log *));
+		logs[count++] = l;
+		log_pin(l);
+	}
+	*ret_count = count;
+	return logs;
+}
+
+static void unpick_logs(struct log **logs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		log_unpin(logs[i]);
+	mem_free(logs);
+}
+
+static bool holds_generation(const struct log *l, uint64_t generation)
+{
+	return l->first_generation && l->first_generation <= generation;
+}
+
+/* --- bounds ------------------------------------------------------------------------------------------------------- */
+
+static void bounds_path(const struct store_folder *f, char path[static LOG_PATH_SIZE])
+{
+	snprintf(path, LOG_PATH_SIZE, "%s/moldau-checkpoint-%u", f->of->path, shard_index(f->store->shard));
+}
+
+enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
+{
+	char path[LOG_PATH_SIZE];
+	struct buf out;
+	enum err e;
+
+	while (gate_enter_await(self, &f->bounds_gate, FIBER_NO_DEADLINE) != OK)
+		fiber_yield_await(self);
+	buf_init(&out, CHECKPOINT_FILE_MAX);
+	bounds_checkpoint_write_head(&out);
+	list_for_each(&f->store->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+		struct log_bounds b = {l->topic_id, l->file_synced, l->start, l->acknowledged};
+
+		if (l->folder == f)
+			bounds_checkpoint_write_entry(&out, log_topic(l), l->partition, &b);
+	}
+	bounds_checkpoint_write_end(&out);
+	f->bounds_dirty = false;
+	bounds_path(f, path);
+	e = out.error ? out.error : file_replace_await(self, path, buf_bytes(&out));
+	buf_fini(&out);
+	gate_leave(&f->bounds_gate);
+	if (e)
+		f->bounds_dirty = true;
+	return e;
+}
+
+/* --- the journal -------------------------------------------------------------------------------------------------- */
+
+/* Frees the file that is not being written: its logs are synced, and what only the journal knew of bounds is written. */
+static enum err checkpoint_await(struct fiber *self, struct store_folder *f)
+{
+	uint64_t generation = f->journal.generation - 1;
+	size_t count;
+	struct log **logs;
+	enum err e;
+
+	f->checkpoint_wanted = false;
+	logs = pick_logs(f, holds_generation, generation, &count);
+	e = commit_sync_logs_await(self, f, logs, count);
+	unpick_logs(logs, count);
+	if (!e)
+		e = keeper_write_bounds_await(self, f);
+	if (e)
+		return e;
+	if (generation + 1 > f->journal.live)
+		f->journal.live = generation + 1;
+	f->note_wanted = true;
+	event_signal(&f->work);
+	return OK;
+}
+
+/* --- files beside the records ------------------------------------------------------------------------------------- */
+
+/* Indexes of closed segments go to disk and out of memory; snapshots and epochs too. */
+static enum err save_closed_await(struct fiber *self, struct log *l)
+{
+	enum err e = OK;
+
+	for (uint32_t i = 0; i < l->segment_count && !e && !l->closing; i++) {
+		struct segment *s = l->segments[i];
+		struct buf *snapshot = s->snapshot;
+
+		if (snapshot && s->made) {
+			s->snapshot = NULL;
+			e = log_save_snapshot_await(self, l, s->base_offset, buf_bytes(snapshot));
+			buf_fini(snapshot);
+			mem_free(snapshot);
+		}
+		if (e || i + 1 >= l->segment_count || l->segments[i] != s || s->index_saved || s->written < s->size)
+			continue;
+		e = log_save_index_await(self, l, s);
+		if (!e && l->segments[i] == s)
+			segment_drop_index(s);
+	}
+	return e ? e : log_save_epochs_await(self, l, store_syncs(l->store));
+}
+
+static bool not_yet_written(const struct log *l)
+{
+	for (uint32_t i = 0; i < l->segment_count; i++)
+		if (l->segments[i]->snapshot && !l->segments[i]->made)
+			return true;
+	return l->segment_count > 1 &&
+	       l->segments[l->segment_count - 2]->written < l->segments[l->segment_count - 2]->size;
+}
+
+static enum err save_rolled_await(struct fiber *self, struct store_folder *f)
+{
+	struct list now;
+	struct list_node *n;
+	enum err e = OK;
+
+	list_init(&now);
+	list_splice_back(&now, &f->rolled);
+	while (!e && (n = list_pop_front(&now)) != NULL) {
+		struct log *l = container_of(n, struct log, rolled_node);
+
+		if (l->closing || l->state)
+			continue;
+		if (not_yet_written(l)) {
+			list_push_back(&f->rolled, n);
+			continue;
+		}
+		log_pin(l);
+		e = save_closed_await(self, l);
+		log_unpin(l);
+	}
+	list_splice_back(&f->rolled, &now);
+	return e == ERR_NO_SPACE || e == ERR_CORRUPT ? OK : e;
+}
+
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
+
+static void probe_space_await(struct fiber *self, struct store_folder *f)
+{
+	int64_t free_bytes, total;
+
+	if (folder_space_await(self, f->of->path, &free_bytes, &total) != OK || free_bytes < SPACE_WANTED)
+		return;
+	f->no_space = false;
+	log_info(shard_log(f->store->shard), "%s: there is space again: appends are taken", f->of->path);
+}
+
+static void expire_producers(struct store_folder *f)
+{
+	int64_t ms = f->store->storage->options.producer_id_expiration_ms;
+
+	if (ms <= 0)
+		return;
+	list_for_each(&f->store->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		if (l->folder == f && producer_state_expire(&l->producers, log_now_s(l), (uint32_t)(ms / 1000)))
+			l->side_files_dirty = true;
+	}
+}
+
+static enum err make_journal_await(struct fiber *self, struct store_folder *f)
+{
+	enum err e = journal_prepare_await(self, f);
+
+	if (e == ERR_NO_SPACE) { /* segments are synced instead; tried again when the store is opened again */
+		log_warn(shard_log(f->store->shard), "%s: no space for a journal: each commit syncs its segments",
+			 f->of->path);
+		f->journal.wanted = false;
+		f->journal.refused = true;
+		return OK;
+	}
+	return e;
+}
+
+/* What is due once a second, while there is anything to note. */
+static enum err tick_await(struct fiber *self, struct store_folder *f)
+{
+	int64_t now_us = shard_now_us(f->store->shard);
+	enum err e = OK;
+
+	if (!list_empty(&f->noted)) {
+		if (f->journal.ready) {
+			f->bounds_due = true;
+			event_signal(&f->work);
+		} else {
+			struct list_node *n;
+
+			while ((n = list_pop_front(&f->noted)) != NULL)
+				;
+			e = keeper_write_bounds_await(self, f);
+		}
+	}
+	if (!e && f->bounds_dirty && now_us >= f->next_bounds_us) {
+		e = keeper_write_bounds_await(self, f);
+		f->next_bounds_us = now_us + f->store->storage->options.flush_offset_checkpoint_interval_ms * 1000;
+	}
+	if (now_us >= f->next_expiry_us) {
+		expire_producers(f);
+		f->next_expiry_us = now_us + EXPIRY_INTERVAL_US;
+	}
+	return e;
+}
+
+static enum err chores_await(struct fiber *self, struct store_folder *f)
+{
+	enum err e = OK;
+
+	if (f->journal.wanted && !f->journal.ready && !f->journal.refused)
+		e = make_journal_await(self, f);
+	if (!e && !list_empty(&f->rolled))
+		e = save_rolled_await(self, f);
+	if (!e && f->checkpoint_wanted)
+		e = checkpoint_await(self, f);
+	if (f->no_space)
+		probe_space_await(self, f);
+	return e;
+}
+
+static bool urgent(const struct store_folder *f)
+{
+	return f->checkpoint_wanted || (f->journal.wanted && !f->journal.ready && !f->journal.refused);
+}
+
+static void keeper_main(struct fiber *self, void *argument)
+{
+	struct store_folder *f = argument;
+	int64_t next_tick_us = 0;
+
+	f->next_expiry_us = shard_now_us(f->store->shard) + EXPIRY_INTERVAL_US;
+	while (!f->stopping) {
+		enum err e = f->offline ? OK : chores_await(self, f);
+		int64_t now_us = shard_now_us(f->store->shard);
+		bool more = !f->offline && (!list_empty(&f->noted) || !list_empty(&f->rolled) || f->bounds_dirty);
+
+		if (!e && !f->offline && more && now_us >= next_tick_us) {
+			if (next_tick_us)
+				e = tick_await(self, f);
+			next_tick_us = now_us + TICK_US;
+		}
+		if (e)
+			folder_fail(f, e, "background work");
+		if (f->stopping || (!f->offline && urgent(f)))
+			continue;
+		f->tick_armed = more || (f->no_space && !f->offline);
+		if (!f->tick_armed)
+			next_tick_us = 0;
+		(void)!event_wait_await(self, &f->chores,
+					!f->tick_armed ? FIBER_NO_DEADLINE
+					: f->no_space  ? now_us + PROBE_US
+						       : next_tick_us);
+		if (fiber_cancelled(self))
+			fiber_yield_await(self);
+	}
+	f->keeper_runs = false;
+	event_signal(&f->round_over);
+}
+
+void keeper_start(struct store_folder *f)
+{
+	static const struct fiber_options options = {.name = "keeper"};
+	struct fiber *fiber;
+
+	f->keeper_runs = true;
+	fiber = fiber_start(f->store->shard, &options, keeper_main, f);
+	must(fiber != NULL); /* the first fibers of a shard */
+}

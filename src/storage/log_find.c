@@ -1,0 +1,189 @@
+/* log_find: offsets by timestamp, in order of offsets as Kafka answers them: index first, then the batches, then the records of one. */
+#include "base/alloc.h"
+#include "record/record.h"
+#include "storage/state.h"
+
+struct time_walk {
+	struct batch_walker walker;
+	struct log *log;
+	struct buf scratch;
+	int64_t wanted; /* the first record with a timestamp >= this */
+	int64_t min_offset;
+	int64_t max_offset;
+	int64_t offset; /* -1: not found */
+	int64_t timestamp;
+	int32_t epoch;
+	enum err error;
+};
+
+static void note_found(struct time_walk *w, int64_t offset, int64_t timestamp, const struct batch_header *h)
+{
+	w->offset = offset;
+	w->timestamp = timestamp;
+	w->epoch = h->leader_epoch;
+}
+
+/* False once it is found, or nothing more can be. */
+static bool look_in_batch(struct batch_walker *bw, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct time_walk *w = container_of(bw, struct time_walk, walker);
+	struct record_iter it;
+	struct record record;
+
+	(void)position;
+	if (h->base_offset >= w->max_offset)
+		return false;
+	if (h->max_timestamp < w->wanted || batch_last_offset(h) < w->min_offset)
+		return true;
+	w->error = record_iter_init(&it, whole, &w->scratch, w->log->store->storage->options.max_decompressed_bytes,
+				    NULL);
+	while (!w->error && (w->error = record_iter_next(&it, &record)) == OK) {
+		if (record.timestamp < w->wanted || record.offset < w->min_offset)
+			continue;
+		if (record.offset < w->max_offset)
+			note_found(w, record.offset, record.timestamp, h);
+		return false;
+	}
+	if (w->error == ERR_END)
+		w->error = OK;
+	return !w->error;
+}
+
+/* Looks through a segment from where the time index says that such a timestamp may come. */
+static enum err walk_segment_await(struct fiber *self, struct log *l, struct segment *s, struct time_walk *w)
+{
+	struct time_entry e;
+	struct cached_file *f;
+	enum err error = log_load_index_await(self, l, s);
+
+	if (!error)
+		error = log_open_segment_await(self, l, s, &f);
+	if (error)
+		return error;
+	e = time_index_lookup(&s->times, w->wanted - 1);
+	error = segment_walk_await(self, f->file, offset_index_lookup(&s->offsets, e.relative_offset), s->written,
+				   &w->walker);
+	file_cache_give(&l->store->files, f);
+	return error ? error : w->error;
+}
+
+static enum err find_pinned_await(struct fiber *self, struct log *l, struct time_walk *w)
+{
+	int64_t from = l->start;
+
+	for (;;) {
+		struct segment *s = l->segments[log_segment_at(l, from)];
+		uint32_t at = log_segment_at(l, from);
+		enum err e;
+
+		e = log_load_times_await(self, l, s);
+		if (!e && s->max_timestamp >= w->wanted && s->written > 0)
+			e = walk_segment_await(self, l, s, w);
+		if (e || w->offset >= 0)
+			return e;
+		at = log_segment_at(l, s->base_offset);
+		if (at + 1 >= l->segment_count || l->segments[at + 1]->base_offset >= w->max_offset)
+			return OK;
+		from = l->segments[at + 1]->base_offset;
+	}
+}
+
+enum err log_find_timestamp_await(struct fiber *self, struct log *l, int64_t timestamp_ms, int64_t max_offset,
+				  int64_t *ret_offset, int64_t *ret_timestamp_ms, int32_t *ret_epoch)
+{
+	struct time_walk w = {
+		.walker = {.batch = look_in_batch},
+		.log = l,
+		.wanted = timestamp_ms,
+		.min_offset = l->start,
+		.max_offset = max_offset,
+		.offset = -1,
+		.timestamp = -1,
+		.epoch = -1,
+	};
+	enum err e;
+
+	if (l->state)
+		return l->state;
+	buf_init(&w.scratch, l->store->storage->options.max_decompressed_bytes);
+	log_pin(l);
+	e = find_pinned_await(self, l, &w);
+	log_unpin(l);
+	buf_fini(&w.scratch);
+	if (e)
+		return e;
+	*ret_offset = w.offset;
+	*ret_timestamp_ms = w.timestamp;
+	*ret_epoch = w.epoch;
+	return OK;
+}
+
+/* --- the largest -------------------------------------------------------------------------------------------------- */
+
+struct max_walk {
+	struct batch_walker walker;
+	int64_t max_offset;
+	int64_t largest;
+};
+
+/* Of a batch that goes beyond max_offset nothing counts: batches are committed whole. */
+static bool note_largest(struct batch_walker *bw, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct max_walk *w = container_of(bw, struct max_walk, walker);
+
+	(void)whole;
+	(void)position;
+	if (batch_last_offset(h) >= w->max_offset)
+		return false;
+	if (h->max_timestamp > w->largest)
+		w->largest = h->max_timestamp;
+	return true;
+}
+
+static enum err largest_timestamp_await(struct fiber *self, struct log *l, struct max_walk *w)
+{
+	enum err e = OK;
+
+	for (uint32_t i = 0; i < l->segment_count && !e; i++) {
+		struct segment *s = l->segments[i];
+		bool whole = i + 1 < l->segment_count ? l->segments[i + 1]->base_offset <= w->max_offset
+						      : l->end <= w->max_offset;
+		struct cached_file *f;
+
+		if (s->base_offset >= w->max_offset || s->written == 0)
+			continue;
+		e = log_load_times_await(self, l, s);
+		if (!e && whole && s->max_timestamp > w->largest)
+			w->largest = s->max_timestamp;
+		if (e || whole || s->max_timestamp <= w->largest)
+			continue;
+		e = log_open_segment_await(self, l, s, &f);
+		if (e)
+			continue;
+		e = segment_walk_await(self, f->file, 0, s->written, &w->walker);
+		file_cache_give(&l->store->files, f);
+	}
+	return e;
+}
+
+enum err log_find_max_timestamp_await(struct fiber *self, struct log *l, int64_t max_offset, int64_t *ret_offset,
+				      int64_t *ret_timestamp_ms, int32_t *ret_epoch)
+{
+	struct max_walk w = {.walker = {.batch = note_largest}, .max_offset = max_offset, .largest = -1};
+	enum err e;
+
+	if (l->state)
+		return l->state;
+	log_pin(l);
+	e = largest_timestamp_await(self, l, &w);
+	log_unpin(l);
+	if (e)
+		return e;
+	if (w.largest < 0) {
+		*ret_offset = -1;
+		*ret_timestamp_ms = -1;
+		*ret_epoch = -1;
+		return OK;
+	}
+	return log_find_timestamp_await(self, l, w.largest, max_offset, ret_offset, ret_timestamp_ms, ret_epoch);
+}

@@ -1,0 +1,85 @@
+/* log_name: see log_name.h. Pure; uses base only. */
+#include "storage/log_name.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const suffixes[SEGMENT_FILES] = {
+	[SEGMENT_LOG] = ".log",           [SEGMENT_INDEX] = ".index",       [SEGMENT_TIMEINDEX] = ".timeindex",
+	[SEGMENT_TXNINDEX] = ".txnindex", [SEGMENT_SNAPSHOT] = ".snapshot",
+};
+
+static bool ends_with(struct bytes name, const char *suffix)
+{
+	size_t size = strlen(suffix);
+
+	return name.size > size && memcmp(name.data + name.size - size, suffix, size) == 0;
+}
+
+/* Decimal digits only, at most `max`; -1 when it is not that. */
+static int64_t number_of(struct bytes text, int64_t max)
+{
+	int64_t value = 0;
+
+	if (text.size == 0)
+		return -1;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return -1;
+		if (value > (max - (text.data[i] - '0')) / 10)
+			return -1;
+		value = value * 10 + (text.data[i] - '0');
+	}
+	return value;
+}
+
+enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition)
+{
+	size_t dash = name.size;
+	int64_t partition;
+
+	if (ends_with(name, "-delete"))
+		return FOLDER_DELETED;
+	if (ends_with(name, "-stray"))
+		return FOLDER_STRAY;
+	while (dash > 0 && name.data[dash - 1] != '-')
+		dash--;
+	if (dash < 2 || dash - 1 > TOPIC_NAME_MAX)
+		return FOLDER_OTHER;
+	partition = number_of(bytes_of(name.data + dash, name.size - dash), INT32_MAX);
+	if (partition < 0)
+		return FOLDER_OTHER;
+	*ret_topic = bytes_of(name.data, dash - 1);
+	*ret_partition = (int32_t)partition;
+	return FOLDER_LOG;
+}
+
+void folder_name_format(char ret_name[static LOG_NAME_SIZE], struct bytes topic, int32_t partition)
+{
+	must(topic.size <= TOPIC_NAME_MAX);
+	snprintf(ret_name, LOG_NAME_SIZE, "%.*s-%" PRId32, BYTES_ARG(topic), partition);
+}
+
+enum err segment_name_parse(struct bytes name, int64_t *ret_base_offset, enum segment_file *ret_file)
+{
+	int64_t base;
+
+	if (name.size <= 20)
+		return ERR_NOT_FOUND;
+	base = number_of(bytes_of(name.data, 20), INT64_MAX);
+	if (base < 0)
+		return ERR_NOT_FOUND;
+	for (int i = 0; i < SEGMENT_FILES; i++) {
+		if (bytes_equal_str(bytes_of(name.data + 20, name.size - 20), suffixes[i])) {
+			*ret_base_offset = base;
+			*ret_file = (enum segment_file)i;
+			return OK;
+		}
+	}
+	return ERR_NOT_FOUND;
+}
+
+void segment_name_format(char ret_name[static LOG_NAME_SIZE], int64_t base_offset, enum segment_file file)
+{
+	snprintf(ret_name, LOG_NAME_SIZE, "%020" PRId64 "%s", base_offset, suffixes[file]);
+}

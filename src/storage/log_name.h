@@ -1,0 +1,33 @@
+/*
+ * log_name: the names of folders and files in a log folder, as Kafka writes them. Pure.
+ *
+ *      TOPIC-PARTITION/  00000000000000000042.log  .index .timeindex .txnindex .snapshot
+ *      TOPIC-PARTITION.UUID-delete   on its way out         TOPIC-PARTITION.UUID-stray   set aside
+ *
+ * Names on disk are foreign: what does not parse is not ours and is left alone.
+ */
+#ifndef STORAGE_LOG_NAME_H
+#define STORAGE_LOG_NAME_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+/* A topic's name has at most 249 bytes; with partition and suffix a folder's stays below 255. */
+#define TOPIC_NAME_MAX 249
+#define LOG_NAME_SIZE 320
+#define FOLDER_PATH_MAX 512
+#define LOG_PATH_SIZE 1024
+
+enum folder_kind { FOLDER_OTHER, FOLDER_LOG, FOLDER_DELETED, FOLDER_STRAY };
+
+/* For FOLDER_LOG the topic points into `name`. */
+enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition);
+void folder_name_format(char ret_name[static LOG_NAME_SIZE], struct bytes topic, int32_t partition);
+
+enum segment_file { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIMEINDEX, SEGMENT_TXNINDEX, SEGMENT_SNAPSHOT, SEGMENT_FILES };
+
+/* ERR_NOT_FOUND when it is no name of a segment's file. */
+enum err segment_name_parse(struct bytes name, int64_t *ret_base_offset, enum segment_file *ret_file) MUST_CHECK;
+void segment_name_format(char ret_name[static LOG_NAME_SIZE], int64_t base_offset, enum segment_file file);
+
+#endif

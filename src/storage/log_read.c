@@ -1,0 +1,331 @@
+/*
+ * log_read: reads of a log: where the wanted offset lies, a buffer from the budget, one read of the file, the cut at what may be seen.
+ *
+ *      place (index, recent batches) -> budget -> read -> skip to the batch that holds the offset -> stop at max_offset
+ *
+ * When index and file are in memory and open, nothing of it needs a fiber; else a fiber loads and opens first. A batch larger than what
+ * was read is read once more, whole.
+ */
+#include "base/alloc.h"
+#include "base/mutant.h"
+#include "storage/state.h"
+
+#define READ_MIN ((size_t)4096)
+
+struct read_state {
+	struct log_read *r;
+	struct log *log;
+	struct task finish;
+	struct budget_wish wish;
+	struct file_op op;
+	struct fiber *fiber; /* of a cold read, while it waits for the gate */
+	struct cached_file *file;
+	int64_t segment_base;
+	int64_t position;
+	int64_t end_position; /* of the segment's written bytes when it was placed */
+	size_t size;
+	struct blob *blob;
+	enum err error;
+	bool again; /* the second read: exactly one batch */
+};
+
+static void place(struct read_state *st);
+
+static void finish_task(struct task *t)
+{
+	struct read_state *st = container_of(t, struct read_state, finish);
+	struct log_read *r = st->r;
+	struct log *l = st->log;
+
+	if (st->file)
+		file_cache_give(&l->store->files, st->file);
+	r->error = st->error;
+	if (st->error || r->records.size == 0) {
+		blob_unref(st->blob);
+		st->blob = NULL;
+		r->records = bytes_empty();
+	}
+	r->blob = st->blob;
+	list_remove(&r->node);
+	mem_free(st);
+	r->state = NULL;
+	event_signal(&l->unpinned);
+	r->done(r);
+}
+
+static void finish(struct read_state *st, enum err error)
+{
+	st->error = error;
+	shard_defer(st->log->store->shard, &st->finish);
+}
+
+/* --- what was read ------------------------------------------------------------------------------------------------ */
+
+/* Drops what was read and reads the one batch at `position` whole. */
+static void read_whole_batch(struct read_state *st, int64_t position, size_t size)
+{
+	blob_unref(st->blob);
+	st->blob = NULL;
+	file_cache_give(&st->log->store->files, st->file);
+	st->file = NULL;
+	st->again = true;
+	st->position = position;
+	st->size = size;
+	place(st);
+}
+
+/* The bytes from the batch that holds the offset on, up to the first batch that must not be seen; 0 when there is none. */
+static enum err select_batches(struct read_state *st, size_t *ret_start, size_t *ret_end, size_t *ret_first_size)
+{
+	const uint8_t *data = st->blob->data;
+	size_t at = 0, size = st->blob->size, start = SIZE_MAX;
+	int64_t max_offset = MUTANT(FETCH_BEYOND_SYNCED) ? st->log->end : st->r->max_offset;
+
+	*ret_first_size = 0;
+	while (at + BATCH_LOG_OVERHEAD <= size) {
+		int64_t base = (int64_t)get_be64(data + at);
+		int32_t length = (int32_t)get_be32(data + at + 8);
+		size_t whole = (size_t)length + BATCH_LOG_OVERHEAD;
+
+		if (length < BATCH_HEADER_SIZE - BATCH_LOG_OVERHEAD || base < st->segment_base ||
+		    st->position + (int64_t)at + (int64_t)whole > st->end_position)
+			return ERR_CORRUPT;
+		if (base >= max_offset)
+			break;
+		if (start == SIZE_MAX && at + BATCH_HEADER_SIZE > size)
+			break;
+		if (start == SIZE_MAX && base + (int32_t)get_be32(data + at + 23) >= st->r->offset) {
+			start = at;
+			*ret_first_size = whole;
+		}
+		at += whole;
+	}
+	if (at > size || (at < size && size - at < BATCH_LOG_OVERHEAD))
+		at = at > size ? size : at;
+	*ret_start = start == SIZE_MAX ? at : start;
+	*ret_end = at;
+	return OK;
+}
+
+static void read_done(struct file_op *op)
+{
+	struct read_state *st = container_of(op, struct read_state, op);
+	struct log_read *r = st->r;
+	size_t start, end, first_size;
+	enum err e = op->error;
+
+	if (!e && op->count < st->size)
+		e = ERR_CORRUPT; /* the file is shorter than what was written to it */
+	st->blob->size = op->count;
+	if (!e)
+		e = select_batches(st, &start, &end, &first_size);
+	if (e) {
+		finish(st, e);
+		return;
+	}
+	if (first_size == 0 && end >= st->size && st->position + (int64_t)end < st->end_position && end > 0) {
+		read_whole_batch(st, st->position + (int64_t)end, READ_MIN); /* the batch before it was a large one */
+		st->again = false;
+		return;
+	}
+	if (first_size > 0 && start + first_size > st->blob->size) {
+		if (r->at_least_one && !st->again)
+			read_whole_batch(st, st->position + (int64_t)start, first_size);
+		else
+			finish(st, OK);
+		return;
+	}
+	if (first_size > r->max_bytes && !r->at_least_one)
+		end = start;
+	else if (end - start > r->max_bytes)
+		end = start + (first_size > r->max_bytes ? first_size : r->max_bytes);
+	r->records = bytes_of(st->blob->data + start, end - start);
+	finish(st, OK);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+static void start_read(struct read_state *st)
+{
+	struct store *s = st->log->store;
+
+	st->blob = blob_new(s->shard, st->size, &s->read_budget, st->size);
+	if (!st->blob) {
+		budget_give(&s->read_budget, st->size);
+		finish(st, ERR_NO_MEMORY);
+		return;
+	}
+	st->op = (struct file_op){.done = read_done};
+	file_read(st->file->file, &st->op, st->blob->data, st->size, st->position);
+}
+
+static void granted(struct budget_wish *w)
+{
+	start_read(container_of(w, struct read_state, wish));
+}
+
+/* The file is open and the place is known. */
+static void take_budget(struct read_state *st)
+{
+	struct store *s = st->log->store;
+
+	if (budget_try_take(&s->read_budget, st->size)) {
+		start_read(st);
+		return;
+	}
+	st->wish = (struct budget_wish){.size = st->size, .granted = granted};
+	budget_wait(&s->read_budget, &st->wish);
+}
+
+/* From where, and how much: from the recent batches exactly, else from the index, which may be a few batches early. */
+static void place_in_segment(struct read_state *st, const struct segment *s)
+{
+	struct log *l = st->log;
+	int64_t offset = st->r->offset, position = -1, next;
+	size_t slack = 0;
+
+	st->segment_base = s->base_offset;
+	st->end_position = s->written;
+	if (st->again || st->position > 0)
+		return;
+	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
+		const struct recent_batch *b = &l->recent[i];
+
+		if (b->base_offset <= offset && b->position > position)
+			position = b->position;
+	}
+	if (position < 0) {
+		int64_t relative = offset - s->base_offset;
+		int32_t wanted = relative > INT32_MAX ? INT32_MAX : relative < 0 ? 0 : (int32_t)relative;
+
+		position = offset_index_lookup(&s->offsets, wanted);
+		next = offset_index_lookup_end(&s->offsets, wanted, -1);
+		slack = (size_t)(next < 0 ? l->config.index_interval_bytes : next - position);
+	}
+	st->position = position;
+	st->size = st->r->max_bytes + slack < READ_MIN ? READ_MIN : st->r->max_bytes + slack;
+}
+
+static void limit_size(struct read_state *st)
+{
+	size_t budget = st->log->store->read_budget.limit;
+
+	if (!st->again && st->size > budget / 2 && budget / 2 > READ_MIN)
+		st->size = budget / 2;
+	if ((int64_t)st->size > st->end_position - st->position)
+		st->size = (size_t)(st->end_position - st->position);
+}
+
+static void cold_read_main(struct fiber *self, void *argument)
+{
+	struct read_state *st = argument;
+	struct log *l = st->log;
+	struct segment *s;
+	enum err e = gate_enter_await(self, &l->store->cold_reads, FIBER_NO_DEADLINE);
+
+	if (e) {
+		finish(st, e);
+		return;
+	}
+	log_pin(l);
+	s = l->segments[log_segment_at(l, st->r->offset)];
+	e = log_load_index_await(self, l, s);
+	if (!e)
+		e = log_open_segment_await(self, l, s, &st->file);
+	log_unpin(l);
+	gate_leave(&l->store->cold_reads);
+	if (e) {
+		finish(st, e);
+		return;
+	}
+	place_in_segment(st, s);
+	limit_size(st);
+	take_budget(st);
+}
+
+/* Finds the segment; reads at once when all is at hand. */
+static void place(struct read_state *st)
+{
+	static const struct fiber_options options = {.name = "cold read"};
+	struct log *l = st->log;
+	uint32_t at = log_segment_at(l, st->r->offset);
+	struct segment *s = l->segments[at];
+
+	if (s->written == 0 || (s->index_loaded && file_cache_take(&l->store->files, &s->file, &st->file))) {
+		place_in_segment(st, s);
+		limit_size(st);
+		if (st->size == 0 || s->written == 0)
+			finish(st, OK);
+		else
+			take_budget(st);
+		return;
+	}
+	if (!fiber_start(l->store->shard, &options, cold_read_main, st))
+		finish(st, ERR_NO_MEMORY);
+}
+
+void log_read_start(struct log *l, struct log_read *r)
+{
+	struct read_state *st = mem_new(struct read_state);
+
+	st->r = r;
+	st->log = l;
+	st->finish.run = finish_task;
+	r->log = l;
+	r->state = st;
+	r->error = OK;
+	r->blob = NULL;
+	r->records = bytes_empty();
+	r->node = (struct list_node){0};
+	list_push_back(&l->reads, &r->node);
+	if (l->state)
+		finish(st, l->state);
+	else if (l->closing)
+		finish(st, ERR_CANCELLED);
+	else if (r->offset < l->start || r->offset > l->end)
+		finish(st, ERR_OFFSET_OUT_OF_RANGE);
+	else if (r->offset >= r->max_offset || r->offset >= l->written)
+		finish(st, OK);
+	else
+		place(st);
+}
+
+/* --- how much there is -------------------------------------------------------------------------------------------- */
+
+/* Where the offset lies in the segment, as far as memory tells: never behind its true place. */
+static int64_t estimate(const struct log *l, const struct segment *s, int64_t offset)
+{
+	int64_t position = -1;
+
+	if (offset <= s->base_offset)
+		return 0;
+	if (s == log_active(l)) {
+		if (offset >= l->end)
+			return s->size;
+		for (uint8_t i = 0; i < l->recent_count; i++)
+			if (l->recent[i].base_offset <= offset && l->recent[i].position > position)
+				position = l->recent[i].position;
+	}
+	if (position < 0 && offset - s->base_offset <= INT32_MAX)
+		position = offset_index_lookup(&s->offsets, (int32_t)(offset - s->base_offset));
+	return position < 0 ? s->size : position;
+}
+
+int64_t log_bytes_between(const struct log *l, int64_t offset, int64_t max_offset)
+{
+	uint32_t first, last;
+	int64_t bytes;
+
+	if (max_offset > l->end)
+		max_offset = l->end;
+	if (offset < l->start)
+		offset = l->start;
+	if (offset >= max_offset)
+		return 0;
+	first = log_segment_at(l, offset);
+	last = log_segment_at(l, max_offset);
+	bytes = estimate(l, l->segments[last], max_offset) - estimate(l, l->segments[first], offset);
+	for (uint32_t i = first; i < last; i++)
+		bytes += l->segments[i]->size;
+	return bytes > 0 ? bytes : 1;
+}

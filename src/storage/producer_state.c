@@ -1,0 +1,332 @@
+/* producer_state: see producer_state.h. Pure; uses base and record only. */
+#include "storage/producer_state.h"
+
+#include "base/alloc.h"
+#include "base/crc32c.h"
+#include "base/mutant.h"
+#include "base/reader.h"
+
+#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_ENTRIES_AT 6 /* version and CRC come before what the CRC covers */
+#define SNAPSHOT_ENTRY_SIZE 46
+
+void producer_state_init(struct producer_state *p)
+{
+	*p = (struct producer_state){0};
+}
+
+void producer_state_fini(struct producer_state *p)
+{
+	mem_free(p->entries);
+	mem_free(p->slots);
+	mem_free(p->undo);
+	producer_state_init(p);
+}
+
+void producer_state_clear(struct producer_state *p)
+{
+	producer_state_fini(p);
+}
+
+/* splitmix64's finisher: ids come in runs. */
+static uint64_t hash_of(int64_t id)
+{
+	uint64_t z = (uint64_t)id + 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+/* The slot that holds the id, or the free one where it belongs. */
+static uint32_t *slot_of(const struct producer_state *p, int64_t id)
+{
+	uint32_t mask = p->slot_count - 1;
+	uint32_t at = (uint32_t)hash_of(id) & mask;
+
+	while (p->slots[at] && p->entries[p->slots[at] - 1].producer_id != id)
+		at = (at + 1) & mask;
+	return &p->slots[at];
+}
+
+static void slots_rebuild(struct producer_state *p, uint32_t slot_count)
+{
+	mem_free(p->slots);
+	p->slots = slot_count ? mem_zalloc(slot_count * sizeof(*p->slots)) : NULL;
+	p->slot_count = slot_count;
+	for (uint32_t i = 0; i < p->count; i++)
+		*slot_of(p, p->entries[i].producer_id) = i + 1;
+}
+
+static struct producer_entry *entry_find(const struct producer_state *p, int64_t id)
+{
+	uint32_t *slot = p->slot_count ? slot_of(p, id) : NULL;
+
+	return slot && *slot ? &p->entries[*slot - 1] : NULL;
+}
+
+const struct producer_entry *producer_state_find(const struct producer_state *p, int64_t producer_id)
+{
+	return entry_find(p, producer_id);
+}
+
+static struct producer_entry empty_entry(int64_t id, int16_t epoch)
+{
+	return (struct producer_entry){
+		.producer_id = id,
+		.last_offset = -1,
+		.last_timestamp = NO_TIMESTAMP,
+		.txn_first_offset = -1,
+		.last_sequence = NO_SEQUENCE,
+		.coordinator_epoch = -1,
+		.epoch = epoch,
+	};
+}
+
+static struct producer_entry *entry_add(struct producer_state *p, const struct producer_entry *e)
+{
+	if (p->count == p->capacity) {
+		/* By a half, not by two: with many idle producers the slack is what counts. */
+		p->capacity = p->capacity < 2 ? p->capacity + 1 : p->capacity + p->capacity / 2;
+		p->entries = mem_realloc(p->entries, p->capacity * sizeof(*p->entries));
+	}
+	p->entries[p->count++] = *e;
+	if (p->count * 4 > p->slot_count * 3)
+		slots_rebuild(p, p->slot_count ? p->slot_count * 2 : 2);
+	else
+		*slot_of(p, e->producer_id) = p->count;
+	return &p->entries[p->count - 1];
+}
+
+static bool in_sequence(int32_t last, int32_t next)
+{
+	return next == (last == INT32_MAX ? 0 : last + 1);
+}
+
+static int32_t sequence_back(int32_t sequence, int32_t by)
+{
+	return (int32_t)(((uint32_t)sequence - (uint32_t)by) & 0x7fffffff);
+}
+
+static bool find_duplicate(const struct producer_entry *e, const struct batch_header *h,
+			   struct producer_duplicate *ret_original)
+{
+	int32_t last = e->last_sequence, delta = e->last_offset_delta;
+	int64_t offset = e->last_offset, timestamp = e->last_timestamp;
+
+	for (uint8_t i = 0; i < e->batch_count; i++) {
+		int32_t first = sequence_back(last, delta);
+
+		if (first == h->base_sequence && last == batch_last_sequence(h)) {
+			*ret_original = (struct producer_duplicate){offset - delta, offset, timestamp};
+			return true;
+		}
+		if (i + 1 == e->batch_count)
+			break;
+		last = sequence_back(first, 1);
+		delta = e->priors[i].offset_delta;
+		offset -= e->priors[i].offset_back;
+		timestamp -= e->priors[i].timestamp_back;
+	}
+	return false;
+}
+
+enum err producer_state_check(const struct producer_state *p, const struct batch_header *h,
+			      struct producer_duplicate *ret_original)
+{
+	const struct producer_entry *e;
+
+	if (h->producer_id < 0 || MUTANT(SKIP_SEQUENCE_CHECK))
+		return OK;
+	e = entry_find(p, h->producer_id);
+	if (!e || e->epoch < 0)
+		return OK;
+	if (h->producer_epoch < e->epoch)
+		return ERR_INVALID_PRODUCER_EPOCH;
+	if (batch_is_control(h))
+		return OK;
+	if (h->producer_epoch > e->epoch)
+		return h->base_sequence == 0 ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	if (find_duplicate(e, h, ret_original))
+		return ERR_DUPLICATE_SEQUENCE_NUMBER;
+	return in_sequence(e->last_sequence, h->base_sequence) ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+/* Moves the last batch to the priors, if what the priors can hold can tell it from the new one. */
+static void push_prior(struct producer_entry *e, const struct batch_header *h)
+{
+	int64_t offset_back = batch_last_offset(h) - e->last_offset;
+	int64_t timestamp_back;
+
+	if (e->batch_count == 0 || !in_sequence(e->last_sequence, h->base_sequence) || offset_back > UINT32_MAX ||
+	    __builtin_sub_overflow(h->max_timestamp, e->last_timestamp, &timestamp_back) ||
+	    timestamp_back > INT32_MAX || timestamp_back < INT32_MIN) {
+		e->batch_count = 0;
+		return;
+	}
+	memmove(&e->priors[1], &e->priors[0], (PRODUCER_BATCHES - 2) * sizeof(e->priors[0]));
+	e->priors[0] = (struct producer_prior){
+		.offset_back = (uint32_t)offset_back,
+		.timestamp_back = (int32_t)timestamp_back,
+		.offset_delta = e->last_offset_delta,
+	};
+	if (e->batch_count == PRODUCER_BATCHES)
+		e->batch_count--;
+}
+
+static void undo_push(struct producer_state *p, int64_t base_offset, const struct producer_entry *before)
+{
+	p->undo = mem_grow(p->undo, &p->undo_capacity, p->undo_count + 1, sizeof(*p->undo));
+	p->undo[p->undo_count++] = (struct producer_undo){.base_offset = base_offset, .before = *before};
+}
+
+void producer_state_update(struct producer_state *p, const struct batch_header *h, uint32_t now_s, bool undoable)
+{
+	struct producer_entry *e;
+
+	if (h->producer_id < 0)
+		return;
+	e = entry_find(p, h->producer_id);
+	if (!e) {
+		struct producer_entry fresh = empty_entry(h->producer_id, h->producer_epoch);
+
+		/* If this is cut, what comes next has to be this batch again, and nothing that was sent behind it. */
+		fresh.last_sequence = h->base_sequence > 0 ? h->base_sequence - 1 : NO_SEQUENCE;
+		fresh.seen_s = now_s;
+		e = entry_add(p, &fresh);
+	}
+	if (undoable)
+		undo_push(p, h->base_offset, e);
+	e->seen_s = now_s;
+	if (e->epoch != h->producer_epoch) {
+		e->batch_count = 0;
+		e->last_sequence = NO_SEQUENCE;
+		e->epoch = h->producer_epoch;
+	}
+	if (batch_is_control(h)) {
+		e->txn_first_offset = -1;
+		e->last_timestamp = h->max_timestamp;
+		return;
+	}
+	if (batch_is_transactional(h) && e->txn_first_offset < 0)
+		e->txn_first_offset = h->base_offset;
+	push_prior(e, h);
+	e->last_offset = batch_last_offset(h);
+	e->last_timestamp = h->max_timestamp;
+	e->last_sequence = batch_last_sequence(h);
+	e->last_offset_delta = h->last_offset_delta;
+	e->batch_count++;
+}
+
+void producer_state_settle(struct producer_state *p, int64_t offset)
+{
+	while (p->undo_first < p->undo_count && p->undo[p->undo_first].base_offset < offset)
+		p->undo_first++;
+	if (p->undo_first == p->undo_count) {
+		p->undo_first = 0;
+		p->undo_count = 0;
+		mem_free(p->undo);
+		p->undo = NULL;
+		p->undo_capacity = 0;
+	}
+}
+
+void producer_state_cut(struct producer_state *p, int64_t offset)
+{
+	while (p->undo_count > p->undo_first && p->undo[p->undo_count - 1].base_offset >= offset) {
+		const struct producer_undo *u = &p->undo[--p->undo_count];
+		struct producer_entry *e = entry_find(p, u->before.producer_id);
+
+		if (e)
+			*e = u->before;
+	}
+}
+
+uint32_t producer_state_expire(struct producer_state *p, uint32_t now_s, uint32_t expiration_s)
+{
+	uint32_t kept = 0, gone;
+
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct producer_entry *e = &p->entries[i];
+
+		if (e->txn_first_offset >= 0 || now_s - e->seen_s < expiration_s)
+			p->entries[kept++] = *e;
+	}
+	gone = p->count - kept;
+	p->count = kept;
+	if (kept == 0)
+		producer_state_clear(p);
+	else if (gone)
+		slots_rebuild(p, p->slot_count);
+	return gone;
+}
+
+void producer_state_write(const struct producer_state *p, struct buf *out)
+{
+	size_t start = out->size;
+
+	buf_put_i16(out, SNAPSHOT_VERSION);
+	buf_put_u32(out, 0);
+	buf_put_i32(out, (int32_t)p->count);
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct producer_entry *e = &p->entries[i];
+
+		buf_put_i64(out, e->producer_id);
+		buf_put_i16(out, e->epoch);
+		buf_put_i32(out, e->last_sequence);
+		buf_put_i64(out, e->last_offset);
+		buf_put_i32(out, e->last_offset_delta);
+		buf_put_i64(out, e->last_timestamp);
+		buf_put_i32(out, e->coordinator_epoch);
+		buf_put_i64(out, e->txn_first_offset);
+	}
+	if (out->error)
+		return;
+	put_be32(out->data + start + 2,
+		 crc32c(0, bytes_of(out->data + start + SNAPSHOT_ENTRIES_AT, out->size - start - SNAPSHOT_ENTRIES_AT)));
+}
+
+static struct producer_entry read_entry(struct reader *r, uint32_t now_s)
+{
+	struct producer_entry e = empty_entry(reader_i64(r), NO_PRODUCER_EPOCH);
+
+	e.epoch = reader_i16(r);
+	e.last_sequence = reader_i32(r);
+	e.last_offset = reader_i64(r);
+	e.last_offset_delta = reader_i32(r);
+	e.last_timestamp = reader_i64(r);
+	e.coordinator_epoch = reader_i32(r);
+	e.txn_first_offset = reader_i64(r);
+	e.seen_s = now_s;
+	e.batch_count = e.last_offset >= 0 && e.last_sequence >= 0 ? 1 : 0;
+	return e;
+}
+
+enum err producer_state_read(struct producer_state *p, struct bytes snapshot, uint32_t now_s)
+{
+	struct reader r = reader_of(snapshot);
+	struct producer_state read;
+	int16_t version = reader_i16(&r);
+	uint32_t crc = reader_u32(&r);
+	int32_t count = reader_i32(&r);
+
+	if (r.error || version != SNAPSHOT_VERSION || count < 0 ||
+	    reader_left(&r) != (size_t)count * SNAPSHOT_ENTRY_SIZE)
+		return ERR_CORRUPT;
+	if (crc != crc32c(0, bytes_of(snapshot.data + SNAPSHOT_ENTRIES_AT, snapshot.size - SNAPSHOT_ENTRIES_AT)))
+		return ERR_CORRUPT;
+	producer_state_init(&read);
+	for (int32_t i = 0; i < count; i++) {
+		struct producer_entry e = read_entry(&r, now_s);
+
+		if (e.producer_id < 0 || e.last_offset_delta < 0 || e.last_sequence < NO_SEQUENCE ||
+		    (e.last_offset >= 0 && e.last_offset_delta > e.last_offset) || entry_find(&read, e.producer_id)) {
+			producer_state_fini(&read);
+			return ERR_CORRUPT;
+		}
+		entry_add(&read, &e);
+	}
+	producer_state_fini(p);
+	*p = read;
+	return OK;
+}

@@ -1,0 +1,432 @@
+/*
+ * recover: what a log is after an unclean stop, read from its files.
+ *
+ *      | trusted: synced, below the recovery point | scanned: CRC of every batch | torn tail: cut
+ *                                    ^ acknowledged bound: damage below it is damage, the log stays offline
+ *
+ * Also the walk over a segment's batches that others use. Uses runtime/file and record/batch.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/mutant.h"
+#include "storage/state.h"
+
+#define WALK_BUFFER ((size_t)256 << 10)
+
+/* --- the walk ----------------------------------------------------------------------------------------------------- */
+
+struct walk_buffer {
+	uint8_t *data;
+	size_t capacity;
+	size_t size;
+};
+
+/* Fills the buffer from `position` on. */
+static enum err fill_await(struct fiber *self, struct file *f, int64_t position, int64_t end, struct walk_buffer *b)
+{
+	size_t want = b->capacity;
+
+	if ((int64_t)want > end - position)
+		want = (size_t)(end - position);
+	return file_read_await(self, f, b->data, want, position, &b->size);
+}
+
+/* A batch larger than the buffer: ERR_CORRUPT when the file cannot hold it, ERR_NO_MEMORY. */
+static enum err grow(struct walk_buffer *b, size_t size, int64_t left)
+{
+	uint8_t *larger;
+
+	if ((int64_t)size > left)
+		return ERR_CORRUPT;
+	larger = mem_try_alloc(size);
+	if (!larger)
+		return ERR_NO_MEMORY;
+	mem_free(b->data);
+	b->data = larger;
+	b->capacity = size;
+	return OK;
+}
+
+enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
+			    struct batch_walker *w)
+{
+	struct walk_buffer b = {.data = mem_alloc(WALK_BUFFER), .capacity = WALK_BUFFER};
+	enum err e = OK;
+
+	w->position = position;
+	while (!e && w->position < end_position) {
+		struct bytes rest, batch;
+		struct batch_header h;
+		bool any = false;
+
+		e = fill_await(self, f, w->position, end_position, &b);
+		rest = bytes_of(b.data, b.size);
+		while (!e && (e = batch_next(&rest, &h, &batch)) == OK) {
+			any = true;
+			if (w->check_crc && !batch_crc_ok(batch))
+				e = ERR_CORRUPT;
+			else if (h.base_offset < 0 || h.last_offset_delta < 0 ||
+				 h.base_offset > INT64_MAX - INT32_MAX - 1)
+				e = ERR_CORRUPT;
+			else if (!w->batch(w, &h, batch, w->position))
+				goto out;
+			else
+				w->position += (int64_t)batch.size;
+		}
+		if (e == ERR_END)
+			e = any ? OK : ERR_CORRUPT;
+		if (e != ERR_CORRUPT || any || rest.size < BATCH_LOG_OVERHEAD || b.size < b.capacity)
+			continue;
+		/* The buffer is full and holds no whole batch: the length says how large it has to be. */
+		if (get_be32(b.data + 8) < INT32_MAX - BATCH_LOG_OVERHEAD &&
+		    get_be32(b.data + 8) + BATCH_LOG_OVERHEAD > b.capacity)
+			e = grow(&b, get_be32(b.data + 8) + BATCH_LOG_OVERHEAD, end_position - w->position);
+	}
+out:
+	mem_free(b.data);
+	return e;
+}
+
+/* --- producers ---------------------------------------------------------------------------------------------------- */
+
+/* Loads the newest snapshot that is whole and not beyond `limit`; gives the offset it is of, the log's first one when there is none. */
+static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, int64_t *ret_offset)
+{
+	char path[LOG_PATH_SIZE], *text;
+	struct folder_list list;
+	size_t size;
+	enum err e;
+
+	producer_state_clear(&l->producers);
+	*ret_offset = l->segments[0]->base_offset;
+	log_folder_path(l, path);
+	e = folder_list_await(self, path, &list);
+	if (e)
+		return e == ERR_NOT_FOUND ? OK : e;
+	for (size_t i = list.count; i-- > 0 && !e;) {
+		int64_t offset;
+		enum segment_file which;
+
+		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
+		    which != SEGMENT_SNAPSHOT || offset > limit || offset < l->segments[0]->base_offset)
+			continue;
+		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
+		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+		if (e)
+			break;
+		e = producer_state_read(&l->producers, bytes_of(text, size), log_now_s(l));
+		mem_free(text);
+		if (!e) {
+			*ret_offset = offset;
+			break;
+		}
+		e = OK; /* torn: an older one, and more to read */
+	}
+	folder_list_free(&list);
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+struct producer_walk {
+	struct batch_walker walker;
+	struct log *log;
+	int64_t from;
+};
+
+static bool note_producer(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct producer_walk *p = container_of(w, struct producer_walk, walker);
+
+	(void)whole;
+	(void)position;
+	if (h->base_offset >= p->from)
+		producer_state_update(&p->log->producers, h, log_now_s(p->log), false);
+	return true;
+}
+
+static enum err walk_producers_await(struct fiber *self, struct log *l, struct segment *s, int64_t from)
+{
+	struct producer_walk p = {.walker = {.batch = note_producer}, .log = l, .from = from};
+	struct cached_file *f;
+	enum err e;
+
+	if (s->written == 0)
+		return OK;
+	e = log_open_segment_await(self, l, s, &f);
+	if (e)
+		return e;
+	e = segment_walk_await(self, f->file, 0, s->written, &p.walker);
+	file_cache_give(&l->store->files, f);
+	return e;
+}
+
+enum err log_rebuild_producers_await(struct fiber *self, struct log *l)
+{
+	int64_t from;
+	enum err e = load_snapshot_await(self, l, l->end, &from);
+
+	for (uint32_t i = log_segment_at(l, from); i < l->segment_count && !e; i++)
+		e = walk_producers_await(self, l, l->segments[i], from);
+	return e;
+}
+
+/* --- recovery ----------------------------------------------------------------------------------------------------- */
+
+struct recovery {
+	struct batch_walker walker;
+	struct log *log;
+	struct segment *segment;
+	int64_t expected; /* the next offset */
+	int64_t producers_from;
+	int64_t recovery_point;
+	int64_t bound; /* below it nothing is cut */
+	bool epochs_lost;
+};
+
+static bool recover_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct recovery *r = container_of(w, struct recovery, walker);
+	struct log *l = r->log;
+
+	(void)whole;
+	if (h->base_offset < r->expected || batch_last_offset(h) - r->segment->base_offset > INT32_MAX)
+		return false;
+	segment_add(r->segment, h, l->config.index_interval_bytes);
+	log_note_batch(l, h->base_offset, position);
+	if (h->base_offset >= r->producers_from)
+		producer_state_update(&l->producers, h, log_now_s(l), false);
+	if (h->leader_epoch >= 0 && h->leader_epoch > log_latest_epoch(l) &&
+	    epoch_cache_assign(&l->epochs, h->leader_epoch, h->base_offset) == OK)
+		l->epochs_dirty = true;
+	r->expected = batch_last_offset(h) + 1;
+	return true;
+}
+
+static enum err damaged(const struct recovery *r, int64_t position)
+{
+	log_error(log_logger(r->log),
+		  "%s-%d: damage at offset %" PRId64 ", byte %" PRId64 " of segment %020" PRId64
+		  ": records up to %" PRId64 " were acknowledged, so nothing is cut and the partition stays offline",
+		  r->log->topic, (int)r->log->partition, r->expected, position, r->segment->base_offset, r->bound);
+	return ERR_CORRUPT;
+}
+
+static void drop_segments_from_await(struct fiber *self, struct log *l, uint32_t first)
+{
+	while (l->segment_count > first && l->segment_count > 1)
+		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
+}
+
+/* The log ends in the middle of segment `i`, at `position`. */
+static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t i, struct cached_file *f,
+			       int64_t position, int64_t file_size)
+{
+	struct log *l = r->log;
+	enum err e;
+
+	if (r->expected < r->bound)
+		return damaged(r, position);
+	log_warn(log_logger(l),
+		 "%s-%d: cut a torn tail of %" PRId64 " bytes at offset %" PRId64 ", which was not acknowledged",
+		 l->topic, (int)l->partition, file_size - position, r->expected);
+	e = file_truncate_await(self, f->file, position);
+	if (!e)
+		drop_segments_from_await(self, l, i + 1);
+	return e;
+}
+
+/* ERR_END: the log ends in this segment. */
+static enum err recover_segment_await(struct fiber *self, struct recovery *r, uint32_t i)
+{
+	struct log *l = r->log;
+	struct segment *s = l->segments[i];
+	int64_t file_size = s->written;
+	struct cached_file *f;
+	bool cut = false;
+	enum err e = log_open_segment_await(self, l, s, &f);
+
+	if (e)
+		return e;
+	s->size = 0;
+	s->index_loaded = true;
+	s->times_known = true;
+	l->recent_count = 0;
+	r->segment = s;
+	r->walker.batch = recover_batch;
+	r->walker.check_crc = !MUTANT(KEEP_TORN_BATCH);
+	e = segment_walk_await(self, f->file, 0, file_size, &r->walker);
+	if (e == ERR_CORRUPT || (!e && s->size < file_size)) {
+		e = cut_tail_await(self, r, i, f, s->size, file_size);
+		cut = true;
+	}
+	s->written = s->size;
+	if (!e && store_syncs(l->store))
+		e = file_sync_await(self, f->file);
+	file_cache_give(&l->store->files, f);
+	if (MUTANT(REUSE_OFFSET_AFTER_TRUNCATION) && cut && !e && r->expected > s->base_offset)
+		r->expected--;
+	return !e && cut ? ERR_END : e;
+}
+
+/* Every segment from the first that is not known to be whole. */
+static enum err recover_segments_await(struct fiber *self, struct recovery *r, uint32_t scan_from)
+{
+	struct log *l = r->log;
+	enum err e = OK;
+
+	for (uint32_t i = log_segment_at(l, r->producers_from); i < scan_from && !e; i++)
+		e = walk_producers_await(self, l, l->segments[i], r->producers_from);
+	if (e == ERR_CORRUPT) {
+		r->segment = l->segments[0];
+		return damaged(r, 0);
+	}
+	r->expected = l->segments[scan_from]->base_offset;
+	for (uint32_t i = scan_from; i < l->segment_count && !e; i++) {
+		struct segment *s = l->segments[i];
+
+		/* What is missing between two segments was never synced, unless cleaning made the gap below the recovery point. */
+		if (s->base_offset < r->expected ||
+		    (s->base_offset > r->expected && r->expected >= r->recovery_point)) {
+			r->segment = s;
+			if (r->expected < r->bound)
+				return damaged(r, 0);
+			drop_segments_from_await(self, l, i);
+			break;
+		}
+		r->expected = s->base_offset;
+		e = recover_segment_await(self, r, i);
+	}
+	return e == ERR_END ? OK : e;
+}
+
+static enum err load_epochs_await(struct fiber *self, struct log *l, bool *ret_lost)
+{
+	char path[LOG_PATH_SIZE + 64], folder[LOG_PATH_SIZE], *text;
+	size_t size;
+	enum err e;
+
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", folder);
+	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+	if (e == ERR_NOT_FOUND) {
+		*ret_lost = true;
+		return OK;
+	}
+	if (e)
+		return e;
+	*ret_lost = epoch_checkpoint_read(bytes_of(text, size), &l->epochs) != OK;
+	mem_free(text);
+	return OK;
+}
+
+/* The segments that are there, with the sizes of their files. */
+static enum err list_segments_await(struct fiber *self, struct log *l)
+{
+	char path[LOG_PATH_SIZE];
+	struct folder_list list;
+	enum err e;
+
+	log_folder_path(l, path);
+	e = folder_list_await(self, path, &list);
+	if (e)
+		return e;
+	while (l->segment_count > 0)
+		segment_free(l->segments[--l->segment_count], &l->store->files);
+	for (size_t i = 0; i < list.count && !e; i++) {
+		struct file_info info;
+		struct segment *s;
+		int64_t base;
+		enum segment_file which;
+
+		if (segment_name_parse(bytes_str(list.entries[i].name), &base, &which) != OK || which != SEGMENT_LOG)
+			continue;
+		log_file_path(l, base, SEGMENT_LOG, path);
+		e = file_info_await(self, path, &info);
+		if (e)
+			break;
+		s = log_add_segment(l, base);
+		s->size = s->written = info.size;
+		s->made = true;
+		s->index_loaded = false;
+		s->index_saved = true;
+		s->times_known = false;
+	}
+	folder_list_free(&list);
+	return e;
+}
+
+/* Snapshots beyond the end tell of what was cut. */
+static void remove_late_snapshots_await(struct fiber *self, struct log *l)
+{
+	char path[LOG_PATH_SIZE];
+	struct folder_list list;
+
+	log_folder_path(l, path);
+	if (folder_list_await(self, path, &list) != OK)
+		return;
+	for (size_t i = 0; i < list.count; i++) {
+		int64_t offset;
+		enum segment_file which;
+
+		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
+		    which != SEGMENT_SNAPSHOT || offset <= l->end)
+			continue;
+		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
+		(void)!file_remove_await(self, path);
+	}
+	folder_list_free(&list);
+}
+
+static enum err finish_recovery_await(struct fiber *self, struct recovery *r, const struct log_bounds *bounds)
+{
+	struct log *l = r->log;
+
+	if (r->expected < r->bound) {
+		r->segment = log_active(l);
+		return damaged(r, log_active(l)->size);
+	}
+	l->end = l->written = l->synced = l->file_synced = r->expected;
+	l->start = l->segments[0]->base_offset;
+	if (bounds->start > l->start)
+		l->start = bounds->start;
+	if (l->start > l->end)
+		l->start = l->end;
+	l->acknowledged = l->acknowledged_durable = bounds->acknowledged < l->end ? bounds->acknowledged : l->end;
+	epoch_cache_truncate_end(&l->epochs, l->end);
+	remove_late_snapshots_await(self, l);
+	l->side_files_dirty = true;
+	l->metadata_made = true;
+	if (!list_linked(&l->rolled_node))
+		list_push_back(&l->folder->rolled, &l->rolled_node);
+	l->folder->bounds_dirty = true;
+	return store_syncs(l->store) ? log_sync_names_await(self, l) : OK;
+}
+
+enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds)
+{
+	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point};
+	uint32_t scan_from;
+	enum err e;
+
+	r.bound = bounds->acknowledged > bounds->recovery_point ? bounds->acknowledged : bounds->recovery_point;
+	if (MUTANT(CUT_BELOW_ACKNOWLEDGED))
+		r.bound = 0;
+	l->folder_made = true;
+	e = list_segments_await(self, l);
+	if (!e)
+		e = load_epochs_await(self, l, &r.epochs_lost);
+	if (e)
+		return e;
+	if (l->segment_count == 0) {
+		log_add_segment(l, bounds->start);
+		r.expected = bounds->start;
+		return finish_recovery_await(self, &r, bounds);
+	}
+	e = load_snapshot_await(self, l, r.recovery_point, &r.producers_from);
+	if (e)
+		return e;
+	scan_from = r.epochs_lost ? 0 : log_segment_at(l, r.recovery_point);
+	e = recover_segments_await(self, &r, scan_from);
+	return e ? e : finish_recovery_await(self, &r, bounds);
+}

@@ -1,0 +1,50 @@
+/*
+ * segment: one file of a log's records and what is known about it. A plain part of struct log; storage/ only.
+ *
+ *      .log       | batch | batch | ... | written         | size        what lies between is in memory still
+ *      .index .timeindex        in memory for the active segment, and for closed ones while they are read; on disk from the roll on
+ *
+ * Invariants: size >= written; an index never points past `size`; base offset + relative offsets fit int32.
+ */
+#ifndef STORAGE_SEGMENT_H
+#define STORAGE_SEGMENT_H
+
+#include "record/batch.h"
+#include "storage/file_cache.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+struct segment {
+	int64_t base_offset;
+	int64_t size;                 /* with what is appended and not yet written */
+	int64_t written;              /* bytes in the file */
+	int64_t max_timestamp;        /* NO_TIMESTAMP: none */
+	int64_t max_timestamp_offset; /* last offset of the first batch that has it */
+	int64_t first_timestamp;      /* of the first batch, from which segment.ms counts; NO_TIMESTAMP: none */
+	int64_t created_ms;           /* shard_now_ms when it was made here */
+	int64_t index_bytes;          /* since the last index entry */
+	struct offset_index offsets;
+	struct time_index times;
+	struct cached_file *file;
+	struct buf *snapshot; /* producer snapshot at base_offset that is not on disk yet */
+	bool made;            /* the file exists */
+	bool name_synced;
+	bool times_known; /* max_timestamp is right */
+	bool index_loaded;
+	bool index_saved; /* the files on disk are as the memory is */
+	struct list_node grave;
+};
+
+struct segment *segment_new(int64_t base_offset, int64_t now_ms);
+/* NULL ok. */
+void segment_free(struct segment *s, struct file_cache *c);
+/* Notes a batch that lies at s->size; index entries as Kafka makes them. */
+void segment_add(struct segment *s, const struct batch_header *h, int64_t index_interval_bytes);
+/* Forgets what starts at or behind `position`, the place of `offset`. */
+void segment_truncate(struct segment *s, int64_t position, int64_t offset);
+/* The time index ends with the largest timestamp of all, as Kafka's does when a segment is closed. */
+void segment_finish_times(struct segment *s);
+size_t segment_index_memory(const struct segment *s);
+void segment_drop_index(struct segment *s);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * segment_files: what a log has on disk: its folder, segment files and the files beside them; opening, saving, loading, syncing.
+ * Uses runtime/file and the file cache.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+static enum err write_metadata_await(struct fiber *self, struct log *l, bool sync)
+{
+	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE];
+	struct file *file;
+	struct buf out;
+	enum err e;
+
+	if (uuid_is_zero(l->topic_id))
+		return OK;
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/partition.metadata", folder);
+	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
+	if (e)
+		return e;
+	buf_init(&out, 256);
+	partition_metadata_write(l->topic_id, &out);
+	e = file_write_await(self, file, buf_bytes(&out), 0);
+	buf_fini(&out);
+	if (!e && sync)
+		e = file_sync_await(self, file);
+	file_close(file);
+	return e;
+}
+
+enum err log_make_folder_await(struct fiber *self, struct log *l)
+{
+	char path[LOG_PATH_SIZE];
+	enum err e;
+
+	if (l->folder_made)
+		return OK;
+	log_folder_path(l, path);
+	e = folder_create_await(self, path);
+	if (e && e != ERR_EXISTS)
+		return e;
+	l->folder_made = true;
+	return OK;
+}
+
+enum err log_open_segment_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
+{
+	char path[LOG_PATH_SIZE];
+	enum err e;
+
+	if (file_cache_take(&l->store->files, &s->file, ret_file))
+		return OK;
+	if (!s->made) {
+		e = log_make_folder_await(self, l);
+		if (e)
+			return e;
+	}
+	log_file_path(l, s->base_offset, SEGMENT_LOG, path);
+	e = file_cache_open_await(self, &l->store->files, path, FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE),
+				  &s->file, ret_file);
+	if (!e)
+		s->made = true;
+	return e;
+}
+
+enum err log_sync_names_await(struct fiber *self, struct log *l)
+{
+	char path[LOG_PATH_SIZE];
+	enum err e = log_make_folder_await(self, l);
+
+	if (!e && !l->metadata_made) {
+		e = write_metadata_await(self, l, true);
+		l->metadata_made = !e;
+	}
+	if (e)
+		return e;
+	log_folder_path(l, path);
+	e = folder_sync_await(self, path);
+	if (!e && !l->names_synced)
+		e = folder_sync_await(self, l->folder->of->path);
+	if (e)
+		return e;
+	l->names_synced = true;
+	return OK;
+}
+
+/* One segment's data; a gap in the array may open meanwhile, so it is found by its base. */
+static enum err sync_segment_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct cached_file *f;
+	enum err e = log_open_segment_await(self, l, s, &f);
+
+	if (e)
+		return e;
+	e = file_sync_await(self, f->file);
+	file_cache_give(&l->store->files, f);
+	return e;
+}
+
+enum err log_sync_files_await(struct fiber *self, struct log *l)
+{
+	int64_t upto = l->written;
+	uint64_t generation = l->folder->journal.generation;
+	bool names = !l->names_synced;
+	enum err e = OK;
+
+	log_pin(l);
+	for (uint32_t i = log_segment_at(l, l->file_synced); i < l->segment_count && !e; i++) {
+		struct segment *s = l->segments[i];
+
+		if (s->written == 0 && i > 0)
+			continue;
+		if (s->base_offset >= upto && s->written == 0)
+			break;
+		e = store_syncs(l->store) ? sync_segment_await(self, l, s) : OK;
+		names |= !s->name_synced;
+	}
+	if (!e && names && store_syncs(l->store))
+		e = log_sync_names_await(self, l);
+	if (!e) {
+		for (uint32_t i = 0; i < l->segment_count; i++)
+			if (l->segments[i]->base_offset <= upto && l->segments[i]->made)
+				l->segments[i]->name_synced = true;
+		if (upto > l->file_synced)
+			l->file_synced = upto;
+		l->first_generation = l->written > upto ? generation : 0;
+		l->folder->bounds_dirty = true;
+	}
+	log_unpin(l);
+	return e;
+}
+
+/* --- indexes ------------------------------------------------------------------------------------------------------ */
+
+static enum err load_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which, char **ret_text,
+			   size_t *ret_size)
+{
+	char path[LOG_PATH_SIZE];
+
+	log_file_path(l, base, which, path);
+	return file_load_await(self, path, SMALL_FILE_MAX, ret_text, ret_size);
+}
+
+static enum err read_indexes_await(struct fiber *self, struct log *l, struct segment *s, struct offset_index *offsets,
+				   struct time_index *times)
+{
+	char *text;
+	size_t size;
+	enum err e = load_await(self, l, s->base_offset, SEGMENT_INDEX, &text, &size);
+
+	if (!e) {
+		e = offset_index_read(bytes_of(text, size), s->size, offsets);
+		mem_free(text);
+	}
+	if (!e)
+		e = load_await(self, l, s->base_offset, SEGMENT_TIMEINDEX, &text, &size);
+	if (!e) {
+		e = time_index_read(bytes_of(text, size), times);
+		mem_free(text);
+	}
+	return e;
+}
+
+struct index_builder {
+	struct batch_walker walker;
+	struct segment made;
+	int64_t interval;
+};
+
+static bool build_entry(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct index_builder *b = container_of(w, struct index_builder, walker);
+
+	(void)whole;
+	(void)position;
+	segment_add(&b->made, h, b->interval);
+	return true;
+}
+
+/* The indexes were missing or made no sense: made anew from the records. */
+static enum err rebuild_indexes_await(struct fiber *self, struct log *l, struct segment *s, struct index_builder *b)
+{
+	struct cached_file *f;
+	enum err e = log_open_segment_await(self, l, s, &f);
+
+	if (e)
+		return e;
+	b->walker.batch = build_entry;
+	b->interval = l->config.index_interval_bytes;
+	b->made.base_offset = s->base_offset;
+	b->made.max_timestamp = NO_TIMESTAMP;
+	b->made.max_timestamp_offset = s->base_offset;
+	e = segment_walk_await(self, f->file, 0, s->written, &b->walker);
+	file_cache_give(&l->store->files, f);
+	return e;
+}
+
+/* Too much in memory: what is on disk as well goes. */
+static void purge_indexes(struct store *store)
+{
+	list_for_each(&store->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		for (uint32_t i = 0; i + 1 < l->segment_count; i++)
+			if (l->segments[i]->index_saved)
+				segment_drop_index(l->segments[i]);
+	}
+	store->index_memory = 0;
+}
+
+/* What was appended to the active segment before its index was loaded has entries already: they come behind. */
+static void take_indexes(struct log *l, struct segment *s, struct offset_index *offsets, struct time_index *times)
+{
+	for (size_t i = 0; i < s->offsets.count; i++)
+		if (!offsets->count || s->offsets.entries[i].position > offsets->entries[offsets->count - 1].position)
+			offset_index_append(offsets, s->offsets.entries[i]);
+	for (size_t i = 0; i < s->times.count; i++)
+		time_index_maybe_append(times, s->times.entries[i]);
+	if (s != log_active(l) && l->store->index_memory > INDEX_MEMORY_MAX)
+		purge_indexes(l->store);
+	segment_drop_index(s);
+	s->offsets = *offsets;
+	s->times = *times;
+	s->index_loaded = true;
+	*offsets = (struct offset_index){0};
+	*times = (struct time_index){0};
+	if (s != log_active(l))
+		l->store->index_memory += segment_index_memory(s);
+}
+
+enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct offset_index offsets = {0};
+	struct time_index times = {0};
+	struct index_builder b = {0};
+	enum err e;
+
+	if (s->index_loaded)
+		return OK;
+	e = read_indexes_await(self, l, s, &offsets, &times);
+	if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG) {
+		offset_index_fini(&offsets);
+		time_index_fini(&times);
+		e = rebuild_indexes_await(self, l, s, &b);
+		offsets = b.made.offsets;
+		times = b.made.times;
+	}
+	if (!e && !s->index_loaded)
+		take_indexes(l, s, &offsets, &times);
+	offset_index_fini(&offsets);
+	time_index_fini(&times);
+	return e;
+}
+
+enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct index_builder b = {0};
+	enum err e;
+
+	if (s->times_known)
+		return OK;
+	e = rebuild_indexes_await(self, l, s, &b);
+	if (!e && !s->times_known && b.made.max_timestamp > s->max_timestamp) {
+		s->max_timestamp = b.made.max_timestamp;
+		s->max_timestamp_offset = b.made.max_timestamp_offset;
+	}
+	if (!e)
+		s->times_known = true;
+	offset_index_fini(&b.made.offsets);
+	time_index_fini(&b.made.times);
+	return e;
+}
+
+/* Not synced: what is missing or torn at the next start is made anew. */
+static enum err save_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which,
+			   struct bytes content)
+{
+	char path[LOG_PATH_SIZE];
+	struct file *file;
+	enum err e;
+
+	log_file_path(l, base, which, path);
+	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
+	if (e)
+		return e;
+	if (content.size)
+		e = file_write_await(self, file, content, 0);
+	file_close(file);
+	return e;
+}
+
+enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct buf offsets, times;
+	enum err e;
+
+	if (s->index_saved || !s->made)
+		return OK;
+	e = log_load_index_await(self, l, s);
+	if (e)
+		return e;
+	buf_init(&offsets, SMALL_FILE_MAX);
+	buf_init(&times, SMALL_FILE_MAX);
+	segment_finish_times(s);
+	offset_index_write(&s->offsets, &offsets);
+	time_index_write(&s->times, &times);
+	s->index_saved = true; /* what is appended meanwhile takes it back */
+	e = save_await(self, l, s->base_offset, SEGMENT_INDEX, buf_bytes(&offsets));
+	if (!e)
+		e = save_await(self, l, s->base_offset, SEGMENT_TIMEINDEX, buf_bytes(&times));
+	if (e)
+		s->index_saved = false;
+	buf_fini(&offsets);
+	buf_fini(&times);
+	return e;
+}
+
+enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot)
+{
+	return save_await(self, l, offset, SEGMENT_SNAPSHOT, snapshot);
+}
+
+enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
+{
+	char path[LOG_PATH_SIZE + 64], folder[LOG_PATH_SIZE];
+	struct file *file;
+	struct buf out;
+	enum err e;
+
+	if (!l->epochs_dirty || !l->folder_made)
+		return OK;
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", folder);
+	l->epochs_dirty = false;
+	buf_init(&out, SMALL_FILE_MAX);
+	epoch_checkpoint_write(&l->epochs, &out);
+	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
+	if (!e) {
+		e = file_write_await(self, file, buf_bytes(&out), 0);
+		if (!e && sync)
+			e = file_sync_await(self, file);
+		file_close(file);
+	}
+	buf_fini(&out);
+	if (e)
+		l->epochs_dirty = true;
+	return e;
+}
+
+void log_remove_segment_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	char path[LOG_PATH_SIZE];
+
+	for (int i = 0; i < SEGMENT_FILES; i++) {
+		log_file_path(l, s->base_offset, (enum segment_file)i, path);
+		(void)!file_remove_await(self, path);
+	}
+	file_cache_drop(&l->store->files, &s->file);
+	list_push_back(&l->graveyard, &s->grave);
+	log_bury(l);
+}

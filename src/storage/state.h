@@ -1,0 +1,340 @@
+/*
+ * state: the insides of struct storage, struct store and struct log, shared by the sources of storage/ and by nobody else.
+ *
+ *      storage (process)  folders: path, lock, ids, what was found, bounds, manifest      written on shard 0 at start, read-only then
+ *      store (shard)      logs, open files, read budget
+ *      store_folder       (shard x folder) committer and keeper, journal, who has something to commit
+ *      log                segments, indexes, producers, epochs; appends that wait for the committer
+ *
+ * The committer (commit.c) alone writes segments and the journal; the keeper (keeper.c) does in the background what frees the
+ * journal and saves work at the next start. Both are fibers of the store_folder.
+ */
+#ifndef STORAGE_STATE_H
+#define STORAGE_STATE_H
+
+#include "base/map.h"
+#include "runtime/budget.h"
+#include "runtime/file.h"
+#include "storage/checkpoint.h"
+#include "storage/epoch_cache.h"
+#include "storage/file_cache.h"
+#include "storage/journal_format.h"
+#include "storage/log.h"
+#include "storage/log_name.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+#include "storage/store.h"
+
+#define JOURNAL_BYTES_DEFAULT ((size_t)16 << 20)
+#define JOURNAL_BYTES_PER_LOG_MAX ((size_t)64 << 10) /* above, a round syncs the segments: docs/decisions/0001 */
+#define PIN_CHUNK 64                                 /* files that one step of a round holds open */
+#define INDEX_MEMORY_MAX ((size_t)16 << 20)          /* of closed segments, a shard */
+#define SMALL_FILE_MAX ((size_t)64 << 20)
+#define RECENT_BATCHES 8
+
+/* --- the process ------------------------------------------------------------------------------------------------- */
+
+struct storage_folder {
+	char *path;
+	struct file *lock;
+	struct meta_properties meta;
+	bool online;
+	bool failed; /* lost while running, as shard 0 knows */
+	bool clean;  /* the last stop was: recovery points are ends */
+	bool manifest_trusted;
+	uint64_t run;        /* names this process's records in the journals */
+	struct map bounds;   /* TOPIC-PARTITION -> struct log_bounds */
+	struct map manifest; /* TOPIC-PARTITION -> struct manifest_entry */
+	char *manifest_text;
+	struct map recovery_points; /* Kafka's checkpoints: TOPIC-PARTITION -> struct log_bounds with only that field */
+};
+
+struct storage {
+	struct storage_options options;
+	char cluster_id[64];
+	struct storage_folder *folders;
+	size_t folder_count;
+	struct found_log *found;
+	size_t found_count;
+	struct runtime *runtime;
+	struct store **stores; /* by shard index; each slot belongs to its shard */
+	bool *lost; /* [shard * folder_count + folder]: the shard saw it fail */
+	struct buf *closing;   /* [shard * folder_count + folder]: manifest entries of closed logs */
+};
+
+/* --- a shard ------------------------------------------------------------------------------------------------------ */
+
+/* Counts operations that are under way for a fiber. */
+struct fan {
+	struct fiber *fiber;
+	unsigned left;
+};
+
+void fan_add(struct fan *f);
+void fan_done(struct fan *f);
+void fan_wait_await(struct fiber *self, struct fan *f);
+
+struct journal {
+	struct file *files[2];
+	uint64_t generations[2]; /* of what each holds; 0: nothing of this run */
+	uint64_t generation;     /* being written */
+	uint64_t live;           /* older ones are in the segments, as the keeper knows */
+	uint64_t durable_live;   /* as the journal itself says on disk */
+	uint64_t round;
+	size_t size;
+	size_t at;
+	int active;
+	bool ready;
+	bool wanted;
+	bool refused; /* there was no space for it */
+};
+
+/* A log whose earlier journal records have to be void before its files may be changed. */
+struct forget {
+	struct list_node node;
+	struct log *log;
+	int64_t end_offset;
+	bool over;
+	enum err error;
+};
+
+struct store_folder {
+	struct store *store;
+	struct storage_folder *of;
+	size_t index;
+	bool offline;
+	bool no_space;
+	bool stopping;
+	bool bounds_dirty;
+	bool checkpoint_wanted;
+	bool bounds_due;  /* the next round notes the acknowledged bounds that moved */
+	bool tick_armed;  /* the keeper looks again by itself */
+	bool note_wanted; /* a round with nothing but the journal's own state */
+	bool root_dirty;  /* names were made in the log folder that are not synced */
+	size_t log_count;
+	struct list dirty;  /* logs with something for the next round */
+	struct list noted;  /* logs whose acknowledged bound moved */
+	struct list rolled; /* logs with side files to be written */
+	struct list forgets;
+	struct event work;       /* for the committer */
+	struct event chores;     /* for the keeper */
+	struct event round_over; /* for who waits on a round or on the keeper */
+	bool committer_runs;
+	bool keeper_runs;
+	int64_t next_bounds_us;
+	int64_t next_expiry_us;
+	struct gate bounds_gate; /* one writer of the checkpoint file at a time */
+	struct journal journal;
+	struct round *round;
+};
+
+struct store {
+	struct storage *storage;
+	struct shard *shard;
+	struct list logs;
+	struct map by_name; /* open logs */
+	struct map closed;  /* TOPIC-PARTITION -> struct closed_log */
+	struct file_cache files;
+	struct budget read_budget;
+	struct gate cold_reads;
+	size_t index_memory; /* of closed segments */
+	struct store_folder *folders;
+	void (*failed)(void *context, const char *folder);
+	void *context;
+	bool closing;
+};
+
+/* What was closed or deleted here: what was read at start is no longer so. */
+struct closed_log {
+	struct log_bounds bounds;
+	size_t folder;
+	bool gone;
+};
+
+/* --- a log -------------------------------------------------------------------------------------------------------- */
+
+struct recent_batch {
+	int64_t base_offset;
+	int64_t position;
+};
+
+struct log {
+	struct store *store;
+	struct store_folder *folder;
+	struct list_node node;
+	struct list_node dirty_node;
+	struct list_node noted_node;
+	struct list_node rolled_node;
+	char *topic;
+	struct uuid topic_id;
+	int32_t partition;
+	enum err state;
+	struct log_config config;
+	struct log_owner *owner;
+	int64_t start;
+	int64_t synced;
+	int64_t written;
+	int64_t end;
+	int64_t file_synced; /* up to here the segment files are synced: the recovery point */
+	int64_t acknowledged;
+	int64_t acknowledged_durable;
+	uint64_t first_generation; /* the oldest journal generation that holds what the files do not; 0: none */
+	int64_t last_flush_ms;
+	struct segment **segments; /* oldest first; the last one is active; at least one */
+	uint32_t segment_count;
+	uint32_t segment_capacity;
+	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
+	struct list pending;   /* appended, not yet written */
+	struct list reads;     /* under way */
+	struct epoch_cache epochs;
+	struct producer_state producers;
+	struct recent_batch recent[RECENT_BATCHES]; /* the last batches, a ring */
+	uint8_t recent_count;
+	uint8_t recent_next;
+	bool folder_made;
+	bool metadata_made;
+	bool names_synced;
+	bool epochs_dirty;
+	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
+	bool blocked;          /* no appends: being cut, closed or deleted */
+	bool closing;
+	bool close_taken; /* by the store's closing */
+	bool flush_wanted;
+	bool in_round;
+	unsigned pins; /* fibers that are at work on it, the keeper too */
+	struct event unpinned;
+};
+
+static inline struct segment *log_active(const struct log *l)
+{
+	return l->segments[l->segment_count - 1];
+}
+
+static inline struct bytes log_topic(const struct log *l)
+{
+	return bytes_str(l->topic);
+}
+
+static inline struct logger *log_logger(const struct log *l)
+{
+	return shard_log(l->store->shard);
+}
+
+static inline uint32_t log_now_s(const struct log *l)
+{
+	return (uint32_t)(shard_now_ms(l->store->shard) / 1000);
+}
+
+/* Index of the segment that holds or would hold the offset; 0 for what is before all. */
+uint32_t log_segment_at(const struct log *l, int64_t offset);
+struct segment *log_add_segment(struct log *l, int64_t base_offset);
+void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
+void log_forget_batches(struct log *l, int64_t offset);
+void log_folder_path(const struct log *l, char ret_path[static LOG_PATH_SIZE]);
+void log_file_path(const struct log *l, int64_t base_offset, enum segment_file file,
+		   char ret_path[static LOG_PATH_SIZE]);
+void log_pin(struct log *l);
+void log_unpin(struct log *l);
+/* Frees what was removed, once nobody is at work on the log. */
+void log_bury(struct log *l);
+/* Until no fiber but the caller and no round works on it. */
+void log_wait_alone_await(struct fiber *self, struct log *l);
+/* Undoes everything appended from `offset` on, which is not written: end, producers, epochs, indexes; tells the owner. */
+void log_cut_pending(struct log *l, int64_t offset, enum err reason);
+/* The log is offline: what is not synced counts as lost. */
+void log_lose_unsynced(struct log *l);
+/* A log in memory with nothing in it, in its store's lists. */
+struct log *log_new(struct store *s, struct store_folder *f, const struct log_spec *spec);
+void log_free(struct log *l);
+
+/* segment_files.c: what is on disk of a log beside the records. */
+enum err log_open_segment_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
+	MUST_CHECK;
+/* Folder and partition.metadata; nothing is synced. */
+enum err log_make_folder_await(struct fiber *self, struct log *l) MUST_CHECK;
+enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
+/* Syncs all segment files from the recovery point on, and the names that lead there, and moves the recovery point. */
+enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
+enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot) MUST_CHECK;
+enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
+/* max_timestamp of a segment that was not scanned. */
+enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+void log_remove_segment_await(struct fiber *self, struct log *l, struct segment *s);
+
+/* recover.c */
+enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
+/* Reads headers of batches from `position` on and calls `batch` for each up to `end_position`. */
+struct batch_walker {
+	/* false: enough. `whole` is the batch's bytes. */
+	bool (*batch)(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position);
+	int64_t position; /* where the walk ended: behind the last batch that was whole */
+	bool check_crc;
+};
+/* ERR_CORRUPT where something is that is no whole batch. */
+enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
+			    struct batch_walker *w) MUST_CHECK;
+/* Producer state at the log's end from the newest snapshot and the batches behind it. */
+enum err log_rebuild_producers_await(struct fiber *self, struct log *l) MUST_CHECK;
+
+/* manifest.c */
+struct manifest_entry {
+	struct bytes content;
+	bool taken; /* opened since: no longer what is on disk */
+};
+
+void manifest_write_head(struct buf *out, int64_t marker);
+void manifest_write_log(const struct log *l, struct buf *out);
+/* Adds a CRC. */
+void manifest_write_end(struct buf *out);
+/* Fills `map` with entries that point into `file`. */
+enum err manifest_read(struct bytes file, int64_t marker, struct map *entries) MUST_CHECK;
+/* Fills a fresh log; ERR_CORRUPT leaves it to recovery. */
+enum err manifest_read_log(struct bytes content, struct log *l) MUST_CHECK;
+/* Name, id, start and end of an entry, for found logs and checkpoints. */
+struct manifest_log {
+	struct bytes topic;
+	int32_t partition;
+	struct uuid topic_id;
+	int64_t start;
+	int64_t end;
+};
+enum err manifest_read_identity(struct bytes content, struct manifest_log *ret_log) MUST_CHECK;
+
+/* commit.c */
+void commit_start(struct store_folder *f);
+/* The committer has ended. */
+void commit_free(struct store_folder *f);
+void commit_mark(struct log *l);
+/* Syncs the segment files of these logs (pinned by the caller), many at once. */
+enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count) MUST_CHECK;
+/* Makes earlier journal records of the log void, durably. */
+enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset) MUST_CHECK;
+/* The folder is lost: every log of it goes offline, on all shards. */
+void folder_fail(struct store_folder *f, enum err reason, const char *what);
+void folder_fail_here(struct store_folder *f);
+void folder_no_space(struct store_folder *f);
+
+/* journal.c */
+enum err journal_prepare_await(struct fiber *self, struct store_folder *f) MUST_CHECK;
+/* Room for `size` bytes in the active file or the other one; false: sync the segments instead. */
+bool journal_make_room(struct store_folder *f, size_t size);
+enum err journal_replay_await(struct fiber *self, struct storage_folder *sf, struct logger *log, bool sync_disabled)
+	MUST_CHECK;
+void journal_close(struct journal *j);
+
+/* keeper.c */
+void keeper_start(struct store_folder *f);
+enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f) MUST_CHECK;
+
+/* store.c */
+struct log_bounds *bounds_of(struct map *bounds, struct bytes topic, int32_t partition, bool make);
+struct bytes log_key(char key[static LOG_NAME_SIZE], struct bytes topic, int32_t partition);
+
+static inline bool store_syncs(const struct store *s)
+{
+	return !s->storage->options.sync_disabled;
+}
+
+#endif

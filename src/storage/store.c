@@ -1,0 +1,157 @@
+/* store: what the logs of one shard share; see store.h. The process's part is folder.c. */
+#include "storage/store.h"
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+#define FILES_MIN ((size_t)16)
+#define COLD_READS_MAX 32
+#define CLOSERS 16
+
+static void folder_init(struct store_folder *f, struct store *s, size_t index)
+{
+	*f = (struct store_folder){.store = s, .of = &s->storage->folders[index], .index = index};
+	f->offline = !f->of->online;
+	list_init(&f->dirty);
+	list_init(&f->noted);
+	list_init(&f->rolled);
+	list_init(&f->forgets);
+	gate_init(&f->bounds_gate, 1);
+	event_init(&f->work);
+	event_init(&f->chores);
+	event_init(&f->round_over);
+	commit_start(f);
+	keeper_start(f);
+}
+
+struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(void *context, const char *folder),
+			void *context)
+{
+	struct store *s = mem_new(struct store);
+	size_t files = st->options.max_open_files / runtime_shard_count(st->runtime);
+
+	s->storage = st;
+	s->shard = shard;
+	s->failed = failed;
+	s->context = context;
+	list_init(&s->logs);
+	map_init(&s->by_name);
+	map_init(&s->closed);
+	file_cache_init(&s->files, files > FILES_MIN ? files : FILES_MIN);
+	budget_init(&s->read_budget, shard, st->options.read_budget_bytes);
+	gate_init(&s->cold_reads, COLD_READS_MAX);
+	s->folders = mem_zalloc(st->folder_count * sizeof(*s->folders));
+	for (size_t i = 0; i < st->folder_count; i++)
+		folder_init(&s->folders[i], s, i);
+	st->stores[shard_index(shard)] = s;
+	return s;
+}
+
+struct shard *store_shard(struct store *s)
+{
+	return s->shard;
+}
+
+/* The committer ends when nothing is left to commit; the keeper after what it is at. */
+static void stop_folder_await(struct fiber *self, struct store_folder *f)
+{
+	f->stopping = true;
+	while (f->committer_runs || f->keeper_runs) {
+		event_signal(&f->work);
+		event_signal(&f->chores);
+		if (event_wait_await(self, &f->round_over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
+	}
+	journal_close(&f->journal);
+	commit_free(f);
+}
+
+static void free_closed(struct map *m)
+{
+	const struct map_entry *at;
+	size_t place = 0;
+
+	while ((at = map_next(m, &place)) != NULL)
+		mem_free(at->value);
+	map_fini(m);
+}
+
+/* Closing waits for the disk again and again: several logs at once. */
+struct closer {
+	struct store *store;
+	unsigned left;
+	struct event over;
+	enum err failure;
+};
+
+static struct log *next_to_close(struct store *s)
+{
+	list_for_each(&s->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		if (!l->close_taken) {
+			l->close_taken = true;
+			return l;
+		}
+	}
+	return NULL;
+}
+
+static void closer_main(struct fiber *self, void *argument)
+{
+	struct closer *c = argument;
+	struct log *l;
+
+	while ((l = next_to_close(c->store)) != NULL) {
+		enum err e = log_close_await(self, l);
+
+		if (!c->failure)
+			c->failure = e;
+	}
+	c->left--;
+	event_signal(&c->over);
+}
+
+static enum err close_logs_await(struct fiber *self, struct store *s)
+{
+	static const struct fiber_options options = {.name = "close logs"};
+	struct closer c = {.store = s, .left = 1};
+
+	event_init(&c.over);
+	for (int i = 0; i < CLOSERS && !list_empty(&s->logs); i++) {
+		c.left++;
+		if (!fiber_start(s->shard, &options, closer_main, &c)) {
+			c.left--;
+			break;
+		}
+	}
+	if (c.left == 1)
+		closer_main(self, &c);
+	else
+		c.left--;
+	while (c.left > 0)
+		if (event_wait_await(self, &c.over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
+	return c.failure;
+}
+
+enum err store_close_await(struct fiber *self, struct store *s)
+{
+	enum err failure;
+
+	s->closing = true;
+	failure = close_logs_await(self, s);
+	for (size_t i = 0; i < s->storage->folder_count; i++) {
+		stop_folder_await(self, &s->folders[i]);
+		s->storage->lost[shard_index(s->shard) * s->storage->folder_count + i] = s->folders[i].offline;
+	}
+	s->storage->stores[shard_index(s->shard)] = NULL;
+	file_cache_fini(&s->files);
+	budget_fini(&s->read_budget);
+	map_fini(&s->by_name);
+	free_closed(&s->closed);
+	mem_free(s->folders);
+	mem_free(s);
+	return failure;
+}
