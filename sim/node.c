@@ -194,6 +194,8 @@ static void stop_now(struct node_event *e)
 	for (unsigned i = 0; i < n->shard_count; i++)
 		shard_free(n->shards[i].shard);
 	runtime_free(n->runtime);
+	if (n->finish)
+		n->finish(n);
 	memory_leave(before);
 	if (n->check_leaks && n->memory.block_count && !n->exit_code)
 		sim_fail(n->sim, "%s stopped cleanly but left %zu blocks of %zu bytes", n->name, n->memory.block_count,

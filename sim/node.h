@@ -78,6 +78,8 @@ struct node {
 	bool check_leaks;
 	/* Told when the process ended by itself (runtime_stop). May be NULL. */
 	void (*stopped)(struct node *n);
+	/* Called before, still as the node: frees what outlives the runtime. May be NULL. */
+	void (*finish)(struct node *n);
 	void *context;
 	void (*start)(struct shard *shard_zero, void *argument);
 	void *start_argument;

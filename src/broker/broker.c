@@ -51,6 +51,7 @@ static enum err storage_start_await(struct fiber *self, struct broker *b)
 								    CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
 		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
 		.sync_disabled = b->options.sync_disabled,
+		.journal_bytes = b->options.journal_bytes,
 	};
 	enum err e = storage_open_await(self, &o, &b->storage);
 

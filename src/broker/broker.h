@@ -57,6 +57,7 @@ struct broker_options {
 	const struct config *config; /* outlives the broker */
 	size_t memory_limit_bytes;   /* 0: from memory.limit.bytes, or broker_default_memory */
 	bool sync_disabled;          /* for the test that shows that the power-loss test can fail */
+	size_t journal_bytes;        /* storage_options; 0: the default. The simulator takes few */
 	/* On shard 0, once clients are served: for the start lines. May be NULL. */
 	void (*started)(struct broker *b, void *context);
 	void *context;

@@ -1,0 +1,58 @@
+/* broker_life: a broker's process, from its settings on, as cmd/ would start it. Code of a node. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "broker/broker.h"
+#include "config/config.h"
+#include "sim/world.h"
+
+static void set(struct config *c, const char *name, const char *value)
+{
+	must(config_set(c, bytes_str(name), bytes_str(value), NULL) == OK);
+}
+
+static void set_number(struct config *c, const char *name, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	set(c, name, text);
+}
+
+static void started(struct broker *b, void *context)
+{
+	struct world *w = context;
+
+	(void)b;
+	w->broker_ready = true;
+}
+
+void broker_life_start(struct shard *zero, void *argument)
+{
+	struct world *w = argument;
+	struct config *c = config_new();
+	struct broker_options o = {.config = c, .started = started, .context = w};
+	char listeners[100];
+
+	snprintf(listeners, sizeof(listeners), "PLAINTEXT://%s:%d", w->address.host, BROKER_PORT);
+	set(c, "listeners", listeners);
+	set(c, "log.dirs", "/data");
+	set_number(c, "node.id", 1);
+	set_number(c, "num.partitions", 3);
+	set_number(c, "log.segment.bytes", w->segment_bytes);
+	set_number(c, "log.index.interval.bytes", 300);
+	set_number(c, "memory.limit.bytes", 32 << 20);
+	o.journal_bytes = 128 << 10;
+	w->broker_config = c;
+	w->broker_handle = broker_start(zero, &o);
+}
+
+void broker_life_end(struct node *n)
+{
+	struct world *w = n->context;
+
+	broker_free(w->broker_handle);
+	config_free(w->broker_config);
+	w->broker_handle = NULL;
+	w->broker_config = NULL;
+}

@@ -1,0 +1,647 @@
+/* log_life: one life of the storage under test: opens, works until it is told to stop, closes. Code of a node; see sim/log_world.h. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "record/builder.h"
+#include "runtime/call.h"
+#include "sim/log_world.h"
+
+#define ACTORS_PER_PARTITION 3
+#define READ_MAX 20000
+
+/* One shard's part of a life. */
+struct log_life {
+	struct log_world *world;
+	struct storage *storage;
+	struct store *store;
+	unsigned actors; /* fibers still at work */
+	struct event over;
+};
+
+struct live_log {
+	struct log_owner owner;
+	struct log_partition *p;
+	struct log_life *life;
+	struct log *log;
+	struct event progress;
+	int64_t synced; /* as last seen */
+	unsigned reading;
+	bool exclusive; /* being cut: nobody else touches it */
+	unsigned users;
+};
+
+static struct scheduler *scheduler_of(struct log_world *w)
+{
+	return &w->sim->scheduler;
+}
+
+/* Models and failures live in the simulator's memory. */
+static void report(struct log_partition *p, const char *what)
+{
+	struct memory_owner *before;
+
+	if (!what)
+		return;
+	before = memory_enter(NULL);
+	sim_fail(p->world->sim, "partition %u [start %lld, safe %lld, end %lld]: %s", p->index,
+		 (long long)p->model.start, (long long)p->model.acked, (long long)p->model.end, what);
+	memory_leave(before);
+}
+
+static const char *trace_who(struct log_partition *p)
+{
+	static const char *const names[LOG_WORLD_PARTITIONS] = {"log 0", "log 1", "log 2", "log 3", "log 4", "log 5"};
+
+	return names[p->index];
+}
+
+static void note(struct log_partition *p, const char *what, const char *format, int64_t a, int64_t b, int64_t c)
+{
+	struct memory_owner *before = memory_enter(NULL);
+
+	trace_event(&scheduler_of(p->world)->trace, trace_who(p), what, format, a, b, c);
+	memory_leave(before);
+}
+
+/* --- what the log tells ------------------------------------------------------------------------------------------------- */
+
+static void note_synced(struct live_log *l)
+{
+	struct log_partition *p = l->p;
+	int64_t synced = log_synced_offset(l->log);
+	struct memory_owner *before;
+	const char *wrong = NULL;
+	int64_t acked_before = p->model.acked;
+
+	if (synced < l->synced || synced > log_end_offset(l->log) || log_written_offset(l->log) < synced)
+		wrong = "synced went back, or past the end";
+	l->synced = synced;
+	/* Somebody who acknowledges late: then what is synced may still be cut. */
+	if (p->lazy_acks && chance(scheduler_of(p->world), 1, 2)) {
+		report(p, wrong);
+		return;
+	}
+	before = memory_enter(NULL);
+	if (!wrong)
+		wrong = log_model_acked(&p->model, synced, scheduler_of(p->world)->now_us);
+	memory_leave(before);
+	report(p, wrong);
+	if (p->model.acked > acked_before) {
+		p->world->history->acked += (uint64_t)(p->model.acked - acked_before);
+		note(p, "safe", "up to %lld", p->model.acked, 0, 0);
+		log_note_acknowledged(l->log, p->model.acked);
+	}
+}
+
+static void progressed(struct log_owner *o)
+{
+	struct live_log *l = container_of(o, struct live_log, owner);
+
+	note_synced(l);
+	event_signal(&l->progress);
+}
+
+static void cut(struct log_owner *o, int64_t offset, enum err reason)
+{
+	struct live_log *l = container_of(o, struct live_log, owner);
+	struct memory_owner *before = memory_enter(NULL);
+	const char *wrong = log_model_cut(&l->p->model, offset, true);
+
+	memory_leave(before);
+	note(l->p, "taken back", "from %lld (%lld)", offset, reason, 0);
+	report(l->p, wrong);
+}
+
+static void folder_failed(void *context, const char *folder)
+{
+	struct log_life *life = context;
+
+	(void)folder;
+	life->world->folder_failed = true;
+}
+
+/* --- appending ------------------------------------------------------------------------------------------------------------ */
+
+struct append {
+	struct log_append log;
+	struct batch_facts facts;
+	struct live_log *live;
+	uint8_t data[];
+};
+
+static void released(struct log_append *a)
+{
+	struct append *ap = container_of(a, struct append, log);
+
+	mem_free(ap);
+}
+
+static struct append *make_append(struct live_log *l, int64_t producer_id, int32_t sequence, unsigned count)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	struct batch_options options = batch_options_default(200000);
+	struct batch_rules rules = {
+		.max_message_bytes = 1 << 20,
+		.max_decompressed_bytes = 1 << 20,
+		.allow_zstd = true,
+		.codec = BATCH_KEEP_CODEC,
+		.now_ms = shard_wall_ms(store_shard(l->life->store)),
+		.before_max_ms = INT64_MAX,
+		.after_max_ms = INT64_MAX,
+	};
+	struct batch_builder builder;
+	struct bytes batch;
+	struct append *a;
+
+	options.producer_id = producer_id;
+	options.producer_epoch = producer_id == NO_PRODUCER_ID ? NO_PRODUCER_EPOCH : 0;
+	options.base_sequence = sequence;
+	batch_builder_init(&builder, &options);
+	for (unsigned i = 0; i < count; i++) {
+		char value[1200];
+		size_t size = (size_t)choose_skewed(s, 20, chance(s, 1, 20) ? 1200 : 300);
+
+		memset(value, 'a' + (int)choose(s, 0, 25), size);
+		snprintf(value, 20, "%016llx", (unsigned long long)prng_next(&s->random));
+		must(batch_builder_append(&builder, rules.now_ms + choose(s, 0, 50), bytes_null(),
+					  bytes_of(value, size), NULL, 0) == OK);
+	}
+	must(batch_builder_finish(&builder, &batch) == OK);
+	a = mem_alloc(sizeof(*a) + batch.size);
+	memset(a, 0, sizeof(*a));
+	memcpy(a->data, batch.data, batch.size);
+	must(batch_validate(bytes_of(a->data, batch.size), &rules, &a->facts) == OK);
+	a->live = l;
+	a->log = (struct log_append){
+		.batch = a->data,
+		.size = batch.size,
+		.facts = &a->facts,
+		.leader_epoch = 0,
+		.from_client = true,
+		.released = released,
+	};
+	batch_builder_fini(&builder);
+	return a;
+}
+
+/* Appends and tells the model. */
+static enum err append(struct live_log *l, struct append *a)
+{
+	struct log_partition *p = l->p;
+	size_t size = a->log.size;
+	enum err e = log_append_batch(l->log, &a->log);
+	struct memory_owner *before;
+	const char *wrong;
+
+	if (e) {
+		note(p, "refused", "append: %lld", e, 0, 0);
+		if (e != ERR_DUPLICATE_SEQUENCE_NUMBER)
+			mem_free(a);
+		return e;
+	}
+	before = memory_enter(NULL);
+	wrong = log_model_append(&p->model, bytes_of(a->data, size));
+	memory_leave(before);
+	note(p, "append", "at %lld, %lld records, %lld bytes", a->log.base_offset, a->facts.record_count,
+	     (int64_t)size);
+	if (!wrong && (a->log.last_offset != p->model.end - 1 || log_end_offset(l->log) != p->model.end))
+		wrong = "the append's last offset or the log's end is wrong";
+	report(p, wrong);
+	return OK;
+}
+
+/* The disk's or the folder's state, not the batch, was the reason. */
+static bool is_trouble(enum err e)
+{
+	return e == ERR_NO_SPACE || e == ERR_OFFLINE || e == ERR_CORRUPT || e == ERR_IO || e == ERR_NO_MEMORY ||
+	       e == ERR_TOO_MANY_FILES || e == ERR_CANCELLED;
+}
+
+static void append_next(struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	bool idempotent = chance(s, 2, 3);
+	int64_t id = idempotent ? 100 + choose(s, 0, 2) : NO_PRODUCER_ID;
+	int32_t sequence = idempotent ? log_model_next_sequence(&l->p->model, id) : NO_SEQUENCE;
+	enum err e = append(l, make_append(l, id, sequence, (unsigned)choose_skewed(s, 1, 12)));
+
+	if (e && !is_trouble(e))
+		report(l->p, "the next batch of a producer was refused");
+}
+
+/* A batch that the log holds already, sent again. */
+static void append_again(struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	struct log_model *m = &l->p->model;
+	unsigned back = (unsigned)choose(s, 0, 4);
+	int64_t id = 100 + choose(s, 0, 2);
+	const struct model_batch *b = log_model_last_of(m, id, back);
+	struct append *a;
+	enum err e;
+
+	if (!b || b->base_offset < m->start)
+		return;
+	a = make_append(l, id, b->base_sequence, (unsigned)b->count);
+	e = log_append_batch(l->log, &a->log);
+	note(l->p, "again", "%lld: %lld", b->base_offset, e, 0);
+	if (e == OK) {
+		report(l->p, "DUPLICATED: a batch that the log holds was taken again");
+		return;
+	}
+	if (e == ERR_DUPLICATE_SEQUENCE_NUMBER) {
+		if (a->log.base_offset != b->base_offset || a->log.last_offset != b->base_offset + b->count - 1)
+			report(l->p, "a duplicate was told other offsets than its original's");
+	} else if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
+		if (back == 0 || !m->restarted)
+			report(l->p, "one of a producer's last batches was not known again");
+	} else if (!is_trouble(e)) {
+		report(l->p, "a duplicate was refused for another reason");
+	}
+	mem_free(a);
+}
+
+static void append_gap(struct live_log *l)
+{
+	struct log_model *m = &l->p->model;
+	int64_t id = 100 + choose(scheduler_of(l->p->world), 0, 2);
+	const struct model_batch *b = log_model_last_of(m, id, 0);
+	struct append *a;
+	enum err e;
+
+	if (!b || b->base_offset < m->start)
+		return;
+	a = make_append(l, id, sequence_add(log_model_next_sequence(m, id), 3), 1);
+	e = log_append_batch(l->log, &a->log);
+	note(l->p, "gap", "%lld", e, 0, 0);
+	if (e == OK) {
+		report(l->p, "a batch with a gap before it was taken");
+		return;
+	}
+	if (e != ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !is_trouble(e))
+		report(l->p, "a gap was refused for another reason");
+	mem_free(a);
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------------------- */
+
+struct awaited_read {
+	struct log_read read;
+	struct fiber *fiber;
+	bool over;
+};
+
+static void read_done(struct log_read *r)
+{
+	struct awaited_read *a = container_of(r, struct awaited_read, read);
+
+	a->over = true;
+	fiber_wake(a->fiber);
+}
+
+/* Reads at `offset` and checks what came; false when it ended with an error. */
+static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, int64_t max_offset, size_t max_bytes,
+		       int64_t *ret_next)
+{
+	struct log_partition *p = l->p;
+	struct awaited_read a = {
+		.read = {.offset = offset,
+			 .max_offset = max_offset,
+			 .max_bytes = max_bytes,
+			 .at_least_one = true,
+			 .done = read_done},
+		.fiber = self,
+	};
+	int64_t estimate = log_bytes_between(l->log, offset, max_offset);
+	struct memory_owner *before;
+	const char *wrong;
+
+	log_read_start(l->log, &a.read);
+	while (!a.over)
+		fiber_park_await(self);
+	note(p, "read", "%lld: %lld bytes (%lld)", offset, (int64_t)a.read.records.size, a.read.error);
+	if (a.read.error) {
+		if (a.read.error == ERR_CORRUPT && !p->damaged)
+			report(p, "a read found damage where none was done");
+		else if (a.read.error == ERR_OFFSET_OUT_OF_RANGE && offset >= p->model.start)
+			report(p, "a read of an offset that is there was out of range");
+		return false;
+	}
+	before = memory_enter(NULL);
+	wrong = log_model_check_read(&p->model, offset, max_offset, a.read.records, ret_next);
+	memory_leave(before);
+	if (!wrong && offset < max_offset && !a.read.records.size)
+		wrong = "a read gave nothing where there is something";
+	if (!wrong && offset < max_offset && estimate <= 0)
+		wrong = "the log estimates no bytes where there are some";
+	report(p, wrong);
+	p->world->history->read += (uint64_t)(*ret_next - offset);
+	if (a.read.blob)
+		blob_unref(a.read.blob);
+	return !wrong && *ret_next > offset;
+}
+
+static void read_some_await(struct fiber *self, struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	int64_t start = log_start_offset(l->log), synced = log_synced_offset(l->log), next;
+	int64_t offset, bound;
+
+	if (start >= synced)
+		return;
+	offset = choose(s, start, synced - 1);
+	bound = chance(s, 1, 3) ? choose(s, offset + 1, synced) : synced;
+	(void)read_await(self, l, offset, bound, (size_t)choose_skewed(s, 1, READ_MAX), &next);
+}
+
+/* Everything, as a consumer from the beginning does. */
+static bool read_all_await(struct fiber *self, struct live_log *l)
+{
+	int64_t at = log_start_offset(l->log), end = log_synced_offset(l->log);
+
+	while (at < end)
+		if (!read_await(self, l, at, end, READ_MAX, &at))
+			return false;
+	return true;
+}
+
+/* --- cutting, flushing, moving the start ----------------------------------------------------------------------------------- */
+
+/* Alone on the log; false when somebody is already, or the life ends. */
+static bool exclusive_await(struct fiber *self, struct live_log *l)
+{
+	if (l->exclusive)
+		return false;
+	l->exclusive = true;
+	while (l->users > 1)
+		if (fiber_sleep_await(self, 500))
+			return false;
+	return true;
+}
+
+static void truncate_await(struct fiber *self, struct live_log *l)
+{
+	struct log_partition *p = l->p;
+	struct memory_owner *before;
+	const struct model_batch *b;
+	const char *wrong;
+	int64_t offset;
+	enum err e;
+
+	if (!exclusive_await(self, l))
+		return;
+	offset = choose(scheduler_of(p->world), p->model.acked, p->model.end);
+	b = log_model_find(&p->model, offset);
+	if (b && b->base_offset >= p->model.acked)
+		offset = b->base_offset;
+	else if (b)
+		offset = b->base_offset + b->count;
+	e = log_truncate_await(self, l->log, offset);
+	note(p, "truncate", "to %lld (%lld)", offset, e, 0);
+	if (!e || offset < p->model.end) {
+		before = memory_enter(NULL);
+		wrong = log_model_cut(&p->model, offset, true);
+		memory_leave(before);
+		if (!e && (log_end_offset(l->log) != p->model.end || log_synced_offset(l->log) > p->model.end))
+			wrong = "after a cut the log does not end there";
+		l->synced = log_synced_offset(l->log);
+		report(p, e ? NULL : wrong);
+	}
+	l->exclusive = false;
+}
+
+static void advance_start_await(struct fiber *self, struct live_log *l)
+{
+	struct log_partition *p = l->p;
+	int64_t start = log_start_offset(l->log), to;
+	enum err e;
+
+	if (!exclusive_await(self, l))
+		return;
+	to = choose(scheduler_of(p->world), start, p->model.acked > start ? p->model.acked : start);
+	e = log_advance_start_await(self, l->log, to);
+	note(p, "start", "to %lld (%lld)", to, e, 0);
+	if (!e && log_start_offset(l->log) != to)
+		report(p, "the log does not start where it was told to");
+	/* It may have happened all the same. */
+	if (to > p->model.start)
+		p->model.start = to;
+	l->exclusive = false;
+}
+
+static void flush_await(struct fiber *self, struct live_log *l)
+{
+	int64_t end = log_end_offset(l->log);
+	enum err e = log_flush_await(self, l->log);
+
+	note(l->p, "flush", "to %lld (%lld)", end, e, 0);
+	if (!e && log_synced_offset(l->log) < end && log_end_offset(l->log) >= end)
+		report(l->p, "a flush did not sync what was appended before it");
+}
+
+static void find_timestamp_await(struct fiber *self, struct live_log *l)
+{
+	int64_t offset = -1, timestamp, synced = log_synced_offset(l->log);
+	int32_t epoch;
+	enum err e;
+
+	if (log_start_offset(l->log) >= synced)
+		return;
+	e = log_find_timestamp_await(self, l->log, 0, synced, &offset, &timestamp, &epoch);
+	note(l->p, "find time 0", "%lld (%lld)", offset, e, 0);
+	if (!e && offset != log_start_offset(l->log) && !l->exclusive)
+		report(l->p, "the first record by time is not the first record");
+}
+
+/* --- the life --------------------------------------------------------------------------------------------------------------- */
+
+static void act_await(struct fiber *self, struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	int64_t what = choose(s, 0, 99);
+
+	if (what < 45)
+		append_next(l);
+	else if (what < 52)
+		append_again(l);
+	else if (what < 56)
+		append_gap(l);
+	else if (what < 85)
+		read_some_await(self, l);
+	else if (what < 88)
+		flush_await(self, l);
+	else if (what < 91)
+		truncate_await(self, l);
+	else if (what < 93)
+		advance_start_await(self, l);
+	else if (what < 95)
+		find_timestamp_await(self, l);
+	else if (what < 96)
+		(void)read_all_await(self, l);
+}
+
+static void actor_fiber(struct fiber *self, void *argument)
+{
+	struct live_log *l = argument;
+	struct log_world *w = l->p->world;
+
+	while (!w->stop_requested && !w->sim->failed) {
+		if (!l->exclusive) {
+			l->users++;
+			act_await(self, l);
+			l->users--;
+		}
+		if (fiber_sleep_await(
+			    self, choose_skewed(scheduler_of(w), 50, chance(scheduler_of(w), 1, 30) ? 200000 : 8000)))
+			break;
+	}
+	l->life->actors--;
+	event_signal(&l->life->over);
+}
+
+static void check_opened_await(struct fiber *self, struct live_log *l)
+{
+	struct log_partition *p = l->p;
+	struct memory_owner *before;
+	const char *wrong;
+
+	note(p, "opened", "[%lld, %lld), synced %lld", log_start_offset(l->log), log_end_offset(l->log),
+	     log_synced_offset(l->log));
+	if (p->damaged) {
+		if (log_end_offset(l->log) < p->damage_safe)
+			report(p, "LOST: damage in what was safe was cut as if it were a torn tail");
+		return;
+	}
+	before = memory_enter(NULL);
+	wrong = log_model_recovered(&p->model, log_start_offset(l->log), log_end_offset(l->log));
+	memory_leave(before);
+	if (!wrong && log_synced_offset(l->log) != log_end_offset(l->log))
+		wrong = "what recovery kept is not synced";
+	report(p, wrong);
+	l->synced = log_synced_offset(l->log);
+	if (!wrong && read_all_await(self, l))
+		/* It was readable: it must stay. */
+		note_synced(l);
+}
+
+static void open_one_await(struct fiber *self, struct log_life *life, struct log_partition *p)
+{
+	static const struct fiber_options options = {.name = "actor"};
+	struct log_world *w = life->world;
+	struct live_log *l = mem_new(struct live_log);
+	struct log_spec spec = {
+		.topic = bytes_str("t"),
+		.topic_id = w->topic_id,
+		.partition = (int32_t)p->index,
+		.config = {.segment_bytes = w->segment_bytes,
+			   .segment_ms = chance(scheduler_of(w), 1, 3) ? 2000 : INT64_MAX / 2000,
+			   .segment_index_bytes = 1000,
+			   .index_interval_bytes = 500,
+			   .flush_messages = INT64_MAX,
+			   .flush_ms = INT64_MAX},
+		.owner = &l->owner,
+	};
+	enum err e;
+
+	l->owner = (struct log_owner){.progressed = progressed, .cut = cut};
+	l->p = p;
+	l->life = life;
+	event_init(&l->progress);
+	e = log_open_await(self, life->store, &spec, true, &l->log);
+	if (e) {
+		note(p, "not opened", "error %lld", e, 0, 0);
+		p->offline = true;
+		if (e == ERR_CORRUPT && !p->damaged)
+			report(p, "the log says that it is damaged, and it is not");
+		else if (!is_trouble(e))
+			report(p, "the log does not open for a reason that there is not");
+		mem_free(l);
+		return;
+	}
+	check_opened_await(self, l);
+	for (unsigned i = 0; i < ACTORS_PER_PARTITION && !p->damaged; i++) {
+		if (fiber_start(fiber_shard(self), &options, actor_fiber, l))
+			life->actors++;
+	}
+}
+
+struct open_argument {
+	struct log_world *world;
+	struct storage *storage;
+	unsigned shard;
+};
+
+static void open_body(struct fiber *there, void *argument)
+{
+	struct open_argument *o = argument;
+	struct log_world *w = o->world;
+	struct log_life *life = mem_new(struct log_life);
+
+	life->world = w;
+	life->storage = o->storage;
+	event_init(&life->over);
+	w->lives[o->shard] = life;
+	life->store = store_new(o->storage, fiber_shard(there), folder_failed, life);
+	for (unsigned i = o->shard; i < w->partition_count; i += w->shard_count)
+		open_one_await(there, life, &w->partitions[i]);
+}
+
+static void close_body(struct fiber *there, void *argument)
+{
+	struct log_life *life = argument;
+	enum err e;
+
+	while (life->actors)
+		(void)event_wait_await(there, &life->over, FIBER_NO_DEADLINE);
+	e = store_close_await(there, life->store);
+	if (e && !is_trouble(e))
+		sim_fail(life->world->sim, "a store does not close: %s", err_name(e));
+}
+
+static void life_fiber(struct fiber *self, void *argument)
+{
+	struct log_world *w = argument;
+	static const char *const folders[] = {"/data"};
+	struct storage_options o = {
+		.folders = folders,
+		.folder_count = 1,
+		.node_id = 1,
+		.max_open_files = w->max_open_files,
+		.read_budget_bytes = 1 << 20,
+		.producer_id_expiration_ms = 86400000,
+		.flush_offset_checkpoint_interval_ms = 1000,
+		.max_decompressed_bytes = 1 << 20,
+	};
+	struct runtime *rt = shard_runtime(fiber_shard(self));
+	struct storage *storage = NULL;
+	enum err e = storage_open_await(self, &o, &storage);
+
+	w->open_error = e;
+	if (e) {
+		if (!is_trouble(e))
+			sim_fail(w->sim, "the storage does not open: %s", err_name(e));
+		runtime_stop(rt, 1);
+		return;
+	}
+	for (unsigned i = 0; i < w->shard_count; i++) {
+		struct open_argument a = {.world = w, .storage = storage, .shard = i};
+
+		must(shard_call_await(self, runtime_shard(rt, i), "open", open_body, &a) == OK);
+	}
+	w->opened = true;
+	while (!w->stop_requested)
+		(void)fiber_sleep_await(self, 5000);
+	for (unsigned i = 0; i < w->shard_count; i++)
+		must(shard_call_await(self, runtime_shard(rt, i), "close", close_body, w->lives[i]) == OK);
+	e = storage_close_await(self, storage);
+	if (e && !is_trouble(e))
+		sim_fail(w->sim, "the storage does not close: %s", err_name(e));
+	runtime_stop(rt, e ? 2 : 0);
+}
+
+void log_life_start(struct shard *zero, void *argument)
+{
+	static const struct fiber_options options = {.name = "life"};
+
+	must(fiber_start(zero, &options, life_fiber, argument));
+}

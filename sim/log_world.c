@@ -1,0 +1,263 @@
+/* log_world: lives and deaths of the storage under test, and the faults of its disk. See the header. */
+#include "sim/log_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+#define SECOND_US 1000000LL
+#define HISTORY_US (30 * SECOND_US)
+#define OPEN_WITHIN_US (60 * SECOND_US)
+
+static void mend_disk(struct log_world *w)
+{
+	w->node->faults = (struct disk_faults){0};
+	disk_set_capacity(w->node->disk, (int64_t)1 << 30);
+}
+
+static void start_life(struct log_world *w)
+{
+	w->opened = w->stop_requested = w->folder_failed = false;
+	w->open_error = OK;
+	for (unsigned i = 0; i < w->partition_count; i++)
+		w->partitions[i].offline = false;
+	node_start(w->node, w->shard_count, log_life_start, w);
+}
+
+static void run_for(struct log_world *w, int64_t duration_us)
+{
+	int64_t until = w->sim->scheduler.now_us + duration_us;
+
+	while (!w->sim->failed && w->sim->scheduler.now_us < until) {
+		int64_t step = w->sim->scheduler.now_us + 10000;
+
+		scheduler_run_until(&w->sim->scheduler, step < until ? step : until);
+	}
+}
+
+/* Runs until the process is up and open, or gone. */
+static void run_until_open(struct log_world *w)
+{
+	int64_t until = w->sim->scheduler.now_us + OPEN_WITHIN_US;
+
+	while (!w->sim->failed && node_up(w->node) && !w->opened && w->sim->scheduler.now_us < until)
+		run_for(w, 10000);
+	if (!w->sim->failed && node_up(w->node) && !w->opened)
+		sim_fail(w->sim, "the storage did not open within %lld s", OPEN_WITHIN_US / SECOND_US);
+}
+
+static void stop_cleanly(struct log_world *w)
+{
+	int64_t until = w->sim->scheduler.now_us + OPEN_WITHIN_US;
+
+	w->stop_requested = true;
+	while (!w->sim->failed && node_up(w->node) && w->sim->scheduler.now_us < until)
+		run_for(w, 10000);
+	if (!w->sim->failed && node_up(w->node))
+		sim_fail(w->sim, "the storage did not stop within %lld s", OPEN_WITHIN_US / SECOND_US);
+}
+
+static void end_life(struct log_world *w)
+{
+	struct scheduler *s = &w->sim->scheduler;
+	/* After a sync that failed the page cache lies about what is on disk: nobody but a reboot finds out. */
+	bool cache_lies = w->sim->hits[HIT_SYNC_LOST] > 0 && w->folder_failed;
+
+	if (!node_up(w->node))
+		return;
+	w->history->faults++;
+	if (cache_lies || chance(s, 2, 5))
+		node_power_loss(w->node);
+	else if (w->opened && !w->folder_failed && chance(s, 1, 2))
+		stop_cleanly(w);
+	else
+		node_kill(w->node);
+}
+
+/* One thing that is wrong with the disk for a while. */
+static void trouble_disk(struct log_world *w)
+{
+	struct scheduler *s = &w->sim->scheduler;
+	struct disk *d = w->node->disk;
+
+	w->history->faults++;
+	switch (choose(s, 0, 6)) {
+	case 0:
+		trace_event(&s->trace, w->node->name, "FAULT", "slow disk", 0, 0, 0);
+		w->node->faults.slow_factor = 100;
+		break;
+	case 1:
+		trace_event(&s->trace, w->node->name, "FAULT", "hung disk", 0, 0, 0);
+		w->node->faults.hung = true;
+		break;
+	case 2:
+	case 3:
+		trace_event(&s->trace, w->node->name, "FAULT", "disk nearly full", 0, 0, 0);
+		disk_set_capacity(d, disk_used(d) + choose_skewed(s, 0, 30000));
+		break;
+	case 4:
+		trace_event(&s->trace, w->node->name, "FAULT", "reads fail", 0, 0, 0);
+		w->node->faults.read_errors = 50000;
+		break;
+	case 5:
+		trace_event(&s->trace, w->node->name, "FAULT", "writes fail", 0, 0, 0);
+		w->node->faults.write_errors = 20000;
+		break;
+	default:
+		trace_event(&s->trace, w->node->name, "FAULT", "syncs fail", 0, 0, 0);
+		w->node->faults.sync_errors = 50000;
+		break;
+	}
+}
+
+static void live(struct log_world *w)
+{
+	struct scheduler *s = &w->sim->scheduler;
+
+	start_life(w);
+	if (chance(s, 1, 6)) {
+		/* It may die while it recovers. */
+		run_for(w, choose_skewed(s, 100, 300000));
+	} else {
+		run_until_open(w);
+		run_for(w, choose_skewed(s, 50000, 3 * SECOND_US));
+		if (chance(s, 1, 3)) {
+			trouble_disk(w);
+			run_for(w, choose_skewed(s, 10000, SECOND_US));
+			mend_disk(w);
+			run_for(w, choose_skewed(s, 1000, SECOND_US));
+		}
+		if (chance(s, 1, 5)) {
+			node_pause(w->node);
+			run_for(w, choose_skewed(s, 1000, 2 * SECOND_US));
+			node_resume(w->node);
+		}
+	}
+	end_life(w);
+	mend_disk(w);
+}
+
+/* A file of the partition that holds records, by choice; its size. */
+static bool choose_log_file(struct log_world *w, struct log_partition *p, char *ret_path, size_t size,
+			    int64_t *ret_size)
+{
+	struct folder_list list;
+	char folder[40];
+	bool found = false;
+	uint32_t seen = 0;
+
+	snprintf(folder, sizeof(folder), "/data/t-%u", p->index);
+	if (disk_folder_list(w->node->disk, folder, &list))
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		struct file_info info;
+		char path[100];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
+		if (!strstr(path, ".log") || disk_info(w->node->disk, path, &info) || !info.size ||
+		    !chance(&w->sim->scheduler, 1, ++seen))
+			continue;
+		snprintf(ret_path, size, "%s", path);
+		*ret_size = info.size;
+		found = true;
+	}
+	folder_list_free(&list);
+	return found;
+}
+
+/*
+ * The last thing: a bit of what was safe rots while the process is down. It may go unnoticed, or the log may say that it is damaged;
+ * it must not be taken for a torn tail. What was acknowledged within the last seconds is left out: the durable bound is written lazily.
+ */
+static void rot(struct log_world *w)
+{
+	struct scheduler *s = &w->sim->scheduler;
+	struct log_partition *p = &w->partitions[choose(s, 0, w->partition_count - 1)];
+	struct log_model *m = &p->model;
+	int64_t size, at, base, position = 0, safe = 0;
+	char path[100];
+
+	for (size_t i = 0; i < m->batch_count; i++)
+		if (m->batches[i].acked_us >= 0 && m->batches[i].acked_us < s->now_us - 3 * SECOND_US)
+			safe = m->batches[i].base_offset + m->batches[i].count;
+	if (node_up(w->node))
+		node_kill(w->node);
+	if (!choose_log_file(w, p, path, sizeof(path), &size))
+		return;
+	base = strtoll(strrchr(path, '/') + 1, NULL, 10);
+	for (size_t i = 0; i < m->batch_count; i++)
+		if (m->batches[i].base_offset >= base && m->batches[i].base_offset + m->batches[i].count <= safe)
+			position += (int64_t)m->batches[i].size;
+	if (position > size)
+		position = size;
+	if (!position)
+		return;
+	at = choose(s, 0, position - 1);
+	if (!disk_flip_bit(w->node->disk, path, at, (unsigned)choose(s, 0, 7)))
+		return;
+	sim_hit(w->sim, HIT_BIT_FLIP);
+	trace_text(&s->trace, w->node->name, "BIT FLIP", path);
+	trace_event(&s->trace, w->node->name, "BIT FLIP", "at %lld; safe is what is below %lld", at, safe, 0);
+	p->damaged = true;
+	p->damage_safe = safe;
+	start_life(w);
+	run_until_open(w);
+}
+
+static void world_init(struct log_world *w, struct sim *sim, struct history *h)
+{
+	struct scheduler *s = &sim->scheduler;
+	static const int32_t segment_sizes[] = {4000, 15000, 60000, 1 << 30};
+
+	*w = (struct log_world){.sim = sim, .history = h};
+	w->node = node_new(sim, 1, "store");
+	w->node->check_leaks = true;
+	w->shard_count = chance(s, 1, 2) ? 4 : 1;
+	w->partition_count = (unsigned)choose(s, 1, LOG_WORLD_PARTITIONS);
+	w->topic_id = uuid_random(&s->random);
+	w->segment_bytes = segment_sizes[choose(s, 0, (int64_t)countof(segment_sizes) - 1)];
+	w->max_open_files = (size_t)choose_skewed(s, 4, 100);
+	for (unsigned i = 0; i < w->partition_count; i++) {
+		struct log_partition *p = &w->partitions[i];
+
+		p->world = w;
+		p->index = i;
+		p->lazy_acks = chance(s, 1, 3);
+		log_model_init(&p->model);
+	}
+}
+
+void log_world_run(struct sim *s, struct history *h)
+{
+	struct log_world *w = mem_alloc(sizeof(*w));
+
+	world_init(w, s, h);
+	h->clients = w->partition_count;
+	while (!s->failed && s->scheduler.now_us < HISTORY_US)
+		live(w);
+	if (!s->failed && chance(&s->scheduler, 1, 2)) {
+		if (chance(&s->scheduler, 1, 2) && !node_up(w->node)) {
+			start_life(w);
+			run_until_open(w);
+			run_for(w, 4 * SECOND_US);
+			if (node_up(w->node))
+				node_kill(w->node);
+		}
+		rot(w);
+	} else if (!s->failed) {
+		/* All is well again: everything opens, works and stops. */
+		start_life(w);
+		run_until_open(w);
+		run_for(w, SECOND_US);
+		for (unsigned i = 0; i < w->partition_count; i++)
+			if (w->partitions[i].offline && !s->failed)
+				sim_fail(s, "partition %u does not open on a healthy disk", i);
+		if (!s->failed)
+			stop_cleanly(w);
+	}
+	node_free(w->node);
+	for (unsigned i = 0; i < w->partition_count; i++)
+		log_model_fini(&w->partitions[i].model);
+	mem_free(w);
+}

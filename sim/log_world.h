@@ -1,0 +1,53 @@
+/*
+ * log_world: storage alone under every fault: a node whose process opens logs, appends, reads, cuts and flushes at random, and
+ * is killed, stopped and powered off at random; what it sees is held against sim/log_model.h.
+ *
+ *      log_world.c    the history: lives and deaths of the process, faults of its disk
+ *      log_life.c     one life: code of the node
+ *
+ * The world belongs to the simulator's memory, all that a life allocates to the node's.
+ */
+#ifndef SIM_LOG_WORLD_H
+#define SIM_LOG_WORLD_H
+
+#include "sim/history.h"
+#include "sim/log_model.h"
+#include "sim/node.h"
+#include "storage/store.h"
+
+#define LOG_WORLD_PARTITIONS 6
+
+struct log_life;
+
+struct log_partition {
+	struct log_world *world;
+	unsigned index;
+	struct log_model model;
+	bool lazy_acks;      /* synced is not acknowledged at once: cuts may go below it */
+	bool damaged;        /* a bit was flipped in it: only what it says at the next opening counts */
+	int64_t damage_safe; /* what must not be cut then */
+	bool offline;        /* in this life */
+};
+
+struct log_world {
+	struct sim *sim;
+	struct history *history;
+	struct node *node;
+	unsigned shard_count;
+	unsigned partition_count;
+	struct uuid topic_id;
+	int32_t segment_bytes;
+	size_t max_open_files;
+	struct log_partition partitions[LOG_WORLD_PARTITIONS];
+	/* Of the present life. */
+	bool opened;
+	bool stop_requested;
+	bool folder_failed;
+	enum err open_error;
+	struct log_life *lives[NODE_SHARDS_MAX];
+};
+
+/* The first thing of a life; `argument` is the world. */
+void log_life_start(struct shard *zero, void *argument);
+
+#endif

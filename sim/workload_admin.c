@@ -1,0 +1,202 @@
+/*
+ * workload_admin: makes the history's topics, asks for metadata, and makes and deletes topics that nobody else uses. Code of a
+ * client's node.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "sim/wire_client.h"
+#include "sim/world.h"
+
+#define ANSWER_US (20 * SECOND_US)
+
+struct admin {
+	struct world *world;
+	struct world_client *client;
+	struct wire_client wire;
+	unsigned scratch; /* topics of its own so far */
+};
+
+static struct scheduler *sched(struct admin *a)
+{
+	return world_scheduler(a->world);
+}
+
+static enum err create_await(struct fiber *self, struct admin *a, const char *name, int32_t partitions,
+			     struct uuid *ret_id)
+{
+	struct create_topics_request_creatable_topic topic;
+	struct create_topics_request request;
+	struct create_topics_response response;
+	struct wire_call call;
+	struct arena arena;
+	enum err e;
+
+	struct_init(&create_topics_request_creatable_topic_struct, &topic);
+	message_init(api_find(API_CREATE_TOPICS)->request, &request);
+	topic.name = bytes_str(name);
+	topic.num_partitions = partitions;
+	topic.replication_factor = 1;
+	request.topics = &topic;
+	request.topics_count = 1;
+	request.timeout_ms = 10000;
+	arena_init(&arena, 1 << 18);
+	e = wire_ask_await(self, &a->wire, API_CREATE_TOPICS, 7, &request, ANSWER_US, &call, &arena, &response);
+	if (!e)
+		e = response.topics_count == 1 ? (enum err)response.topics[0].error_code : ERR_MALFORMED;
+	if (!e)
+		*ret_id = response.topics[0].topic_id;
+	arena_fini(&arena);
+	wire_call_fini(&call);
+	world_note(a->client, "create", "error %lld", e, 0, 0);
+	return e;
+}
+
+static enum err delete_await(struct fiber *self, struct admin *a, const char *name)
+{
+	struct delete_topics_request_delete_topic_state state;
+	struct delete_topics_request request;
+	struct delete_topics_response response;
+	struct wire_call call;
+	struct arena arena;
+	enum err e;
+
+	struct_init(&delete_topics_request_delete_topic_state_struct, &state);
+	message_init(api_find(API_DELETE_TOPICS)->request, &request);
+	state.name = bytes_str(name);
+	request.topics = &state;
+	request.topics_count = 1;
+	request.timeout_ms = 10000;
+	arena_init(&arena, 1 << 18);
+	e = wire_ask_await(self, &a->wire, API_DELETE_TOPICS, 6, &request, ANSWER_US, &call, &arena, &response);
+	if (!e)
+		e = response.responses_count == 1 ? (enum err)response.responses[0].error_code : ERR_MALFORMED;
+	arena_fini(&arena);
+	wire_call_fini(&call);
+	world_note(a->client, "delete", "error %lld", e, 0, 0);
+	return e;
+}
+
+/* What Metadata says of the history's topics, asked for by name; creates those that come by being asked for. */
+static enum err metadata_await(struct fiber *self, struct admin *a)
+{
+	struct metadata_request_metadata_request_topic topics[WORLD_TOPICS];
+	struct metadata_request request;
+	struct metadata_response response;
+	struct world *w = a->world;
+	struct wire_call call;
+	struct arena arena;
+	enum err e;
+
+	message_init(api_find(API_METADATA)->request, &request);
+	for (unsigned i = 0; i < w->topic_count; i++) {
+		struct_init(&metadata_request_metadata_request_topic_struct, &topics[i]);
+		topics[i].name = bytes_str(w->topics[i].name);
+	}
+	request.topics = topics;
+	request.topics_count = (int32_t)w->topic_count;
+	request.allow_auto_topic_creation = true;
+	arena_init(&arena, 1 << 18);
+	e = wire_ask_await(self, &a->wire, API_METADATA, 12, &request, ANSWER_US, &call, &arena, &response);
+	for (int32_t i = 0; !e && i < response.topics_count; i++) {
+		const struct metadata_response_metadata_response_topic *t = &response.topics[i];
+
+		for (unsigned j = 0; j < w->topic_count; j++) {
+			struct world_topic *own = &w->topics[j];
+
+			if (!bytes_equal_str(t->name, own->name))
+				continue;
+			if (!t->error_code && (own->created || own->auto_created))
+				world_topic_told(w, j, t->topic_id);
+			else if (t->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION && own->created)
+				world_fail(w, "topic %s was created and is unknown", own->name);
+			if (!t->error_code && t->partitions_count != own->partition_count)
+				world_fail(w, "topic %s has %d partitions instead of %d", own->name,
+					   t->partitions_count, own->partition_count);
+		}
+	}
+	arena_fini(&arena);
+	wire_call_fini(&call);
+	return e;
+}
+
+static bool create_missing_await(struct fiber *self, struct admin *a)
+{
+	for (unsigned i = 0; i < a->world->topic_count; i++) {
+		struct world_topic *t = &a->world->topics[i];
+		struct uuid id = {0};
+		enum err e;
+
+		if (t->created || t->auto_created)
+			continue;
+		e = create_await(self, a, t->name, t->partition_count, &id);
+		if (a->wire.error || e == ERR_TIMED_OUT || e == ERR_CANCELLED)
+			return false;
+		if (e && e != ERR_TOPIC_ALREADY_EXISTS && world_is_well(a->world) && !a->world->disk_trouble &&
+		    e != ERR_REQUEST_TIMED_OUT)
+			world_fail(a->world, "topic %s cannot be created: %s", t->name, err_name(e));
+		if (!e || e == ERR_TOPIC_ALREADY_EXISTS) {
+			t->created = true;
+			if (!e)
+				world_topic_told(a->world, i, id);
+		}
+	}
+	return true;
+}
+
+/* A topic of its own: made, seen to be new, deleted again. */
+static bool scratch_await(struct fiber *self, struct admin *a)
+{
+	char name[32];
+	struct uuid id;
+	enum err e;
+
+	snprintf(name, sizeof(name), "scratch-%u", (unsigned)choose(sched(a), 0, 3));
+	e = create_await(self, a, name, (int32_t)choose(sched(a), 1, 5), &id);
+	if (a->wire.error)
+		return false;
+	if (e && e != ERR_TOPIC_ALREADY_EXISTS)
+		return e != ERR_TIMED_OUT;
+	if (chance(sched(a), 1, 3))
+		return true;
+	e = delete_await(self, a, name);
+	return !a->wire.error && e != ERR_TIMED_OUT;
+}
+
+static void work_await(struct fiber *self, struct admin *a)
+{
+	while (a->world->phase == CLIENT_WORKS && !a->world->sim->failed && !fiber_cancelled(self)) {
+		enum err e;
+
+		if (!create_missing_await(self, a))
+			return;
+		e = metadata_await(self, a);
+		if (a->wire.error || e)
+			return;
+		if (chance(sched(a), 1, 4) && !scratch_await(self, a))
+			return;
+		if (fiber_sleep_await(self, choose_skewed(sched(a), 1000, 2 * SECOND_US)))
+			return;
+	}
+}
+
+void admin_role_fiber(struct fiber *self, void *argument)
+{
+	struct world_client *c = argument;
+	struct admin *a = mem_new(struct admin);
+	struct shard *shard = fiber_shard(self);
+
+	a->world = c->world;
+	a->client = c;
+	while (a->world->phase == CLIENT_WORKS && !a->world->sim->failed && !fiber_cancelled(self)) {
+		if (!wire_open_await(self, a->world->sim, &a->world->address, shard_now_us(shard) + 5 * SECOND_US,
+				     &a->wire)) {
+			work_await(self, a);
+			wire_close(&a->wire);
+		}
+		if (fiber_sleep_await(self, choose_skewed(sched(a), 1000, 300000)))
+			break;
+	}
+	mem_free(a);
+	client_role_over(c, self);
+}

@@ -1,0 +1,401 @@
+/* world: a history of one broker and its clients from start to final reading. See the header. */
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "broker/broker.h"
+
+#define FAULTY_US (26 * SECOND_US)
+#define TEXT_LEAST 17
+
+/* --- what roles note ------------------------------------------------------------------------------------------------------------ */
+
+struct scheduler *world_scheduler(struct world *w)
+{
+	return &w->sim->scheduler;
+}
+
+void world_fail(struct world *w, const char *format, ...)
+{
+	struct memory_owner *before = memory_enter(NULL);
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	sim_fail(w->sim, "%s", text);
+	memory_leave(before);
+}
+
+void world_verdict(struct world *w, unsigned topic, int32_t partition, int64_t offset, const char *wrong)
+{
+	if (wrong)
+		world_fail(w, "%s-%d at %lld: %s", w->topics[topic].name, partition, (long long)offset, wrong);
+}
+
+void world_note(struct world_client *c, const char *what, const char *format, int64_t a, int64_t b, int64_t d)
+{
+	struct memory_owner *before = memory_enter(NULL);
+
+	trace_event(&c->world->sim->scheduler.trace, c->node->name, what, format, a, b, d);
+	memory_leave(before);
+}
+
+bool world_is_well(const struct world *w)
+{
+	return w->broker_ready && !w->troubles && w->sim->scheduler.now_us >= w->unwell_until_us;
+}
+
+bool world_was_well(const struct world *w, int64_t since_us)
+{
+	return world_is_well(w) && since_us >= w->unwell_until_us;
+}
+
+void world_unwell_until(struct world *w, int64_t time_us)
+{
+	if (time_us > w->unwell_until_us)
+		w->unwell_until_us = time_us;
+}
+
+static struct ledger_partition *ledger_of(struct world *w, unsigned topic, int32_t partition)
+{
+	must(topic < w->topic_count && partition >= 0 && partition < w->topics[topic].partition_count);
+	return &w->topics[topic].partitions[partition];
+}
+
+uint32_t world_new_producer(struct world *w, unsigned topic, int32_t partition, bool idempotent)
+{
+	struct memory_owner *before = memory_enter(NULL);
+	uint32_t number = ledger_new_producer(ledger_of(w, topic, partition), idempotent);
+
+	memory_leave(before);
+	return number;
+}
+
+uint64_t world_next_id(struct world *w, unsigned topic, int32_t partition, uint32_t producer)
+{
+	return ledger_next_id(ledger_of(w, topic, partition), producer);
+}
+
+void world_acked(struct world *w, unsigned topic, int32_t partition, int64_t base_offset, uint64_t first_id,
+		 int32_t count)
+{
+	struct memory_owner *before = memory_enter(NULL);
+
+	for (int32_t i = 0; i < count; i++)
+		world_verdict(w, topic, partition, base_offset + i,
+			      ledger_acked(ledger_of(w, topic, partition), base_offset + i, first_id + (uint64_t)i));
+	w->acked += (uint64_t)count;
+	memory_leave(before);
+}
+
+void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id)
+{
+	struct memory_owner *before = memory_enter(NULL);
+
+	world_verdict(w, topic, partition, offset, ledger_read(ledger_of(w, topic, partition), offset, id));
+	w->history->read++;
+	memory_leave(before);
+}
+
+void world_high_watermark(struct world *w, unsigned topic, int32_t partition, int64_t high_watermark, int64_t floor)
+{
+	world_verdict(w, topic, partition, high_watermark,
+		      ledger_high_watermark(ledger_of(w, topic, partition), high_watermark, floor));
+}
+
+void world_final_record(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id)
+{
+	world_verdict(w, topic, partition, offset, ledger_final_record(ledger_of(w, topic, partition), offset, id));
+}
+
+void world_final_end(struct world *w, unsigned topic, int32_t partition, int64_t end_offset)
+{
+	world_verdict(w, topic, partition, end_offset, ledger_final_end(ledger_of(w, topic, partition), end_offset));
+}
+
+void world_topic_told(struct world *w, unsigned topic, struct uuid id)
+{
+	struct world_topic *t = &w->topics[topic];
+
+	if (!uuid_is_zero(t->id) && !uuid_equal(t->id, id))
+		world_fail(w, "topic %s has another id than before", t->name);
+	t->id = id;
+	t->created = true;
+}
+
+size_t record_text(uint64_t id, char *text, size_t size)
+{
+	size_t length = TEXT_LEAST + (size_t)(id * 2654435761U >> 8) % 300;
+
+	must(length < size);
+	snprintf(text, size, "%016llx", (unsigned long long)id);
+	memset(text + 16, 'a' + (int)(id % 26), length - 16);
+	return length;
+}
+
+uint64_t record_id(struct bytes value)
+{
+	char digits[17] = "", text[600];
+	uint64_t id;
+	size_t size;
+
+	if (value.size < TEXT_LEAST || value.size > sizeof(text))
+		return 0;
+	memcpy(digits, value.data, 16);
+	id = strtoull(digits, NULL, 16);
+	size = record_text(id, text, sizeof(text));
+	return bytes_equal(value, bytes_of(text, size)) ? id : 0;
+}
+
+/* --- processes -------------------------------------------------------------------------------------------------------------------- */
+
+static void broker_stopped(struct node *n)
+{
+	struct world *w = n->context;
+
+	w->broker_ready = false;
+	world_unwell_until(w, w->sim->scheduler.now_us + SECOND_US);
+}
+
+void world_start_broker(struct world *w)
+{
+	w->broker_life++;
+	w->broker_ready = false;
+	w->disk_trouble = w->troubles > 0 && w->disk_trouble;
+	node_start(w->broker, w->shard_count, broker_life_start, w);
+}
+
+void world_kill_broker(struct world *w, bool power)
+{
+	if (power)
+		node_power_loss(w->broker);
+	else
+		node_kill(w->broker);
+	w->broker_handle = NULL;
+	w->broker_config = NULL;
+	if (power)
+		w->cache_lies = false;
+	broker_stopped(w->broker);
+}
+
+void world_stop_broker(struct world *w)
+{
+	struct shard *zero = w->broker->shards[0].shard;
+	struct memory_owner *before;
+
+	if (!w->broker_handle)
+		return;
+	w->broker_ready = false;
+	before = node_call_begin(zero);
+	broker_stop(w->broker_handle);
+	node_call_end(zero, before);
+}
+
+static void start_role(struct world_client *c, struct shard *s, void (*role)(struct fiber *self, void *argument))
+{
+	static const struct fiber_options options = {.name = "role"};
+
+	c->roles++;
+	must(fiber_start(s, &options, role, c));
+}
+
+void client_start(struct shard *zero, void *argument)
+{
+	struct world_client *c = argument;
+
+	if (c->world->phase == CLIENT_VERIFIES) {
+		start_role(c, zero, verifier_role_fiber);
+		return;
+	}
+	if (c->number == 0)
+		start_role(c, zero, admin_role_fiber);
+	start_role(c, zero, producer_role_fiber);
+	if (c->number % 2)
+		start_role(c, zero, producer_role_fiber);
+	start_role(c, zero, consumer_role_fiber);
+}
+
+void client_role_over(struct world_client *c, struct fiber *self)
+{
+	if (--c->roles == 0)
+		runtime_stop(shard_runtime(fiber_shard(self)), 0);
+}
+
+void world_start_client(struct world_client *c)
+{
+	c->roles = 0;
+	c->done = false;
+	node_start(c->node, 1, client_start, c);
+}
+
+/* --- the history -------------------------------------------------------------------------------------------------------------------- */
+
+static void run_for(struct world *w, int64_t duration_us)
+{
+	int64_t until = w->sim->scheduler.now_us + duration_us;
+
+	while (!w->sim->failed && w->sim->scheduler.now_us < until) {
+		int64_t step = w->sim->scheduler.now_us + 10000;
+
+		scheduler_run_until(&w->sim->scheduler, step < until ? step : until);
+	}
+}
+
+/* Runs until `there` says so; a failure with `what` when that takes longer than patience. */
+static void run_until(struct world *w, bool (*there)(const struct world *w), const char *what)
+{
+	int64_t until = w->sim->scheduler.now_us + PATIENCE_US;
+
+	while (!w->sim->failed && !there(w) && w->sim->scheduler.now_us < until)
+		run_for(w, 10000);
+	if (!w->sim->failed && !there(w))
+		sim_fail(w->sim, "%s within %lld s of health", what, PATIENCE_US / SECOND_US);
+}
+
+static bool is_ready(const struct world *w)
+{
+	return w->broker_ready;
+}
+
+static bool is_stopped(const struct world *w)
+{
+	return !node_up(w->broker);
+}
+
+static bool clients_are_over(const struct world *w)
+{
+	for (unsigned i = 0; i < w->client_count; i++)
+		if (node_up(w->clients[i].node))
+			return false;
+	return true;
+}
+
+static bool all_is_read(const struct world *w)
+{
+	return w->clients[0].done;
+}
+
+static void verify(struct world *w)
+{
+	struct world_client *c = &w->clients[0];
+
+	for (unsigned t = 0; t < w->topic_count; t++)
+		for (int32_t i = 0; i < w->topics[t].partition_count; i++) {
+			struct ledger_partition *p = ledger_of(w, t, i);
+
+			p->final_next = 0;
+			for (size_t k = 0; k < p->producer_count; k++)
+				p->producers[k].last_seen = -1;
+		}
+	w->phase = CLIENT_VERIFIES;
+	world_start_client(c);
+	run_until(w, all_is_read, "the final reading did not end");
+	run_until(w, clients_are_over, "a client did not end");
+}
+
+static void world_init(struct world *w, struct sim *sim, struct history *h)
+{
+	struct scheduler *s = &sim->scheduler;
+	static const int32_t segment_sizes[] = {3000, 20000, 1 << 30};
+
+	*w = (struct world){.sim = sim, .history = h};
+	w->shard_count = chance(s, 1, 2) ? 4 : 1;
+	w->segment_bytes = segment_sizes[choose(s, 0, (int64_t)countof(segment_sizes) - 1)];
+	w->broker = node_new(sim, 1, "broker");
+	w->broker->check_leaks = true;
+	w->broker->stopped = broker_stopped;
+	w->broker->finish = broker_life_end;
+	w->broker->context = w;
+	w->broker->open_file_limit = (size_t)choose_skewed(s, 40, 1000);
+	snprintf(w->address.host, sizeof(w->address.host), "%s", w->broker->host);
+	w->address.port = BROKER_PORT;
+	w->topic_count = (unsigned)choose(s, 1, WORLD_TOPICS);
+	for (unsigned i = 0; i < w->topic_count; i++) {
+		struct world_topic *t = &w->topics[i];
+
+		snprintf(t->name, sizeof(t->name), "topic-%u", i);
+		t->auto_created = i == 1;
+		t->partition_count = t->auto_created ? 3 : (int32_t)choose_skewed(s, 1, WORLD_PARTITIONS);
+		for (int32_t j = 0; j < t->partition_count; j++)
+			ledger_partition_init(&t->partitions[j]);
+	}
+	w->client_count = (unsigned)choose(s, 3, WORLD_CLIENTS);
+	for (unsigned i = 0; i < w->client_count; i++) {
+		struct world_client *c = &w->clients[i];
+		char name[20];
+
+		snprintf(name, sizeof(name), "client-%u", i);
+		c->world = w;
+		c->number = i;
+		c->node = node_new(sim, 2 + i, name);
+		c->node->check_leaks = true;
+		c->node->wall_offset_ms = choose(s, -5000, 5000);
+	}
+}
+
+static void world_fini(struct world *w)
+{
+	for (unsigned i = 0; i < w->client_count; i++)
+		node_free(w->clients[i].node);
+	node_free(w->broker);
+	for (unsigned i = 0; i < w->topic_count; i++)
+		for (int32_t j = 0; j < w->topics[i].partition_count; j++)
+			ledger_partition_fini(&w->topics[i].partitions[j]);
+}
+
+static void last_phase(struct world *w)
+{
+	w->phase = CLIENT_FINISHES;
+	run_until(w, clients_are_over, "the clients did not finish");
+	if (!w->sim->failed)
+		verify(w);
+	if (w->sim->failed)
+		return;
+	world_stop_broker(w);
+	run_until(w, is_stopped, "the broker did not stop");
+	if (!w->sim->failed && w->broker->exit_code)
+		sim_fail(w->sim, "the broker's clean stop ended with exit code %d", w->broker->exit_code);
+	if (w->sim->failed || chance(&w->sim->scheduler, 1, 2))
+		return;
+	/* What a clean stop left opens again and is the same. */
+	world_start_broker(w);
+	run_until(w, is_ready, "the broker did not start after a clean stop");
+	if (!w->sim->failed)
+		verify(w);
+}
+
+void broker_world_run(struct sim *s, struct history *h)
+{
+	struct world *w = mem_alloc(sizeof(*w));
+	struct nemesis *n;
+	uint64_t acked;
+
+	world_init(w, s, h);
+	n = nemesis_new(w);
+	h->clients = w->client_count;
+	world_start_broker(w);
+	for (unsigned i = 0; i < w->client_count; i++)
+		world_start_client(&w->clients[i]);
+	run_for(w, choose(&s->scheduler, 0, SECOND_US));
+	nemesis_begin(n);
+	run_for(w, FAULTY_US);
+	if (!s->failed)
+		nemesis_heal(n);
+	run_until(w, is_ready, "the broker did not start");
+	acked = w->acked;
+	run_for(w, 5 * SECOND_US);
+	if (!s->failed && w->acked < acked + 20)
+		sim_fail(s, "no progress: %llu records acknowledged in 5 s of health",
+			 (unsigned long long)(w->acked - acked));
+	if (!s->failed)
+		last_phase(w);
+	h->acked = w->acked;
+	nemesis_free(n);
+	world_fini(w);
+	mem_free(w);
+}

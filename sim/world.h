@@ -1,0 +1,136 @@
+/*
+ * world: one broker with its clients under every fault, and what must be true all the time and at the end.
+ *
+ *      world.c             the history: start, faults, healing, the final reading
+ *      nemesis.c           what goes wrong, and when
+ *      broker_life.c       a broker's process                        code of a node
+ *      workload_produce.c  producers, idempotent or not              code of a client's node
+ *      workload_fetch.c    consumers, and the final reading          code of a client's node
+ *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
+ *
+ * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
+ * change it through the functions below, which enter the simulator's memory.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "base/uuid.h"
+#include "runtime/socket.h"
+#include "sim/history.h"
+#include "sim/ledger.h"
+#include "sim/node.h"
+
+#define WORLD_TOPICS 4
+#define WORLD_PARTITIONS 6
+#define WORLD_CLIENTS 5
+#define BROKER_PORT 9092
+#define SECOND_US 1000000LL
+/* How long a healthy broker may take for anything. */
+#define PATIENCE_US (30 * SECOND_US)
+
+struct world;
+
+struct world_topic {
+	char name[24];
+	int32_t partition_count;
+	struct uuid id;    /* zero until a client was told */
+	bool created;      /* its creation was acknowledged: it must never be unknown again */
+	bool auto_created; /* comes into being by being asked for */
+	struct ledger_partition partitions[WORLD_PARTITIONS];
+};
+
+enum client_phase {
+	CLIENT_WORKS,
+	CLIENT_FINISHES, /* what was sent gets its answer, then the roles end */
+	CLIENT_VERIFIES, /* reads everything */
+};
+
+struct world_client {
+	struct world *world;
+	struct node *node;
+	unsigned number;
+	unsigned roles; /* fibers at work */
+	bool done;      /* verifying: all was read */
+};
+
+struct world {
+	struct sim *sim;
+	struct history *history;
+	struct node *broker;
+	unsigned shard_count;
+	unsigned broker_life;
+	bool broker_ready;            /* it listens */
+	struct broker *broker_handle; /* of the node's memory; NULL while it is down */
+	struct config *broker_config;
+	int32_t segment_bytes;
+	bool disk_trouble;       /* now, or since the broker last started */
+	bool cache_lies;         /* a sync failed: only a reboot shows what is on disk */
+	unsigned troubles;       /* faults that last */
+	int64_t unwell_until_us; /* of faults that are over in a moment but are felt longer */
+	enum client_phase phase;
+	struct address address;
+	struct world_topic topics[WORLD_TOPICS];
+	unsigned topic_count;
+	struct world_client clients[WORLD_CLIENTS];
+	unsigned client_count;
+	uint64_t acked;
+	uint64_t abandoned; /* producers that gave up with unknown outcome */
+};
+
+/* What a role notes; formats as sim_fail does. */
+void world_fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A ledger's verdict (NULL is well) about a partition. */
+void world_verdict(struct world *w, unsigned topic, int32_t partition, int64_t offset, const char *wrong);
+void world_note(struct world_client *c, const char *what, const char *format, int64_t a, int64_t b, int64_t d);
+struct scheduler *world_scheduler(struct world *w);
+/* Nothing is wrong now. */
+bool world_is_well(const struct world *w);
+/* All was well from then until now: whoever waited that long waits for a broker that forgot him. */
+bool world_was_well(const struct world *w, int64_t since_us);
+/* Something is wrong until then. */
+void world_unwell_until(struct world *w, int64_t time_us);
+
+/* Ledgers, in the simulator's memory. */
+uint32_t world_new_producer(struct world *w, unsigned topic, int32_t partition, bool idempotent);
+uint64_t world_next_id(struct world *w, unsigned topic, int32_t partition, uint32_t producer);
+void world_acked(struct world *w, unsigned topic, int32_t partition, int64_t base_offset, uint64_t first_id,
+		 int32_t count);
+void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
+void world_high_watermark(struct world *w, unsigned topic, int32_t partition, int64_t high_watermark, int64_t floor);
+void world_final_record(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
+void world_final_end(struct world *w, unsigned topic, int32_t partition, int64_t end_offset);
+void world_topic_told(struct world *w, unsigned topic, struct uuid id);
+
+/* The bytes of a record. */
+size_t record_text(uint64_t id, char *text, size_t size);
+/* The id of bytes that are a record's; 0 when they are no record's. */
+uint64_t record_id(struct bytes value);
+
+/* Processes. `argument`: struct world and struct world_client. */
+void broker_life_start(struct shard *zero, void *argument);
+/* On the node, after its runtime has ended. */
+void broker_life_end(struct node *n);
+void client_start(struct shard *zero, void *argument);
+
+/* Roles, fibers of a client's node; `argument` is the client. */
+void producer_role_fiber(struct fiber *self, void *argument);
+void consumer_role_fiber(struct fiber *self, void *argument);
+void verifier_role_fiber(struct fiber *self, void *argument);
+void admin_role_fiber(struct fiber *self, void *argument);
+/* A role ended. */
+void client_role_over(struct world_client *c, struct fiber *self);
+
+struct nemesis;
+struct nemesis *nemesis_new(struct world *w);
+void nemesis_free(struct nemesis *n);
+/* From now on something goes wrong now and then, until nemesis_heal mends all and starts what is down. */
+void nemesis_begin(struct nemesis *n);
+void nemesis_heal(struct nemesis *n);
+
+void world_start_broker(struct world *w);
+/* Asks it to stop cleanly, as a SIGTERM does. */
+void world_stop_broker(struct world *w);
+void world_start_client(struct world_client *c);
+void world_kill_broker(struct world *w, bool power);
+
+#endif
