@@ -351,6 +351,9 @@ enum err conn_open(struct conn_shard *cs, struct connection_handle handle, struc
 void conn_close(struct conn *c)
 {
 	must(!c->closed);
+	/* What was answered before still leaves, as far as the kernel takes it now. */
+	if (!c->ended && !c->told)
+		flush(c);
 	c->closed = true;
 	timer_disarm(c->cs->shard, &c->timer);
 	socket_close(c->socket, false);

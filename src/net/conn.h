@@ -53,7 +53,7 @@ void conn_shard_fini(struct conn_shard *cs);
 /* Adopts an accepted connection; it reads nothing before conn_resume. */
 enum err conn_open(struct conn_shard *cs, struct connection_handle handle, struct conn_owner *o, struct conn **ret_conn)
 	MUST_CHECK;
-/* At once; what was not sent is dropped. Safe inside owner callbacks. */
+/* At once; what the kernel does not take now is dropped. Safe inside owner callbacks. */
 void conn_close(struct conn *c);
 void conn_resume(struct conn *c);
 /* Takes over the pieces; they leave later in this turn. */
