@@ -68,6 +68,7 @@ struct create_topic {
 	size_t config_count;
 	bool internal; /* __consumer_offsets and the like */
 	/* Out; texts are from the request's arena, or static. */
+	bool repeated;        /* an earlier entry has the same name: Kafka answers only that one */
 	enum err error;       /* Kafka's */
 	struct bytes message; /* null: none */
 	struct uuid topic_id;
@@ -87,6 +88,7 @@ struct delete_topic {
 	struct bytes name; /* null: by id */
 	struct uuid id;
 	/* Out. */
+	bool repeated; /* an earlier entry means the same topic: Kafka answers only that one */
 	enum err error;
 	struct bytes message;
 	struct bytes ret_name; /* of what was deleted; else as asked */
