@@ -177,6 +177,12 @@ static void take_budget(struct read_state *st)
 	budget_wait(&s->read_budget, &st->wish);
 }
 
+/* The ring's batches, the newest first. */
+static const struct recent_batch *log_recent(const struct log *l, uint8_t back)
+{
+	return &l->recent[(l->recent_next + RECENT_BATCHES - 1 - back) % RECENT_BATCHES];
+}
+
 /* From where, and how much: from the recent batches exactly, else from the index, which may be a few batches early. */
 static void place_in_segment(struct read_state *st, const struct segment *s)
 {
@@ -189,7 +195,7 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 	if (st->again || st->position > 0)
 		return;
 	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
-		const struct recent_batch *b = &l->recent[i];
+		const struct recent_batch *b = log_recent(l, i);
 
 		if (b->base_offset <= offset && b->position > position)
 			position = b->position;
@@ -303,8 +309,8 @@ static int64_t estimate(const struct log *l, const struct segment *s, int64_t of
 		if (offset >= l->end)
 			return s->size;
 		for (uint8_t i = 0; i < l->recent_count; i++)
-			if (l->recent[i].base_offset <= offset && l->recent[i].position > position)
-				position = l->recent[i].position;
+			if (log_recent(l, i)->base_offset <= offset && log_recent(l, i)->position > position)
+				position = log_recent(l, i)->position;
 	}
 	if (position < 0 && offset - s->base_offset <= INT32_MAX)
 		position = offset_index_lookup(&s->offsets, (int32_t)(offset - s->base_offset));
