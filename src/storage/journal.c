@@ -307,7 +307,8 @@ static enum err replay_apply_await(struct fiber *self, struct replay *p)
 	enum err e = OK;
 	size_t end;
 
-	qsort(p->records, p->count, sizeof(*p->records), by_file);
+	if (p->count)
+		qsort(p->records, p->count, sizeof(*p->records), by_file);
 	for (size_t i = 0; i < p->count && !e; i = end) {
 		for (end = i + 1; end < p->count && p->records[end].log == p->records[i].log &&
 				  p->records[end].r.file_base == p->records[i].r.file_base;
