@@ -707,6 +707,14 @@ size_t storage_online_folders(const struct storage *s)
 	return count;
 }
 
+bool storage_was_clean(const struct storage *s)
+{
+	for (size_t i = 0; i < s->folder_count; i++)
+		if (s->folders[i].online && !s->folders[i].clean)
+			return s->found_count == 0;
+	return true;
+}
+
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f)
 {
 	struct storage_folder *sf = &s->folders[f->folder_index];

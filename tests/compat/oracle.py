@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Asks a real Kafka and Moldau the same, byte for byte, and compares what they answer.
+
+    oracle.py                          starts both where a JDK and the Kafka peer are found
+    oracle.py --kafka HOST:PORT --moldau HOST:PORT [--only TEXT]
+
+Each case is a list of requests sent to both in order on one connection each. Answers are compared as decoded, after what must
+differ (ids, addresses, cluster, time) was made alike. Prints PASS or FAIL with the first difference for each case; exit code 1 on
+a difference, 77 when there is no Kafka to ask. A difference that is wanted is named in WANTED, with its reason.
+"""
+import argparse
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import moldau  # noqa: E402
+import wire  # noqa: E402
+
+PEER_PORT = "19292"
+NO_ID = "A" * 22
+SOME_ID = "AAAAAAAAAAAAAAAAAAABAA"
+SOFTWARE = {"ClientSoftwareName": "oracle", "ClientSoftwareVersion": "1.0"}
+
+
+def topic(name, partitions=1, factor=1, configs=(), assignments=()):
+    return {"Name": name, "NumPartitions": partitions, "ReplicationFactor": factor,
+            "Configs": [{"Name": n, "Value": v} for n, v in configs],
+            "Assignments": [{"PartitionIndex": p, "BrokerIds": list(b)} for p, b in assignments]}
+
+
+def create(version, *topics, validate=False, timeout=10000):
+    return ("CreateTopics", version, {"timeoutMs": timeout, "validateOnly": validate, "Topics": list(topics)})
+
+
+def delete(version, *topics, timeout=10000):
+    if version < 6:
+        return ("DeleteTopics", version, {"TimeoutMs": timeout, "TopicNames": list(topics)})
+    return ("DeleteTopics", version, {"TimeoutMs": timeout, "Topics": list(topics)})
+
+
+def metadata(version, *topics, auto=False, **more):
+    body = {"Topics": [{"Name": t} if isinstance(t, str) else t for t in topics], **more}
+    if version >= 4:
+        body["AllowAutoTopicCreation"] = auto
+    return ("Metadata", version, body)
+
+
+def describe(version, *resources, **more):
+    return ("DescribeConfigs", version, {"Resources": [
+        {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": keys} for kind, name, keys in resources], **more})
+
+
+def pages(limit, *names, cursor=None):
+    return ("DescribeTopicPartitions", 0, {"Topics": [{"Name": n} for n in names], "ResponsePartitionLimit": limit,
+                                           "Cursor": cursor})
+
+
+TOPIC_KEYS = ["cleanup.policy", "retention.ms", "retention.bytes", "segment.bytes", "max.message.bytes", "compression.type",
+              "min.insync.replicas", "message.timestamp.type", "no.such.key", "flush.messages"]
+BROKER_KEYS = ["log.retention.ms", "log.retention.hours", "num.partitions", "message.max.bytes", "ssl.key.password", "no.such.key",
+               "auto.create.topics.enable", "log.segment.bytes", "compression.type"]
+
+SETUP = [create(7, topic("o-a", 3), topic("o-b", 1, configs=[("retention.ms", "1000")]), topic("o-c", 2))]
+
+CASES = {
+    "api versions, oldest": [("ApiVersions", 0, {}), ("ApiVersions", 1, {}), ("ApiVersions", 2, {})],
+    "api versions 3": [("ApiVersions", 3, SOFTWARE)],
+    "api versions 4": [("ApiVersions", 4, SOFTWARE)],
+    "software names": [("ApiVersions", 3, {"ClientSoftwareName": n, "ClientSoftwareVersion": v}) for n, v in (
+        ("a_b", "1"), ("a-", "1"), ("-a", "1"), ("", "1"), ("a", ""), ("a.b-c", "1.0-x"), ("a", "1."), ("a b", "1"), ("\u00e4", "1"))],
+    "unknown version of api versions": [("raw", "ApiVersions", 0, wire.frame(wire.request_header(18, v))) for v in (99, -1, 1000)],
+    "unknown apis and versions close": [("closes", wire.frame(wire.request_header(k, v))) for k, v in (
+        (999, 0), (-1, 0), (3, 99), (3, -1), (0, 99), (4, 0), (52, 0))],
+    "frames that cannot be close": [("closes", data) for data in (
+        struct.pack(">i", -1), struct.pack(">i", 0x7fffffff), wire.frame(b""), wire.frame(b"\0"), wire.frame(wire.request_header(3, 1)),
+        wire.frame(wire.request_header(3, 1) + struct.pack(">i", 2000000)))],
+    "strange frames that are answered": [
+        ("raw", "Metadata", 1, wire.frame(wire.request_header(3, 1) + struct.pack(">i", -2))),
+        ("raw", "Metadata", 1, wire.request("Metadata", 1, {"Topics": []}, extra=b"tail")),
+        ("raw", "Metadata", 1, wire.frame(struct.pack(">hhih", 3, 1, 5, 2) + b"\xff\xfe" + struct.pack(">i", 0)))],
+    "metadata of nothing and of all, all versions": [metadata(v) for v in range(1, 14)] + [("Metadata", v, {"Topics": None})
+                                                                                         for v in range(1, 14)] + [("Metadata", 0, {})],
+    "metadata by name, all versions": [metadata(v, "o-a", "o-b", "none") for v in range(14)[4:]],
+    "metadata of names that cannot be": [metadata(12, n) for n in ("", ".", "..", "a b", "a" * 249, "a" * 250, "\u00e4", "a/b")],
+    "metadata in order, each once": [metadata(12, "o-b", "none", "o-a"), metadata(12, "o-a", "o-a", "none", "none")],
+    "metadata by id": [metadata(12, {"Name": None, "TopicId": SOME_ID}), metadata(12, {"Name": None, "TopicId": NO_ID}),
+                       metadata(12, {"Name": "o-a", "TopicId": SOME_ID}), metadata(10, {"Name": "o-a", "TopicId": SOME_ID}),
+                       metadata(11, {"Name": None, "TopicId": SOME_ID}), metadata(13, {"Name": None, "TopicId": SOME_ID}),
+                       metadata(10, {"Name": None, "TopicId": NO_ID})],
+    "authorized operations": [metadata(8, "o-a", IncludeClusterAuthorizedOperations=True, IncludeTopicAuthorizedOperations=True),
+                              metadata(12, "o-a", "none", IncludeTopicAuthorizedOperations=True)],
+    "auto creation": [metadata(12, "o-auto", "a b", auto=True), ("until", "Metadata", 12, {"Topics": [{"Name": "o-auto"}]},
+                                                                  lambda b: b["Topics"][0]["ErrorCode"] == 0),
+                      metadata(4, "o-auto", auto=True)],
+    "describe cluster": [("DescribeCluster", v, {"IncludeClusterAuthorizedOperations": o}) for v in (0, 1, 2) for o in (False, True)]
+                        + [("DescribeCluster", 1, {"EndpointType": t}) for t in (0, 2, 3, -1)],
+    "create topics, all versions": [create(v, topic(f"o-new-{v}", 2, configs=[("cleanup.policy", "compact")])) for v in range(2, 8)],
+    "create topics: defaults": [create(7, topic("o-def", -1, -1)), create(7, topic("o-val", -1, -1), validate=True), metadata(12, "o-val")],
+    "create topics: refusals": [create(7, t) for t in (
+        topic("o-a"), topic("o-a", -5), topic("o-x", 0), topic("o-x", -2), topic("o-x", 1, 0), topic("o-x", 1, -2), topic("o-x", 1, 2),
+        topic("", 1), topic(".", 1), topic("..", 1), topic("a b", 1), topic("a" * 250, 1), topic("__cluster_metadata"),
+        topic("o-x", 1, 1, [("retention.ms", "x")]), topic("o-x", 1, 1, [("no.such", "1")]), topic("o-x", 1, 1, [("retention.ms", None)]),
+        topic("o-x", 1, 1, [("cleanup.policy", "nonsense")]), topic("o-x", 1, 1, [("min.insync.replicas", "0")]),
+        topic("o-x", 1, 1, [("segment.bytes", "1")]), topic("o-x", -1, -1, (), [(0, [7])]), topic("o-x", -1, -1, (), [(1, [1])]),
+        topic("o-x", -1, -1, (), [(0, [1]), (0, [1])]), topic("o-x", -1, -1, (), [(0, [1, 1])]), topic("o-x", -1, -1, (), [(0, [])]),
+        topic("o-x", 1, -1, (), [(0, [1])]), topic("o-x", -1, 1, (), [(0, [1])]))],
+    "create topics: what is accepted": [create(7, t) for t in (
+        topic("o-k1", 1, 1, [("cleanup.policy", "")]), topic("o-k2", 1, 1, [("retention.ms", " 1000 ")]),
+        topic("o-k3", 1, 1, [("retention.ms", "1"), ("retention.ms", "2")]), topic("o-k4", -1, -1, (), [(0, [1]), (1, [1])]),
+        topic("o-k5", 1, 1, [("cleanup.policy", "delete,compact")]))],
+    "create topics: twice, colliding": [create(7, topic("o-d"), topic("o-d"), topic("o-e")), create(7, topic("o.col")), create(7, topic("o_col"))],
+    "create topics: nothing, no time": [create(7), create(5, topic("o-time"), timeout=0)],
+    "delete topics, all versions": [x for v in range(1, 7) for x in (
+        create(7, topic(f"o-del-{v}")), delete(v, f"o-del-{v}") if v < 6 else delete(6, {"Name": f"o-del-{v}"}), metadata(12, f"o-del-{v}"))],
+    "delete topics: refusals": [delete(5, "none"), delete(5, ""), delete(6, {"Name": None, "TopicId": SOME_ID}),
+                                delete(6, {"Name": None, "TopicId": NO_ID}), delete(6, {"Name": "o-a", "TopicId": SOME_ID}),
+                                delete(6, {"Name": "o-twice"}, {"Name": "o-twice"}), delete(4, "o-twice", "o-twice"), delete(6),
+                                delete(6, {"Name": "none"}, timeout=0)],
+    "describe topic partitions": [
+        pages(2000, "o-a", "o-b"), pages(2, "o-c", "o-a", "none", "a b"), pages(2, "o-a", "o-c", cursor={"TopicName": "o-a", "PartitionIndex": 2}),
+        pages(0, "o-a"), pages(-1, "o-a"), pages(3, "o-a", "o-b"), pages(10, "o-a", "o-a"),
+        pages(10, "o-a", cursor={"TopicName": "o-b", "PartitionIndex": 0}), pages(10, "o-a", cursor={"TopicName": "o-a", "PartitionIndex": -1}),
+        pages(10, "o-a", "o-b", cursor={"TopicName": "o-a", "PartitionIndex": 99}), pages(10, "o-a", "none", cursor={"TopicName": "none", "PartitionIndex": 0})],
+    "describe topic configs": [describe(v, (2, "o-a", TOPIC_KEYS), (2, "o-b", ["retention.ms"]), (2, "none", None), (2, "a b", None))
+                               for v in range(1, 5)],
+    "describe configs with synonyms": [describe(4, (2, "o-a", ["retention.bytes", "max.message.bytes"]), (2, "o-b", ["retention.ms"]),
+                                                IncludeSynonyms=True)],
+    "describe configs with documentation": [describe(4, (2, "o-a", ["retention.bytes"]), IncludeDocumentation=True)],
+    "describe broker configs": [describe(4, (4, "1", BROKER_KEYS), IncludeSynonyms=True), describe(4, (4, "7", None)), describe(4, (4, "x", None)),
+                                describe(4, (4, "", BROKER_KEYS))],
+    "describe other resources": [describe(4, (8, "x", None)), describe(4, (16, "any", None)), describe(4, (1, "x", None)), describe(4, (77, "x", None)),
+                                 describe(4, (2, "o-a", ["retention.ms"]), (3, "x", None)), describe(4)],
+    "init producer id": [("InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": t}) for v in range(6) for t in (0, -1, 1000)]
+                        + [("InitProducerId", 4, {"TransactionalId": None, "ProducerId": 5, "ProducerEpoch": 3}),
+                           ("InitProducerId", 4, {"TransactionalId": "", "TransactionTimeoutMs": 1000})],
+    "find coordinator: refusals": [("FindCoordinator", v, {"Key": "g", "KeyType": 7}) for v in (1, 2, 3)]
+                                  + [("FindCoordinator", v, {"CoordinatorKeys": ["a", "b"], "KeyType": 7}) for v in (4, 5, 6)]
+                                  + [("FindCoordinator", v, {"CoordinatorKeys": ["a", f"a:{SOME_ID}", f"a:{SOME_ID}:x"], "KeyType": 2})
+                                     for v in (4, 6)] + [("FindCoordinator", 4, {"CoordinatorKeys": []})],
+}
+
+# What is not compared, and why: field names by API.
+WANTED = {
+    "ApiKeys": "only what is served is advertised",
+    "SupportedFeatures": "groups, transactions and share groups are not there yet",
+    "FinalizedFeatures": "the same",
+    "FinalizedFeaturesEpoch": "counts other things",
+}
+ALIKE = {"Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1}
+
+
+def compared(value, name="", own=("write.caching",)):
+    """The value with what must differ made alike."""
+    if isinstance(value, dict):
+        return {n: compared(v, n) for n, v in value.items() if n not in WANTED}
+    if isinstance(value, list):
+        items = [compared(v) for v in value if not (isinstance(v, dict) and v.get("Name") in own)]
+        # Kafka's order of these is that of a hash table.
+        if items and isinstance(items[0], dict) and name in ("Configs", "Topics", "Responses", "Results"):
+            items.sort(key=lambda i: (str(i.get("Name", "")), str(i.get("ResourceName", "")), str(i.get("ErrorCode", ""))))
+        return items
+    if name == "TopicId":
+        return value if value in (NO_ID, SOME_ID) else "id"
+    if name in ALIKE and value not in (None, "", -1):
+        return ALIKE[name]
+    return value
+
+
+def difference(kafka, ours, path=""):
+    if isinstance(kafka, dict) and isinstance(ours, dict):
+        for name in sorted(set(kafka) | set(ours)):
+            found = difference(kafka.get(name, "absent"), ours.get(name, "absent"), f"{path}.{name}")
+            if found:
+                return found
+        return None
+    if isinstance(kafka, list) and isinstance(ours, list) and len(kafka) == len(ours):
+        for i, (a, b) in enumerate(zip(kafka, ours)):
+            found = difference(a, b, f"{path}[{i}]")
+            if found:
+                return found
+        return None
+    return None if kafka == ours else f"{path}: Kafka {kafka!r}, Moldau {ours!r}"
+
+
+def ask(connect, steps):
+    """The outcome of each step, in a form that can be compared."""
+    outcomes = []
+    connection = connect()
+    for step in steps:
+        try:
+            if step[0] == "closes":
+                with connect() as c:
+                    c.send(step[1])
+                    outcomes.append("closed" if c.is_closed(3) else "open")
+            elif step[0] == "raw":
+                connection.send(step[3])
+                outcomes.append(connection.answer(step[1], step[2])[1])
+            elif step[0] == "until":
+                outcomes.append(moldau.wait_for(lambda: (lambda b: b if step[4](b) else None)(connection.ask(*step[1:4])), 20))
+            else:
+                outcomes.append(connection.ask(*step))
+        except (EOFError, ConnectionError, ValueError, AssertionError, struct.error) as e:
+            outcomes.append(f"{type(e).__name__}: {e}")
+            connection.close()
+            connection = connect()
+    connection.close()
+    return outcomes
+
+
+def compare(kafka, ours, only=None, out=print):
+    """The names of the cases that differ."""
+    failed = []
+    for outcomes in (ask(kafka, SETUP), ask(ours, SETUP)):
+        if isinstance(outcomes[0], str):
+            raise SystemExit(f"FAIL setup: {outcomes[0]}")
+    for name, steps in CASES.items():
+        if only and only not in name:
+            continue
+        found = None
+        for step, a, b in zip(steps, ask(kafka, steps), ask(ours, steps)):
+            found = difference(compared(a), compared(b))
+            if found:
+                out(f"FAIL {name}: {str(step)[:200]} {found}")
+                failed.append(name)
+                break
+        if not found:
+            out(f"PASS {name}")
+    return failed
+
+
+def peer():
+    """The script that starts a real Kafka; None where there is none, or no Java."""
+    for path in (os.environ.get("KAFKA_PEER"), os.path.join(moldau.ROOT, "..", "shared", "peers", "kafka")):
+        if path and os.path.exists(path) and shutil.which("java"):
+            return path
+    return None
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--kafka")
+    options.add_argument("--moldau")
+    options.add_argument("--only")
+    options = options.parse_args()
+
+    def to(address):
+        host, _, port = address.rpartition(":")
+        return lambda: moldau.Connection(int(port), host)
+
+    script = None
+    broker = None
+    try:
+        if not options.kafka:
+            script = peer()
+            if not script:
+                print("SKIP: no Java, or no Kafka peer (KAFKA_PEER names its script)")
+                return 77
+            started = subprocess.run([script, "start", PEER_PORT], capture_output=True, text=True, timeout=120)
+            if started.returncode:
+                print(f"SKIP: the Kafka peer does not start: {started.stderr.strip()[-200:]}")
+                script = None
+                return 77
+            options.kafka = f"127.0.0.1:{PEER_PORT}"
+        if not options.moldau:
+            broker = moldau.Broker({"node.id": 1})
+            options.moldau = f"127.0.0.1:{broker.port}"
+        failed = compare(to(options.kafka), to(options.moldau), options.only)
+        return 1 if failed else 0
+    finally:
+        if broker:
+            broker.end()
+        if script:
+            subprocess.run([script, "stop", PEER_PORT], timeout=120, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
