@@ -205,8 +205,9 @@ void file_take_over(struct linux_shard *ls, struct file *f)
 static void file_end(struct file *f)
 {
 	if (f->lossy)
-		lossy_file_closed(f->lossy);
-	close(f->fd);
+		lossy_file_closed(f->lossy, f);
+	else
+		close(f->fd);
 	mem_free(f);
 }
 

@@ -142,6 +142,7 @@ struct file {
 	int fd;
 	bool locked;
 	struct lossy_file *lossy; /* NULL: the kernel's file itself */
+	unsigned flags;           /* enum file_flags; only lossy mode needs them */
 	struct message closing;
 };
 
@@ -224,6 +225,6 @@ struct lossy *lossy_new(void);
 void lossy_free(struct lossy *l);
 void lossy_op_carry_out(struct file_op *op);
 void lossy_call_carry_out(struct lossy *l, struct file_call *c);
-void lossy_file_closed(struct lossy_file *f);
+void lossy_file_closed(struct lossy_file *f, struct file *handle);
 
 #endif
