@@ -26,7 +26,7 @@ struct read_state {
 	size_t size;
 	struct blob *blob;
 	enum err error;
-	bool again; /* the second read: exactly one batch */
+	bool placed; /* position and size are set: another read of the same segment */
 };
 
 static void place(struct read_state *st);
@@ -61,85 +61,98 @@ static void finish(struct read_state *st, enum err error)
 
 /* --- what was read ------------------------------------------------------------------------------------------------ */
 
-/* Drops what was read and reads the one batch at `position` whole. */
-static void read_whole_batch(struct read_state *st, int64_t position, size_t size)
+/* Drops what was read and reads from `position` on. */
+static void read_again(struct read_state *st, int64_t position, size_t size)
 {
 	blob_unref(st->blob);
 	st->blob = NULL;
 	file_cache_give(&st->log->store->files, st->file);
 	st->file = NULL;
-	st->again = true;
+	st->placed = true;
 	st->position = position;
 	st->size = size;
 	place(st);
 }
 
-/* The bytes from the batch that holds the offset on, up to the first batch that must not be seen; 0 when there is none. */
-static enum err select_batches(struct read_state *st, size_t *ret_start, size_t *ret_end, size_t *ret_first_size)
+/* What the buffer holds of what is wanted. */
+struct selection {
+	size_t start;      /* of the batch that holds the offset */
+	size_t first_size; /* of that batch; 0: it was not found */
+	size_t end;        /* of the last byte that may be seen */
+	size_t next;       /* where the walk stopped; past the buffer when its last batch is cut off */
+	bool over;         /* nothing behind it is to be seen */
+};
+
+static enum err select_batches(const struct read_state *st, struct selection *s)
 {
 	const uint8_t *data = st->blob->data;
-	size_t at = 0, size = st->blob->size, start = SIZE_MAX;
+	size_t size = st->blob->size;
 	int64_t max_offset = MUTANT(FETCH_BEYOND_SYNCED) ? st->log->end : st->r->max_offset;
 
-	*ret_first_size = 0;
-	while (at + BATCH_LOG_OVERHEAD <= size) {
-		int64_t base = (int64_t)get_be64(data + at);
-		int32_t length = (int32_t)get_be32(data + at + 8);
+	*s = (struct selection){0};
+	while (s->next + BATCH_HEADER_SIZE <= size || (s->first_size && s->next + BATCH_LOG_OVERHEAD <= size)) {
+		const uint8_t *at = data + s->next;
+		int64_t base = (int64_t)get_be64(at);
+		int32_t length = (int32_t)get_be32(at + 8);
 		size_t whole = (size_t)length + BATCH_LOG_OVERHEAD;
 
 		if (length < BATCH_HEADER_SIZE - BATCH_LOG_OVERHEAD || base < st->segment_base ||
-		    st->position + (int64_t)at + (int64_t)whole > st->end_position)
+		    st->position + (int64_t)(s->next + whole) > st->end_position)
 			return ERR_CORRUPT;
-		if (base >= max_offset)
+		s->over = base >= max_offset;
+		if (s->over)
 			break;
-		if (start == SIZE_MAX && at + BATCH_HEADER_SIZE > size)
-			break;
-		if (start == SIZE_MAX && base + (int32_t)get_be32(data + at + 23) >= st->r->offset) {
-			start = at;
-			*ret_first_size = whole;
+		if (!s->first_size && base + (int32_t)get_be32(at + 23) >= st->r->offset) {
+			s->start = s->next;
+			s->first_size = whole;
 		}
-		at += whole;
+		s->next += whole;
 	}
-	if (at > size || (at < size && size - at < BATCH_LOG_OVERHEAD))
-		at = at > size ? size : at;
-	*ret_start = start == SIZE_MAX ? at : start;
-	*ret_end = at;
+	s->end = s->next > size ? size : s->next;
+	s->over |= st->position + (int64_t)s->next >= st->end_position;
 	return OK;
+}
+
+/* The answer's bytes: the first batch whole or nothing, the last one may be cut. */
+static struct bytes answer(const struct read_state *st, const struct selection *s)
+{
+	size_t size = s->end - s->start, max = st->r->max_bytes;
+
+	if (!s->first_size || (s->first_size > max && !st->r->at_least_one))
+		return bytes_empty();
+	if (max < s->first_size)
+		max = s->first_size;
+	return bytes_of(st->blob->data + s->start, size < max ? size : max);
 }
 
 static void read_done(struct file_op *op)
 {
 	struct read_state *st = container_of(op, struct read_state, op);
-	struct log_read *r = st->r;
-	size_t start, end, first_size;
+	struct selection s;
 	enum err e = op->error;
 
 	if (!e && op->count < st->size)
 		e = ERR_CORRUPT; /* the file is shorter than what was written to it */
 	st->blob->size = op->count;
 	if (!e)
-		e = select_batches(st, &start, &end, &first_size);
+		e = select_batches(st, &s);
 	if (e) {
 		finish(st, e);
 		return;
 	}
-	if (first_size == 0 && end >= st->size && st->position + (int64_t)end < st->end_position && end > 0) {
-		read_whole_batch(st, st->position + (int64_t)end, READ_MIN); /* the batch before it was a large one */
-		st->again = false;
+	if (!s.first_size && !s.over) { /* the place was early by more than was read */
+		read_again(st, st->position + (int64_t)s.next,
+			   st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
 		return;
 	}
-	if (first_size > 0 && start + first_size > st->blob->size) {
-		if (r->at_least_one && !st->again)
-			read_whole_batch(st, st->position + (int64_t)start, first_size);
+	if (s.first_size && s.start + s.first_size > st->blob->size) {
+		if (st->r->at_least_one || s.first_size <= st->r->max_bytes)
+			read_again(st, st->position + (int64_t)s.start, s.first_size);
 		else
 			finish(st, OK);
 		return;
 	}
-	if (first_size > r->max_bytes && !r->at_least_one)
-		end = start;
-	else if (end - start > r->max_bytes)
-		end = start + (first_size > r->max_bytes ? first_size : r->max_bytes);
-	r->records = bytes_of(st->blob->data + start, end - start);
+	st->r->records = answer(st, &s);
 	finish(st, OK);
 }
 
@@ -192,7 +205,7 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 
 	st->segment_base = s->base_offset;
 	st->end_position = s->written;
-	if (st->again || st->position > 0)
+	if (st->placed)
 		return;
 	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
 		const struct recent_batch *b = log_recent(l, i);
@@ -216,7 +229,7 @@ static void limit_size(struct read_state *st)
 {
 	size_t budget = st->log->store->read_budget.limit;
 
-	if (!st->again && st->size > budget / 2 && budget / 2 > READ_MIN)
+	if (!st->placed && st->size > budget / 2 && budget / 2 > READ_MIN)
 		st->size = budget / 2;
 	if ((int64_t)st->size > st->end_position - st->position)
 		st->size = (size_t)(st->end_position - st->position);

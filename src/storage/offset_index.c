@@ -2,7 +2,6 @@
 #include "storage/offset_index.h"
 
 #include "base/alloc.h"
-#include "base/mutant.h"
 #include "base/reader.h"
 
 void offset_index_init(struct offset_index *x)
@@ -64,8 +63,6 @@ int32_t offset_index_lookup_end(const struct offset_index *x, int32_t relative_o
 
 void offset_index_truncate(struct offset_index *x, int32_t position)
 {
-	if (MUTANT(STALE_INDEX_ENTRY))
-		return;
 	while (x->count > 0 && x->entries[x->count - 1].position >= position)
 		x->count--;
 }

@@ -50,7 +50,9 @@ void segment_add(struct segment *s, const struct batch_header *h, int64_t index_
 		s->max_timestamp_offset = last_offset;
 	}
 	if (s->index_bytes > index_interval_bytes) {
-		offset_index_append(&s->offsets, (struct offset_entry){relative, (int32_t)s->size});
+		int64_t position = MUTANT(STALE_INDEX_ENTRY) ? s->size + (int64_t)batch_size(h) : s->size;
+
+		offset_index_append(&s->offsets, (struct offset_entry){relative, (int32_t)position});
 		time_index_maybe_append(
 			&s->times,
 			(struct time_entry){s->max_timestamp, (int32_t)(s->max_timestamp_offset - s->base_offset)});
