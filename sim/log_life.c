@@ -15,6 +15,8 @@ struct log_life {
 	struct storage *storage;
 	struct store *store;
 	unsigned actors; /* fibers still at work */
+	struct live_log *logs[LOG_WORLD_PARTITIONS];
+	unsigned log_count;
 	struct event over;
 };
 
@@ -25,7 +27,7 @@ struct live_log {
 	struct log *log;
 	struct event progress;
 	int64_t synced; /* as last seen */
-	unsigned reading;
+	int64_t cut_at; /* while it is being cut nothing from there on is acknowledged; else INT64_MAX */
 	bool exclusive; /* being cut: nobody else touches it */
 	unsigned users;
 };
@@ -83,7 +85,8 @@ static void note_synced(struct live_log *l)
 	}
 	before = memory_enter(NULL);
 	if (!wrong)
-		wrong = log_model_acked(&p->model, synced, scheduler_of(p->world)->now_us);
+		wrong = log_model_acked(&p->model, synced < l->cut_at ? synced : l->cut_at,
+					scheduler_of(p->world)->now_us);
 	memory_leave(before);
 	report(p, wrong);
 	if (p->model.acked > acked_before) {
@@ -396,7 +399,9 @@ static void truncate_await(struct fiber *self, struct live_log *l)
 		offset = b->base_offset;
 	else if (b)
 		offset = b->base_offset + b->count;
+	l->cut_at = offset;
 	e = log_truncate_await(self, l->log, offset);
+	l->cut_at = INT64_MAX;
 	note(p, "truncate", "to %lld (%lld)", offset, e, 0);
 	if (!e || offset < p->model.end) {
 		before = memory_enter(NULL);
@@ -546,6 +551,7 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 	l->owner = (struct log_owner){.progressed = progressed, .cut = cut};
 	l->p = p;
 	l->life = life;
+	l->cut_at = INT64_MAX;
 	event_init(&l->progress);
 	e = log_open_await(self, life->store, &spec, true, &l->log);
 	if (e) {
@@ -558,6 +564,7 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 		mem_free(l);
 		return;
 	}
+	life->logs[life->log_count++] = l;
 	check_opened_await(self, l);
 	for (unsigned i = 0; i < ACTORS_PER_PARTITION && !p->damaged; i++) {
 		if (fiber_start(fiber_shard(self), &options, actor_fiber, l))
@@ -596,6 +603,9 @@ static void close_body(struct fiber *there, void *argument)
 	e = store_close_await(there, life->store);
 	if (e && !is_trouble(e))
 		sim_fail(life->world->sim, "a store does not close: %s", err_name(e));
+	for (unsigned i = 0; i < life->log_count; i++)
+		mem_free(life->logs[i]);
+	mem_free(life);
 }
 
 static void life_fiber(struct fiber *self, void *argument)
@@ -611,6 +621,7 @@ static void life_fiber(struct fiber *self, void *argument)
 		.producer_id_expiration_ms = 86400000,
 		.flush_offset_checkpoint_interval_ms = 1000,
 		.max_decompressed_bytes = 1 << 20,
+		.journal_bytes = 128 << 10,
 	};
 	struct runtime *rt = shard_runtime(fiber_shard(self));
 	struct storage *storage = NULL;
