@@ -57,7 +57,7 @@ TEST(frames_become_requests_or_end_their_connection)
 		{API_METADATA, 1, "\xff\xff\xff", 3, "Metadata v1 (key 3) from client \"me\": bytes that do not parse"},
 		{API_METADATA, 1, "\x7f\xff\xff\xff", 4,
 		 "Metadata v1 (key 3) from client \"me\": larger than its maximum"},
-		{API_METADATA, 13, "", 0, "Metadata v13 (key 3) from client \"me\": this version is not served"},
+		{API_METADATA, 13, "\0", 1, "Metadata v13 (key 3) from client \"me\": this version is not served"},
 		{API_METADATA, -1, "", 0, "Metadata v-1 (key 3) from client \"me\": this version is not served"},
 		{API_SASL_HANDSHAKE, 0, "", 0, "SaslHandshake v0 (key 17) from client \"me\": this API is not served"},
 		{999, 0, "", 0, "unknown v0 (key 999) from client \"me\": this API is not served"},

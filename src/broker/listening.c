@@ -114,6 +114,7 @@ enum err listening_register_await(struct fiber *self, struct broker *b)
 		.endpoint_count = b->specs.count,
 		.rack = config_string(b->config, CONFIG_BROKER_RACK),
 	};
+	char local[] = ""; /* each client is told the local address of its own connection */
 	enum err e;
 
 	for (size_t i = 0; i < b->specs.count; i++) {
@@ -121,8 +122,7 @@ enum err listening_register_await(struct fiber *self, struct broker *b)
 
 		endpoints[i] = (struct image_endpoint){
 			.listener = b->specs.items[i].name,
-			/* Empty: each client is told the local address of its own connection. */
-			.host = b->specs.items[i].advertised_host ? b->specs.items[i].advertised_host : (char[]){""},
+			.host = b->specs.items[i].advertised_host ? b->specs.items[i].advertised_host : local,
 			.port = l->advertised_port,
 			.security_protocol = SECURITY_PLAINTEXT,
 		};

@@ -65,7 +65,7 @@ int cli_main(int argc, char **argv)
 		return CLI_DONE;
 	}
 	if (strcmp(argv[1], "--version") == 0)
-		argv[1] = (char[]){"version"};
+		argv[1] += strlen("--");
 	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
 		int words = matches(v, argc - 1, argv + 1);
 
