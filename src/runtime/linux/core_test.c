@@ -511,7 +511,7 @@ TEST(a_stack_that_runs_over_hits_its_guard_page)
 {
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
 	pid_t child = fork();
-	int status;
+	int status = 0;
 
 	if (child == 0) {
 		struct backend_run run = {.main = overflow_main};

@@ -58,7 +58,7 @@ static void run_and_kill(struct place *p, void (*main)(struct fiber *self, void 
 	struct backend_run run = {.main = killed_main, .argument = &k};
 	struct linux_options o = {.shards = 1, .lossy_file = true};
 	pid_t child = fork();
-	int status;
+	int status = 0;
 
 	if (child == 0)
 		_exit(linux_run(&o, backend_run_start, &run));
