@@ -181,6 +181,14 @@ static bool take_request(struct request *rq, struct inquiry *inquiries, struct l
 	return taken;
 }
 
+/* Versions before 4 know no epochs. */
+static void drop_epochs(struct list_offsets_response *response)
+{
+	for (int32_t i = 0; i < response->topics_count; i++)
+		for (int32_t j = 0; j < response->topics[i].partitions_count; j++)
+			response->topics[i].partitions[j].leader_epoch = -1;
+}
+
 static void list_offsets_await(struct fiber *self, struct request *rq)
 {
 	const struct list_offsets_request *body = rq->body;
@@ -204,6 +212,8 @@ static void list_offsets_await(struct fiber *self, struct request *rq)
 			return;
 		}
 	}
+	if (rq->header.api_version < 4)
+		drop_epochs(&response);
 	request_reply(rq, &response);
 }
 
