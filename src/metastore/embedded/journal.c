@@ -10,6 +10,8 @@
 #define MAGIC_SIZE 8
 #define FRAME_MAGIC 0x4d4a4652u /* "MJFR" */
 
+static const uint8_t zeros[8];
+
 /* A header is magic, format, crc of what follows, fields. Writes the start and returns where the fields begin. */
 static size_t head_begin(struct buf *b, const char *magic)
 {
@@ -86,7 +88,7 @@ void journal_put_frame(struct buf *b, uint64_t id, int64_t position, struct byte
 	if (!b->error)
 		put_be32(b->data + start + 4, crc32c(0, bytes_of(b->data + start + 8, FRAME_HEADER_SIZE - 8)));
 	buf_put_bytes(b, payload);
-	buf_put(b, "\0\0\0\0\0\0\0", padding(payload.size));
+	buf_put(b, zeros, padding(payload.size));
 }
 
 /* Is there a frame's header, of this journal, that says that it is where it is? */
@@ -126,7 +128,7 @@ enum err journal_next_frame(struct bytes file, uint64_t id, int64_t acknowledged
 	if (frame_head_at(file, id, at, &size, &crc) && left - FRAME_HEADER_SIZE >= (size_t)size + padding(size)) {
 		struct bytes payload = bytes_of(file.data + at + FRAME_HEADER_SIZE, size);
 
-		if (crc32c(0, payload) == crc) {
+		if (crc32c(0, payload) == crc && memcmp(payload.data + size, zeros, padding(size)) == 0) {
 			*position = at + FRAME_HEADER_SIZE + (int64_t)(size + padding(size));
 			*ret_payload = payload;
 			return OK;
