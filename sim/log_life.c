@@ -424,13 +424,13 @@ static void advance_start_await(struct fiber *self, struct live_log *l)
 	if (!exclusive_await(self, l))
 		return;
 	to = choose(scheduler_of(p->world), start, p->model.acked > start ? p->model.acked : start);
+	/* A death in the middle, or an error, may leave it moved all the same. */
+	if (to > p->model.start)
+		p->model.start = to;
 	e = log_advance_start_await(self, l->log, to);
 	note(p, "start", "to %lld (%lld)", to, e, 0);
 	if (!e && log_start_offset(l->log) != to)
 		report(p, "the log does not start where it was told to");
-	/* It may have happened all the same. */
-	if (to > p->model.start)
-		p->model.start = to;
 	l->exclusive = false;
 }
 
