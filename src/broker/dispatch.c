@@ -16,6 +16,19 @@ static bool refuse(char *why, const struct request *rq, const char *what)
 	return false;
 }
 
+static void describe_bad_header(char *why, struct bytes frame)
+{
+	struct reader r = reader_of(frame);
+	int16_t key = reader_i16(&r), version = reader_i16(&r);
+
+	if (!r.error && api_find(key))
+		snprintf(why, DISPATCH_WHY_SIZE, "%s v%d (key %d): a header that does not parse", api_name(key),
+			 version, key);
+	else
+		snprintf(why, DISPATCH_WHY_SIZE, "a request of %zu bytes without a valid header: not Kafka's protocol",
+			 frame.size);
+}
+
 bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16_t key),
 		     char ret_why[static DISPATCH_WHY_SIZE])
 {
@@ -24,8 +37,7 @@ bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16
 	enum err e = request_header_decode(&r, &rq->header);
 
 	if (e) {
-		snprintf(ret_why, DISPATCH_WHY_SIZE,
-			 "a request of %zu bytes without a valid header: not Kafka's protocol", rq->frame->size);
+		describe_bad_header(ret_why, blob_bytes(rq->frame));
 		return false;
 	}
 	rq->api = api_find(rq->header.api_key);

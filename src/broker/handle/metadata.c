@@ -84,9 +84,10 @@ static void tell_missing(struct request *rq, const struct metadata_request_metad
 			 struct metadata_response *answer)
 {
 	const struct metadata_request *body = rq->body;
+	bool by_id = !uuid_is_zero(asked->topic_id);
 	enum err e = ERR_UNKNOWN_TOPIC_OR_PARTITION;
 
-	if (bytes_is_null(asked->name))
+	if (by_id)
 		e = ERR_UNKNOWN_TOPIC_ID;
 	else if (told_name_fault(rq, asked->name))
 		e = ERR_INVALID_TOPIC_EXCEPTION;
@@ -94,19 +95,20 @@ static void tell_missing(struct request *rq, const struct metadata_request_metad
 		broker_auto_create(rq->broker, asked->name);
 	answer->topics[answer->topics_count++] = (struct metadata_response_metadata_response_topic){
 		.error_code = (int16_t)e,
-		.name = asked->name,
-		.topic_id = bytes_is_null(asked->name) ? asked->topic_id : (struct uuid){{0}},
-		.is_internal = told_is_internal(asked->name),
-		.topic_authorized_operations = TOLD_NO_OPERATIONS,
+		.name = by_id ? bytes_null() : asked->name,
+		.topic_id = asked->topic_id,
+		.is_internal = !by_id && told_is_internal(asked->name),
+		.topic_authorized_operations = body->include_topic_authorized_operations ? TOLD_TOPIC_OPERATIONS
+											 : TOLD_NO_OPERATIONS,
 	};
 }
 
-/* A name decides where one is given, whatever the id says (behaviours no. 8). */
+/* An id decides where one is given, whatever the name beside it says (behaviours no. 8). */
 static const struct image_topic *find_topic(const struct image *image,
 					    const struct metadata_request_metadata_request_topic *asked)
 {
-	return bytes_is_null(asked->name) ? image_topic_by_id(image, asked->topic_id)
-					  : image_topic_by_name(image, asked->name);
+	return uuid_is_zero(asked->topic_id) ? image_topic_by_name(image, asked->name)
+					     : image_topic_by_id(image, asked->topic_id);
 }
 
 /* What was asked by name or id, each once: those that are there first, as in Kafka. */
@@ -124,7 +126,7 @@ static bool tell_asked(struct request *rq, struct metadata_response *answer)
 	for (size_t i = 0; i < count && fits; i++) {
 		const struct metadata_request_metadata_request_topic *asked = &body->topics[i];
 		const struct image_topic *t = find_topic(rq->broker->image, asked);
-		struct bytes key = !bytes_is_null(asked->name) ? asked->name : bytes_of(asked->topic_id.bytes, 16);
+		struct bytes key = uuid_is_zero(asked->topic_id) ? asked->name : bytes_of(asked->topic_id.bytes, 16);
 
 		if (map_put(&seen, key, known)) {
 			known[i] = true; /* again: told already */
