@@ -8,7 +8,14 @@
 
 static void set(struct config *c, const char *name, const char *value)
 {
-	must(config_set(c, bytes_str(name), bytes_str(value), NULL) == OK);
+	struct buf why;
+
+	buf_init(&why, 1000);
+	if (config_set(c, bytes_str(name), bytes_str(value), &why)) {
+		fprintf(stderr, "moldau-sim: %s: %.*s\n", name, BYTES_ARG(buf_bytes(&why)));
+		must_not_reach();
+	}
+	buf_fini(&why);
 }
 
 static void set_number(struct config *c, const char *name, int64_t value)
@@ -39,7 +46,9 @@ void broker_life_start(struct shard *zero, void *argument)
 	set(c, "log.dirs", "/data");
 	set_number(c, "node.id", 1);
 	set_number(c, "num.partitions", 3);
-	set_number(c, "log.segment.bytes", w->segment_bytes);
+	/* Kafka's least segment is a megabyte: here segments end by time, or with their index full. */
+	set_number(c, "log.roll.ms", w->roll_ms);
+	set_number(c, "log.index.size.max.bytes", w->index_bytes);
 	set_number(c, "log.index.interval.bytes", 300);
 	set_number(c, "memory.limit.bytes", 32 << 20);
 	o.journal_bytes = 128 << 10;

@@ -217,7 +217,7 @@ static size_t choose_window(struct scheduler *s)
 	return windows[choose(s, 0, (int64_t)countof(windows) - 1)];
 }
 
-struct connection *connection_new(struct network *n, struct node *from, struct listener *to)
+struct connection *link_new(struct network *n, struct node *from, struct listener *to)
 {
 	struct scheduler *s = &n->sim->scheduler;
 	struct connection *c = mem_new(struct connection);
@@ -244,7 +244,7 @@ struct connection *connection_new(struct network *n, struct node *from, struct l
 	return c;
 }
 
-static void connection_free(struct connection *c)
+static void link_free(struct connection *c)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		scheduler_cancel(&c->network->sim->scheduler, &c->wires[i].arrive);
@@ -255,13 +255,13 @@ static void connection_free(struct connection *c)
 	mem_free(c);
 }
 
-void connection_settle(struct connection *c)
+void link_settle(struct connection *c)
 {
 	if (c->ends[0].closed && c->ends[1].closed)
-		connection_free(c);
+		link_free(c);
 }
 
-void connection_break(struct connection *c, const int64_t delay_us[2])
+void link_break(struct connection *c, const int64_t delay_us[2])
 {
 	struct scheduler *s = &c->network->sim->scheduler;
 
@@ -281,7 +281,7 @@ void connection_break(struct connection *c, const int64_t delay_us[2])
 	c->broken = true;
 }
 
-void connection_close(struct connection *c, unsigned side, bool reset)
+void link_close(struct connection *c, unsigned side, bool reset)
 {
 	struct end *end = &c->ends[side];
 	struct wire *out = &c->wires[side], *in = &c->wires[!side];
@@ -290,13 +290,13 @@ void connection_close(struct connection *c, unsigned side, bool reset)
 	end->socket = NULL;
 	scheduler_cancel(&c->network->sim->scheduler, &end->learn);
 	if (c->ends[!side].closed) {
-		connection_settle(c);
+		link_settle(c);
 		return;
 	}
 	if (reset || in->arrived) {
 		const int64_t delay_us[2] = {latency(c), latency(c)};
 
-		connection_break(c, delay_us);
+		link_break(c, delay_us);
 		return;
 	}
 	out->ending = true;
@@ -389,7 +389,7 @@ bool network_cut_one(struct network *n, struct node *node)
 	}
 	trace_event(&s->trace, "network", "CUT", "connection %lld, told after %lld and %lld us", c->id, delay_us[0],
 		    delay_us[1]);
-	connection_break(c, delay_us);
+	link_break(c, delay_us);
 	return true;
 }
 

@@ -82,7 +82,7 @@ void network_socket_close(struct socket *s, bool reset)
 	trace_event(&s->connection->network->sim->scheduler.trace, node_shard_of(s->handle.shard)->who, "close",
 		    reset ? "connection %lld, reset" : "connection %lld", s->connection->id, 0, 0);
 	node_event_cancel(&s->ready);
-	connection_close(s->connection, s->side, reset);
+	link_close(s->connection, s->side, reset);
 	mem_free(s);
 	memory_leave(before);
 }
@@ -123,7 +123,7 @@ void network_handle_drop(struct shard *s, struct connection_handle h)
 	struct connection *c = connection_of(network_of(s), h);
 
 	must(c && !c->ends[1].socket && !c->ends[1].closed);
-	connection_close(c, 1, true);
+	link_close(c, 1, true);
 	memory_leave(before);
 }
 
@@ -223,7 +223,7 @@ static void listener_free(struct listener *l)
 		struct pending_accept *p = container_of(place, struct pending_accept, place);
 
 		list_remove(place);
-		connection_close(p->connection, 1, true);
+		link_close(p->connection, 1, true);
 		mem_free(p);
 	}
 	node_event_cancel(&l->accept);
@@ -264,7 +264,7 @@ static void connect_over(struct connecting *k, enum err e)
 	mem_free(k);
 	if (call->cancelled) {
 		if (c)
-			connection_close(c, 0, true);
+			link_close(c, 0, true);
 		c = NULL;
 		e = ERR_CANCELLED;
 	}
@@ -306,7 +306,7 @@ static void connect_step(struct node_event *e)
 		connect_over(k, ERR_CONNECTION_REFUSED);
 		return;
 	}
-	k->connection = connection_new(n, from, l);
+	k->connection = link_new(n, from, l);
 	p = mem_new(struct pending_accept);
 	p->connection = k->connection;
 	list_push_back(&l->waiting, &p->place);
@@ -367,7 +367,7 @@ static void end_down(struct connection *c, unsigned side, bool power)
 			scheduler_at(s, &c->wires[side].arrive, s->now_us + delay_us[0]);
 		return;
 	}
-	connection_break(c, delay_us);
+	link_break(c, delay_us);
 }
 
 void network_node_down(struct network *n, struct node *node, bool power)
@@ -398,6 +398,6 @@ void network_node_down(struct network *n, struct node *node, bool power)
 		for (unsigned side = 0; side < 2; side++)
 			if (c->ends[side].node == node)
 				end_down(c, side, power);
-		connection_settle(c);
+		link_settle(c);
 	}
 }

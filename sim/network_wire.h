@@ -93,13 +93,13 @@ struct network {
 	struct network_faults faults;
 };
 
-struct connection *connection_new(struct network *n, struct node *from, struct listener *to);
+struct connection *link_new(struct network *n, struct node *from, struct listener *to);
 /* Frees it when nobody has an end of it any more. */
-void connection_settle(struct connection *c);
+void link_settle(struct connection *c);
 /* `side` gives up its end. */
-void connection_close(struct connection *c, unsigned side, bool reset);
+void link_close(struct connection *c, unsigned side, bool reset);
 /* Nothing on the way arrives from some byte on; side i learns of it after delay_us[i]. */
-void connection_break(struct connection *c, const int64_t delay_us[2]);
+void link_break(struct connection *c, const int64_t delay_us[2]);
 bool network_blocked(const struct network *n, const struct node *a, const struct node *b);
 /* Calls the owner of a socket soon if there is something for it. */
 void socket_check(struct socket *s);

@@ -301,11 +301,12 @@ static void verify(struct world *w)
 static void world_init(struct world *w, struct sim *sim, struct history *h)
 {
 	struct scheduler *s = &sim->scheduler;
-	static const int32_t segment_sizes[] = {3000, 20000, 1 << 30};
+	static const int64_t rolls_ms[] = {200, 3000, 604800000}, index_sizes[] = {64, 1000, 10 << 20};
 
 	*w = (struct world){.sim = sim, .history = h};
 	w->shard_count = chance(s, 1, 2) ? 4 : 1;
-	w->segment_bytes = segment_sizes[choose(s, 0, (int64_t)countof(segment_sizes) - 1)];
+	w->roll_ms = rolls_ms[choose(s, 0, (int64_t)countof(rolls_ms) - 1)];
+	w->index_bytes = index_sizes[choose(s, 0, (int64_t)countof(index_sizes) - 1)];
 	w->broker = node_new(sim, 1, "broker");
 	w->broker->check_leaks = true;
 	w->broker->stopped = broker_stopped;

@@ -62,7 +62,8 @@ struct world {
 	bool broker_ready;            /* it listens */
 	struct broker *broker_handle; /* of the node's memory; NULL while it is down */
 	struct config *broker_config;
-	int32_t segment_bytes;
+	int64_t roll_ms; /* how segments end */
+	int64_t index_bytes;
 	bool disk_trouble;       /* now, or since the broker last started */
 	bool cache_lies;         /* a sync failed: only a reboot shows what is on disk */
 	unsigned troubles;       /* faults that last */
