@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 
-/* Powers of two with four steps each: a value is known within 25 %. */
+/* Powers of two with four steps each: a value is known within 25 %, up to 2^41; of larger ones only the largest is. */
 #define HISTOGRAM_BUCKETS 160
 
 struct counter {
