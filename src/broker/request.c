@@ -15,7 +15,7 @@ static void on_deadline(struct timer *t)
 
 	request_hold(rq);
 	rq->handler->expired(rq);
-	must(rq->answered || timer_armed(&rq->deadline));
+	must(rq->answered || rq->holds > 1 || timer_armed(&rq->deadline));
 	request_release(rq);
 }
 

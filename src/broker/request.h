@@ -8,10 +8,9 @@
  *                         request_hold ... request_release
  *
  * Order: Kafka works on one request of a connection at a time and clients rely on it. The next one begins when this one
- * has been answered. Handlers that overlap (Produce, Fetch) let it begin earlier, by request_ordered, a Produce once it is
- * appended on every shard that it touches; but never before that, even if its deadline has answered it meanwhile: an
- * answered one that overlaps and still has holds stops the connection until request_ordered. What waits before that (auto-creation,
- * memory, loading) stops the connection.
+ * has been answered, or, for handlers that overlap (Produce, Fetch), when it called request_ordered: a Produce once it is
+ * appended on every shard that it touches. What waits before that (auto-creation, memory, loading) stops the connection; a
+ * Produce's deadline counts from there, as in Kafka, so that no answer lets the next one overtake it.
  * Invariants
  * 1. request_reply or request_close is called exactly once, by the deadline at the latest; a connection that went away counts as
  *    answered: `abandoned` is true, reply is then a no-op, and the handler just lets its parts come back.
@@ -40,7 +39,7 @@ struct api_handler {
 	bool overlaps; /* calls request_ordered itself; others hold the connection until they are answered */
 	/* Decoded and authorised; `rq->body` is the request's struct. Checks and submits. Never suspends. */
 	void (*begin)(struct request *rq);
-	/* The deadline of request_arm came: answers with what is there. NULL when the handler arms none. */
+	/* The deadline of request_arm came: answers with what is there, or has it fetched by parts that hold the request. NULL: arms none. */
 	void (*expired)(struct request *rq);
 	/* The connection is gone: leave waits now, so that the parts come back soon. May be NULL. */
 	void (*abandon)(struct request *rq);
@@ -75,7 +74,7 @@ void *request_alloc(struct request *rq, size_t count, size_t size) MUST_CHECK;
 /* Keeps it alive beyond its answer: one hold a part that is under way. */
 void request_hold(struct request *rq);
 void request_release(struct request *rq);
-/* The ordered stage is passed; may also come after the answer, and is then what the next one has waited for. */
+/* The ordered stage is passed. */
 void request_ordered(struct request *rq);
 /* handler.expired runs at deadline_us, unless answered before. */
 void request_arm(struct request *rq, int64_t deadline_us);

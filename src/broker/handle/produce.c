@@ -173,13 +173,14 @@ static void group_ordered(struct shard *at, struct message *m)
 	struct produce *pr = rq->state;
 	const struct produce_request *body = rq->body;
 
-	(void)at;
 	if (body->acks == ACKS_NONE)
 		pr->failed = pr->failed || g->failed;
 	if (--pr->unordered > 0)
 		return;
 	if (body->acks == ACKS_NONE)
 		finish_without_acks(rq);
+	else if (body->acks == ACKS_ALL)
+		request_arm(rq, shard_now_us(at) + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
 	request_ordered(rq);
 }
 
@@ -332,8 +333,6 @@ static void produce_begin(struct request *rq)
 		finish_without_acks(rq);
 	else if (pr->unordered == 0)
 		produce_finish(rq);
-	else if (body->acks == ACKS_ALL)
-		request_arm(rq, rq->received_us + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
 	if (MUTANT(APPEND_OVERTAKES) && !rq->answered)
 		request_ordered(rq);
 }
