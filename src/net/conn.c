@@ -6,8 +6,10 @@
 #include "base/alloc.h"
 
 #define SEND_PARTS 64
-/* One connection takes at most so many receives before the others of its shard have their turn. */
+/* What one connection does at most before the others of its shard have their turn. */
 #define RECEIVES_PER_TURN 8
+#define FRAMES_PER_TURN 64
+#define SENDS_PER_TURN 16
 #define SLOWEST_BYTES_PER_SECOND 16384
 #define WHY_SIZE 120
 
@@ -24,11 +26,12 @@ struct conn {
 	int64_t active_us; /* when the last frame was complete, or bytes left */
 	int64_t frame_began_us;
 	unsigned interest;
-	bool reading;  /* conn_resume was called at least once */
-	bool readable; /* the socket said so, and nobody looked yet */
-	bool blocked;  /* the kernel's send buffer is full */
-	bool ended;    /* the peer's side, or an error: no more reads */
-	bool told;     /* owner.closed was called */
+	unsigned frames_left; /* of this turn */
+	bool reading;         /* conn_resume was called at least once */
+	bool readable;        /* the socket said so, and nobody looked yet */
+	bool blocked;         /* the kernel's send buffer is full */
+	bool ended;           /* the peer's side, or an error: no more reads */
+	bool told;            /* owner.closed was called */
 	bool closed;
 	enum err end_reason;
 	char why[WHY_SIZE];
@@ -125,11 +128,16 @@ static void flush(struct conn *c)
 	struct bytes parts[SEND_PARTS];
 	bool was_high = c->sending.size_bytes > CONN_SEND_HIGH;
 
-	while (c->sending.size_bytes > 0 && !c->blocked) {
+	for (int i = 0; c->sending.size_bytes > 0 && !c->blocked; i++) {
 		size_t n = send_queue_parts(&c->sending, parts, SEND_PARTS);
 		size_t sent = 0;
-		enum err e = socket_send(c->socket, parts, n, &sent);
+		enum err e;
 
+		if (i == SENDS_PER_TURN) {
+			schedule(c);
+			break;
+		}
+		e = socket_send(c->socket, parts, n, &sent);
 		if (e == ERR_AGAIN) {
 			c->blocked = true;
 		} else if (e) {
@@ -147,6 +155,8 @@ static void flush(struct conn *c)
 static void give_frame(struct conn *c, struct blob *frame)
 {
 	c->active_us = shard_now_us(c->cs->shard);
+	if (c->frames_left > 0)
+		c->frames_left--;
 	c->owner->frame(c->owner, frame);
 }
 
@@ -166,7 +176,7 @@ static bool cut_frames(struct conn *c, struct bytes *source)
 
 		if (!begun && source->size == 0)
 			return true;
-		if (!begun && !c->owner->may_take(c->owner))
+		if (!begun && (c->frames_left == 0 || !c->owner->may_take(c->owner)))
 			return false;
 		switch (intake_step(&c->intake, source, &frame)) {
 		case INTAKE_MORE:
@@ -256,7 +266,12 @@ static bool receive_scratch(struct conn *c)
 
 static void receive(struct conn *c)
 {
+	c->frames_left = FRAMES_PER_TURN;
 	if (!receive_kept(c)) {
+		if (c->frames_left == 0 && !c->closed) {
+			schedule(c);
+			return;
+		}
 		want(c, SOCKET_READABLE, !c->readable);
 		c->readable = false;
 		return;
@@ -274,6 +289,8 @@ static void receive(struct conn *c)
 			break;
 	}
 	c->readable = false;
+	if (c->frames_left == 0 && !c->closed)
+		schedule(c);
 }
 
 static void conn_free(struct conn *c)

@@ -163,7 +163,7 @@ def compared(value, name=""):
     if isinstance(value, dict):
         if value.get("Name") == "min.insync.replicas" and value.get("ConfigSource") == 3:
             # Kafka's new clusters set it for all brokers, with eligible leader replicas, which are not there yet.
-            value = {**value, "ConfigSource": 5, "Synonyms": []}
+            value = {**value, "ConfigSource": 5, **({"Synonyms": []} if "Synonyms" in value else {})}
         return {n: compared(v, n) for n, v in value.items() if n not in WANTED}
     if isinstance(value, list):
         items = [compared(v) for v in value if not (isinstance(v, dict) and v.get("Name") in SETTINGS_MORE)]
