@@ -108,11 +108,11 @@ const char *log_model_cut(struct log_model *m, int64_t offset, bool may_return)
 	return NULL;
 }
 
-/* The cut batch that would stand at the end of the model; NULL when there is none. */
-static const struct model_batch *ghost_at_end(const struct log_model *m)
+/* The cut batch that would stand at the end of the model, the one that was cut last and goes no further than `end`; NULL when there is none. */
+static const struct model_batch *ghost_at_end(const struct log_model *m, int64_t end)
 {
-	for (size_t i = 0; i < m->ghost_count; i++)
-		if (m->ghosts[i].base_offset == m->end)
+	for (size_t i = m->ghost_count; i-- > 0;)
+		if (m->ghosts[i].base_offset == m->end && m->end + m->ghosts[i].count <= end)
 			return &m->ghosts[i];
 	return NULL;
 }
@@ -128,7 +128,7 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 	if (start > m->start)
 		return "LOST: the log starts behind where it should";
 	m->start = start;
-	while (end > m->end && (ghost = ghost_at_end(m)))
+	while (end > m->end && (ghost = ghost_at_end(m, end)))
 		push(m, batch_of(bytes_of(ghost->data, ghost->size), &(struct batch_header){
 									     .base_offset = ghost->base_offset,
 									     .last_offset_delta = ghost->count - 1,

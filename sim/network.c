@@ -79,13 +79,15 @@ static size_t next_fragment(struct connection *c, size_t on_the_way)
 	struct scheduler *s = &c->network->sim->scheduler;
 	size_t count = on_the_way;
 
-	if (c->fragment && count > 1)
+	if (c->fragment && c->fragments_left && count > 1)
 		count = (size_t)choose(s, 1, c->fragment);
 	else if (count > 1 && chance(s, 1, 8))
 		count = (size_t)choose(s, 1, (int64_t)count);
 	if (count >= on_the_way)
 		return on_the_way;
 	sim_hit(c->network->sim, HIT_FRAGMENT);
+	if (c->fragments_left)
+		c->fragments_left--;
 	return count;
 }
 
@@ -228,6 +230,7 @@ struct connection *link_new(struct network *n, struct node *from, struct listene
 	c->latency_us = choose_skewed(s, 20, 2000);
 	/* Byte by byte costs many events: one connection of twelve. */
 	c->fragment = fragments[choose(s, 0, (int64_t)countof(fragments) - (chance(s, 1, 2) ? 1 : 2))];
+	c->fragments_left = 200;
 	for (unsigned i = 0; i < 2; i++) {
 		c->wires[i] = (struct wire){.connection = c, .window = choose_window(s), .arrive.run = arrive};
 		c->ends[i].connection = c;

@@ -38,7 +38,8 @@ struct connection {
 	struct end ends[2];
 	struct wire wires[2]; /* wires[i] carries what ends[i] sends */
 	int64_t latency_us;
-	unsigned fragment; /* 0: whole, else the largest fragment */
+	unsigned fragment;       /* 0: whole, else the largest fragment */
+	unsigned fragments_left; /* then it is whole: a long transfer byte by byte costs too many events */
 	int64_t stalled_until_us;
 	bool broken;
 };

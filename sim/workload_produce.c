@@ -142,6 +142,7 @@ static void send_flight(struct producer *p, struct flight *f)
 	int16_t version;
 
 	message_init(api_find(API_PRODUCE)->request, &request);
+	request.transactional_id = bytes_null();
 	request.acks = p->acks;
 	request.timeout_ms = (int32_t)choose(sched(p), 500, 20000);
 	request.topic_data = topics;
@@ -352,6 +353,7 @@ static enum err ask_id_await(struct fiber *self, struct producer *p)
 	enum err e;
 
 	message_init(api_find(API_INIT_PRODUCER_ID)->request, &request);
+	request.transactional_id = bytes_null();
 	arena_init(&arena, 1 << 16);
 	e = wire_ask_await(self, &p->wire, API_INIT_PRODUCER_ID, 4, &request, ANSWER_US, &call, &arena, &response);
 	if (!e)
@@ -360,6 +362,7 @@ static enum err ask_id_await(struct fiber *self, struct producer *p)
 		p->id = response.producer_id;
 		p->epoch = response.producer_epoch;
 	}
+	world_note(p->client, "producer id", "%lld (error %lld)", p->id, e, 0);
 	arena_fini(&arena);
 	wire_call_fini(&call);
 	return e;
