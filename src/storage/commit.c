@@ -235,6 +235,16 @@ static void gather(struct round *r)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+/* What was begun of a segment that the cut takes away would be found at the next start. */
+static void remove_file_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	char path[LOG_PATH_SIZE];
+
+	file_cache_drop(&l->store->files, &s->file);
+	log_file_path(l, s->base_offset, SEGMENT_LOG, path);
+	(void)!file_remove_await(self, path);
+}
+
 /* The bytes of this log's round could not be written: its appends are undone, and what came behind them. */
 static void write_failed_await(struct fiber *self, struct round *r, struct round_log *rl)
 {
@@ -243,15 +253,17 @@ static void write_failed_await(struct fiber *self, struct round *r, struct round
 
 	if (reason == ERR_NO_SPACE && rl->file)
 		reason = file_truncate_await(self, rl->file->file, rl->segment->written) ? ERR_IO : ERR_NO_SPACE;
+	if (rl->file)
+		file_cache_give(&f->store->files, rl->file);
+	rl->file = NULL;
+	if (reason == ERR_NO_SPACE && rl->segment->written == 0 && rl->segment != rl->log->segments[0])
+		remove_file_await(self, rl->log, rl->segment);
+	rl->segment = NULL; /* the cut may free it */
 	if (reason == ERR_NO_SPACE)
 		folder_no_space(f);
 	else if (reason != ERR_OFFLINE)
 		folder_fail(f, reason, "writing");
 	rl->error = reason == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO;
-	if (rl->file)
-		file_cache_give(&f->store->files, rl->file);
-	rl->file = NULL;
-	rl->segment = NULL; /* the cut may free it */
 	log_cut_pending(rl->log, rl->base_offset, rl->error);
 	rl->end_offset = rl->log->written;
 	rl->bytes = 0;
@@ -300,6 +312,12 @@ static void write_chunk_await(struct fiber *self, struct round *r, size_t first,
 	}
 }
 
+static void tell_owner(struct log *l)
+{
+	if (l->owner && l->owner->progressed)
+		l->owner->progressed(l->owner);
+}
+
 /* The frames are needed no more: everything that read their bytes is over. */
 static void release_written(struct round *r)
 {
@@ -315,6 +333,9 @@ static void release_written(struct round *r)
 			list_remove(n);
 			a->released(a);
 		}
+		/* Who waits for the leader's write alone (acks=1) need not wait for the sync. */
+		if (r->logs[i].part_count)
+			tell_owner(l);
 	}
 }
 
@@ -661,12 +682,6 @@ static enum err make_durable_await(struct fiber *self, struct round *r)
 
 /* --- the round ---------------------------------------------------------------------------------------------------- */
 
-static void tell_owner(struct log *l)
-{
-	if (l->owner && l->owner->progressed)
-		l->owner->progressed(l->owner);
-}
-
 static void finish_log(struct round_log *rl, bool durable)
 {
 	struct log *l = rl->log;
@@ -678,6 +693,7 @@ static void finish_log(struct round_log *rl, bool durable)
 		moved = true;
 	}
 	l->in_round = false;
+	log_bury(l);
 	if (l->state)
 		log_lose_unsynced(l);
 	if (!list_empty(&l->pending))
