@@ -54,4 +54,13 @@ struct shard *linux_thread_shard(struct linux_thread *t);
 /* Waits for the end (somebody on it calls runtime_stop) and frees it. Returns the exit code. */
 int linux_thread_join(struct linux_thread *t);
 
+/* One shard without a thread: the caller's own turns it. For programs with a loop of their own. */
+struct linux_loop;
+
+enum err linux_loop_new(const struct linux_options *o, struct linux_loop **ret_loop) MUST_CHECK;
+struct shard *linux_loop_shard(struct linux_loop *l);
+/* One turn; before it ends, waits at most `timeout_us` (-1: no bound) for something to do. Always on the same thread. */
+void linux_loop_turn(struct linux_loop *l, int64_t timeout_us);
+void linux_loop_free(struct linux_loop *l);
+
 #endif

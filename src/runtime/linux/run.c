@@ -162,6 +162,14 @@ static int64_t time_to_wait_us(struct linux_shard *ls, bool more)
 	return left > 0 ? left : 0;
 }
 
+static void wait_and_deliver(struct linux_shard *ls, int64_t timeout_us)
+{
+	ls->poller->wait(ls, timeout_us);
+	shard_awake(ls->shard);
+	deliver_completed(ls);
+	deliver_ready(ls);
+}
+
 static void loop(struct linux_shard *ls)
 {
 	struct linux_runtime *lr = ls->runtime;
@@ -171,10 +179,7 @@ static void loop(struct linux_shard *ls)
 
 		if (atomic_load_explicit(&lr->stopping, memory_order_relaxed))
 			return;
-		lr->poller->wait(ls, time_to_wait_us(ls, more));
-		shard_awake(ls->shard);
-		deliver_completed(ls);
-		deliver_ready(ls);
+		wait_and_deliver(ls, time_to_wait_us(ls, more));
 	}
 }
 
@@ -512,4 +517,55 @@ int linux_thread_join(struct linux_thread *t)
 	linux_runtime_free(t->runtime);
 	mem_free(t);
 	return exit_code;
+}
+
+/* --- one shard without a thread ---------------------------------------------------------------------------------- */
+
+struct linux_loop {
+	struct linux_runtime *runtime;
+};
+
+enum err linux_loop_new(const struct linux_options *o, struct linux_loop **ret_loop)
+{
+	struct linux_runtime *lr = linux_runtime_new(o, 1);
+	struct linux_loop *l;
+
+	if (!lr)
+		return ERR_UNSUPPORTED;
+	if (!open_poller(&lr->shards[0])) {
+		linux_runtime_free(lr);
+		return ERR_TOO_MANY_FILES;
+	}
+	shard_awake(lr->shards[0].shard);
+	l = mem_new(struct linux_loop);
+	l->runtime = lr;
+	*ret_loop = l;
+	return OK;
+}
+
+struct shard *linux_loop_shard(struct linux_loop *l)
+{
+	return l->runtime->shards[0].shard;
+}
+
+void linux_loop_turn(struct linux_loop *l, int64_t timeout_us)
+{
+	struct linux_shard *ls = &l->runtime->shards[0];
+	bool more = shard_turn(ls->shard);
+	int64_t wait_us = time_to_wait_us(ls, more);
+
+	if (timeout_us >= 0 && (wait_us < 0 || wait_us > timeout_us))
+		wait_us = timeout_us;
+	wait_and_deliver(ls, wait_us);
+	shard_turn(ls->shard);
+}
+
+void linux_loop_free(struct linux_loop *l)
+{
+	struct linux_shard *ls = &l->runtime->shards[0];
+
+	drain(ls);
+	ls->poller->close(ls);
+	linux_runtime_free(l->runtime);
+	mem_free(l);
 }

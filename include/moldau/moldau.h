@@ -1,0 +1,277 @@
+/*
+ * moldau: the client library. Produces to, consumes from and administers a Kafka cluster, be it Moldau's or Apache Kafka's.
+ *
+ *      your threads                                   one thread of the library's (or none: mo_client_drive)
+ *      mo_produce ---- records are copied ----------> accumulators, one batch after another to each leader
+ *      mo_poll    <--- outcomes of deliveries ------- 
+ *      mo_consume <--- batches fetched ahead -------- fetches from each leader, within a bound of memory
+ *      mo_topic_create ... ask and wait ------------> asks the cluster
+ *
+ * Rules
+ * 1. Every function may be called from any thread; mo_consume by one at a time.
+ * 2. Callbacks run only inside mo_poll and mo_flush, on the thread that called it.
+ * 3. What a function takes is copied before it returns; what it gives lives as its comment says.
+ * 4. Functions that can fail return 0 or an error's code, and fill `ret_err` (NULL is fine): a code and a sentence that says what
+ *    to do. Codes from -1 up are Kafka's own, those from -1000 down the library's.
+ */
+#ifndef MOLDAU_MOLDAU_H
+#define MOLDAU_MOLDAU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MO_ERR_TEXT_SIZE 512
+
+struct mo_err {
+	int code;
+	char text[MO_ERR_TEXT_SIZE];
+};
+
+/* Those that a program may want to tell apart; Kafka's own codes are the protocol's. */
+enum mo_code {
+	MO_OK = 0,
+	MO_TIMED_OUT = -1009,          /* nothing came in time */
+	MO_BUSY = -1030,               /* the buffer is full; call again, or mo_poll first */
+	MO_CLOSED = -1007,             /* the client is being closed */
+	MO_BAD_SETTING = -1020,        /* name or value of a setting */
+	MO_WRONG_USE = -1027,          /* arguments that cannot be */
+	MO_CONNECTION_REFUSED = -1014, /* nobody listens there */
+	MO_UNSUPPORTED = -1024,        /* the broker does not know this request */
+	MO_END = -1025,                /* mo_consume: the end of a partition (event in the message) */
+};
+
+/* "NOT_LEADER_OR_FOLLOWER"; a few words for people. Both never NULL. */
+const char *mo_code_name(int code);
+const char *mo_code_text(int code);
+const char *mo_version(void);
+
+/* A run of bytes; `data` NULL is null, which is not the same as empty. */
+struct mo_bytes {
+	const void *data;
+	size_t size;
+};
+
+struct mo_header {
+	struct mo_bytes key; /* never null */
+	struct mo_bytes value;
+};
+
+/* --- clients ----------------------------------------------------------------------------------------------------- */
+
+struct mo_client;
+
+/* A setting by its name in Kafka's Java client or librdkafka; docs/guide.md lists those that are understood. */
+struct mo_option {
+	const char *name;
+	const char *value;
+};
+
+/* Starts the client's thread. Does not connect yet: an address where nobody listens is told by the first call that needs one. */
+int mo_client_open(const struct mo_option *options, size_t count, struct mo_client **ret_client,
+		   struct mo_err *ret_err);
+/* The same without a thread: the client works only inside mo_client_drive and functions that wait. One thread uses it. */
+int mo_client_open_driven(const struct mo_option *options, size_t count, struct mo_client **ret_client,
+			  struct mo_err *ret_err);
+/* Works for at most `timeout_ms`, or until something happened. Only on a driven client. */
+void mo_client_drive(struct mo_client *c, int timeout_ms);
+/* Records that were not delivered are dropped (mo_flush first). Messages of mo_consume are gone. NULL is fine. */
+void mo_client_close(struct mo_client *c);
+
+/* --- producing --------------------------------------------------------------------------------------------------- */
+
+#define MO_ANY_PARTITION (-1)
+#define MO_NOW (-1)
+
+struct mo_record {
+	const char *topic;
+	int32_t partition;    /* MO_ANY_PARTITION: by the key's hash as Kafka does, without key by `partitioner` */
+	int64_t timestamp_ms; /* MO_NOW */
+	struct mo_bytes key;
+	struct mo_bytes value;
+	const struct mo_header *headers;
+	size_t header_count;
+	void *opaque; /* comes back in the delivery */
+};
+
+/* What became of a record. */
+struct mo_delivery {
+	const char *topic;
+	int32_t partition;
+	int64_t offset; /* -1 when it failed, or with acks=0 */
+	int64_t timestamp_ms;
+	int code;         /* 0: acknowledged as `acks` asks */
+	const char *text; /* of the error; lives during the callback */
+	void *opaque;
+};
+
+/* Called for each record from mo_poll and mo_flush; set before the first mo_produce. NULL: only counts are kept. */
+void mo_set_delivery(struct mo_client *c, void (*delivered)(void *context, const struct mo_delivery *d), void *context);
+
+/*
+ * Copies the record and returns; its fate comes by mo_poll. When buffer.memory is used up it waits up to max.block.ms, then
+ * MO_BUSY (max.block.ms=0: at once). Records of one partition keep their order.
+ */
+int mo_produce(struct mo_client *c, const struct mo_record *r, struct mo_err *ret_err);
+/* Several at once, cheaper each. `ret_count` (may be NULL): how many were taken, also on an error. */
+int mo_produce_many(struct mo_client *c, const struct mo_record *records, size_t count, size_t *ret_count,
+		    struct mo_err *ret_err);
+/* Sends what waits and returns when all is acknowledged or has failed; runs callbacks. MO_TIMED_OUT; -1: waits as long as it takes. */
+int mo_flush(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
+/* Runs the callbacks that are due; waits up to `timeout_ms` for the first. Returns their number. */
+int mo_poll(struct mo_client *c, int timeout_ms);
+
+struct mo_counts {
+	uint64_t produced; /* taken by mo_produce */
+	uint64_t acknowledged;
+	uint64_t failed;
+	uint64_t consumed;         /* handed out by mo_consume */
+	struct mo_err first_error; /* of the first record that failed */
+};
+
+void mo_client_counts(struct mo_client *c, struct mo_counts *ret_counts);
+
+/* --- consuming --------------------------------------------------------------------------------------------------- */
+
+/* Where to start. */
+enum mo_start_kind {
+	MO_START_OFFSET,    /* at `value` */
+	MO_START_BEGINNING, /* at the oldest record */
+	MO_START_END,       /* behind the newest */
+	MO_START_TIME,      /* at the first record that is not older than `value` ms; the end when there is none */
+	MO_START_TAIL,      /* `value` records before the end, or at the beginning */
+};
+
+struct mo_start {
+	enum mo_start_kind kind;
+	int64_t value;
+};
+
+#define MO_OFFSET(n) ((struct mo_start){MO_START_OFFSET, (n)})
+#define MO_BEGINNING ((struct mo_start){MO_START_BEGINNING, 0})
+#define MO_END_OF_LOG ((struct mo_start){MO_START_END, 0})
+#define MO_TIMESTAMP(ms) ((struct mo_start){MO_START_TIME, (ms)})
+#define MO_TAIL(n) ((struct mo_start){MO_START_TAIL, (n)})
+
+/* Adds a partition, or moves an assigned one. What was fetched of it before is dropped. */
+int mo_assign(struct mo_client *c, const char *topic, int32_t partition, struct mo_start from, struct mo_err *ret_err);
+int mo_unassign(struct mo_client *c, const char *topic, int32_t partition, struct mo_err *ret_err);
+
+struct mo_message {
+	const char *topic;
+	int32_t partition;
+	int64_t offset; /* of an end: where the next record will be */
+	int32_t leader_epoch;
+	int64_t timestamp_ms;
+	bool log_append_time; /* the broker set the timestamp */
+	bool end;             /* no record: the end of the partition was reached (enable.partition.eof) */
+	struct mo_bytes key;
+	struct mo_bytes value;
+	size_t header_count; /* mo_message_header */
+	const void *insides;
+};
+
+/*
+ * The next message of any assigned partition, valid until the next call of mo_consume, mo_unassign or mo_client_close. MO_TIMED_OUT: none
+ * came. Another error concerns the partition in `ret_err`'s text (offset out of range with auto.offset.reset=none, damaged
+ * bytes, unknown topic): that partition waits until it is assigned again, the others go on.
+ */
+int mo_consume(struct mo_client *c, int timeout_ms, const struct mo_message **ret_message, struct mo_err *ret_err);
+/* False when there are not so many. Valid as long as the message. */
+bool mo_message_header(const struct mo_message *m, size_t index, struct mo_header *ret_header);
+
+/* --- administration: each asks and waits, at most default.api.timeout.ms ------------------------------------------------------------- */
+
+struct mo_new_topic {
+	const char *name;
+	int32_t partitions;         /* -1: the broker's default */
+	int16_t replication_factor; /* -1: the broker's default */
+	const struct mo_option *configs;
+	size_t config_count;
+	bool validate_only;
+};
+
+int mo_topic_create(struct mo_client *c, const struct mo_new_topic *t, struct mo_err *ret_err);
+int mo_topic_delete(struct mo_client *c, const char *name, struct mo_err *ret_err);
+
+struct mo_partition {
+	int32_t partition;
+	int32_t leader; /* -1: none */
+	int32_t leader_epoch;
+	int32_t *replicas;
+	size_t replica_count;
+	int32_t *in_sync;
+	size_t in_sync_count;
+	int code; /* what is wrong with it, mostly 0 */
+};
+
+struct mo_topic {
+	char *name;
+	char id[24]; /* "" when the broker knows no ids */
+	bool internal;
+	int code;
+	struct mo_partition *partitions; /* by number */
+	size_t partition_count;
+};
+
+struct mo_topics {
+	struct mo_topic *topics; /* by name */
+	size_t count;
+};
+
+/* All topics. */
+int mo_topic_list(struct mo_client *c, struct mo_topics *ret_topics, struct mo_err *ret_err);
+/* One, without creating it; UNKNOWN_TOPIC_OR_PARTITION (3). */
+int mo_topic_describe(struct mo_client *c, const char *name, struct mo_topics *ret_topics, struct mo_err *ret_err);
+void mo_topics_free(struct mo_topics *t);
+
+struct mo_node {
+	int32_t id;
+	char *host;
+	int32_t port;
+	char *rack; /* NULL: none */
+};
+
+struct mo_cluster {
+	char *id;
+	int32_t controller;
+	struct mo_node *nodes; /* by id */
+	size_t node_count;
+};
+
+int mo_cluster_describe(struct mo_client *c, struct mo_cluster *ret_cluster, struct mo_err *ret_err);
+void mo_cluster_free(struct mo_cluster *cluster);
+
+/* The offset that `at` stands for now; MO_START_OFFSET is a wrong use. */
+int mo_offset_list(struct mo_client *c, const char *topic, int32_t partition, struct mo_start at, int64_t *ret_offset,
+		   struct mo_err *ret_err);
+
+enum mo_resource { MO_RESOURCE_TOPIC = 2, MO_RESOURCE_BROKER = 4 };
+
+struct mo_config {
+	char *name;
+	char *value; /* NULL: none, or hidden since it is a secret */
+	bool is_default;
+	bool read_only;
+	bool sensitive;
+	int source; /* Kafka's numbers: 1 topic, 2-4 and 6 broker, 5 default */
+};
+
+struct mo_configs {
+	struct mo_config *configs; /* by name */
+	size_t count;
+};
+
+int mo_config_describe(struct mo_client *c, enum mo_resource kind, const char *name, struct mo_configs *ret_configs,
+		       struct mo_err *ret_err);
+void mo_configs_free(struct mo_configs *configs);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * api: the insides of struct mo_client, which stand between the caller's threads and the core on its shard.
+ *
+ *      caller                       | under the door's lock                      | shard
+ *      mo_produce -- copies into -->| filling (one parcel at a time) ----take--->| producer_add
+ *      mo_poll    <-----------------| deliveries <-------------------------------| outcome
+ *      mo_consume <-----------------| ready <------------------------------------| hand_over
+ *      mo_topic_create -- job ------------------------------------------ post -->| fiber, then done
+ *
+ * Invariants
+ * 1. Fields marked (lock) are touched with the door's lock held; (caller) by the thread in mo_consume; (shard) on the shard.
+ * 2. What mo_produce took is counted in `buffered` until its outcome.
+ * 3. A message posted to the shard is pending at most once.
+ */
+#ifndef CLIENT_API_H
+#define CLIENT_API_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "client/core.h"
+#include "client/door.h"
+#include "client/parcel.h"
+#include "moldau/moldau.h"
+
+struct api_topic {
+	char *name;
+	struct produce_topic *topic; /* (shard) */
+};
+
+struct delivery_batch {
+	struct list_node node;
+	const char *topic;
+	int32_t partition;
+	int64_t base_offset;
+	int64_t log_append_time_ms;
+	enum err error;
+	char *text;
+	int32_t count;
+	int32_t at; /* (the polling caller) */
+	void **opaques;
+	int64_t *times;
+};
+
+struct assignment {
+	uint64_t generation;
+};
+
+struct mo_client {
+	struct door *door;
+	struct client_config config;
+	struct client *core;    /* (shard) */
+	struct client *retired; /* (shard) stopped; freed when everything came back */
+	struct shard *shard;
+
+	/* Producing. */
+	struct map topic_numbers;  /* (lock) name -> number + 1, as a pointer's value */
+	struct api_topic **topics; /* (lock) */
+	size_t topic_count;
+	size_t topic_capacity;
+	uint32_t last_topic; /* (lock) the one that was looked up last */
+	struct buf filling;  /* (lock) */
+	struct message take; /* to the shard: take what is filled */
+	bool take_pending;   /* (lock) */
+	struct buf taken;    /* (shard) being worked off */
+	struct parcel_reader reader;
+	struct message nudge; /* to the shard: look at `flushers` and `starving` */
+	bool nudge_pending;   /* (lock) */
+	unsigned flushers;    /* (lock) */
+	unsigned starving;    /* (lock) who waits for room */
+	bool hurried;         /* (shard) */
+	size_t buffered;      /* (lock) */
+	uint64_t unsettled;   /* (lock) records without outcome */
+	struct mo_counts counts;
+	void (*delivered)(void *context, const struct mo_delivery *d);
+	void *delivered_context;
+	struct list deliveries; /* (lock) */
+
+	/* Consuming. */
+	struct list ready;      /* (lock) struct fetched */
+	struct map assignments; /* (lock) */
+	uint64_t next_generation;
+	atomic_uint assignment_version; /* counts changes, so that mo_consume looks only then */
+	unsigned seen_version;          /* (caller) */
+	struct fetched *reading;        /* (caller) */
+	struct mo_message message;
+	struct record record;
+	bool told_end;
+	atomic_ullong consumed;
+
+	bool attached; /* (lock) the core is there, or `attach_error` says why not */
+	bool detached; /* (lock) */
+	bool closing;
+	enum err attach_error;
+	char attach_text[MO_ERR_TEXT_SIZE];
+};
+
+/* Fills `e` (NULL ok) and returns `code`. */
+int api_error(struct mo_err *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Parses the options; no door and no shard yet. */
+int api_new(const struct mo_option *options, size_t count, struct mo_client **ret_client, struct mo_err *ret_err);
+void api_free(struct mo_client *c);
+/* On the shard, once there is one: makes the core. */
+void api_attach(struct mo_client *c, struct shard *s);
+/* Waits for it; the caller closes on an error. */
+int api_attached(struct mo_client *c, struct mo_err *ret_err);
+
+/* One side of a client for who has a shard already (the simulator): works only as that shard is turned, waits never. */
+int api_open_on(struct shard *s, const struct mo_option *options, size_t count, struct mo_client **ret_client,
+		struct mo_err *ret_err);
+/* Its end, in a fiber of that shard; then, for one that api_open_on made, api_end. */
+void api_close_await(struct fiber *self, struct mo_client *c);
+void api_end(struct mo_client *c);
+
+/* --- between the sources of api ---------------------------------------------------------------------------------- */
+
+void api_produce_outcome(void *user, const struct produce_outcome *o);
+void api_hand_over(void *user, struct fetched *f);
+void api_on_take(struct shard *at, struct message *m);
+void api_on_nudge(struct shard *at, struct message *m);
+void api_consume_fini(struct mo_client *c);
+void api_produce_fini(struct mo_client *c);
+/* On the shard. */
+void api_return(struct mo_client *c, struct fetched *f);
+
+/* A deadline from a timeout in ms; INT64_MAX for -1. And what is left of it, as door.wait wants it. */
+int64_t api_deadline_us(struct mo_client *c, int64_t timeout_ms);
+int64_t api_left_us(struct mo_client *c, int64_t deadline_us);
+
+/*
+ * A question that a fiber answers. Lives on the asking thread's stack: the call waits however long the fiber takes, which
+ * ends by its own deadlines.
+ */
+struct api_job {
+	struct message message;
+	struct mo_client *client;
+	void (*work_await)(struct fiber *self, struct api_job *job);
+	bool done;
+	int64_t deadline_us; /* of the shard's clock; filled before work */
+	struct mo_err error; /* code 0: it worked */
+	void *arguments;
+	void *result;
+};
+
+int api_run(struct mo_client *c, struct api_job *job, struct mo_err *ret_err);
+
+#endif

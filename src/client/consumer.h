@@ -1,0 +1,64 @@
+/*
+ * consumer: fetches assigned partitions ahead of their reader, within a bound of memory.
+ *
+ *      assign -> (offset unknown: ListOffsets) -> fetching -> fetched -> handed over -> ... -> consumer_return
+ *                        ^                            |
+ *                        +---- out of range: reset ---+---- error that repeating does not mend: stopped, told once
+ *
+ * One fiber a broker asks for all partitions that it leads, in one fetch session (KIP-227).
+ * Invariants
+ * 1. What is handed over of one assignment of a partition is in order of offsets, without gap but for hidden records.
+ * 2. No fetch begins while more than the bound is handed over and not returned.
+ * 3. An answer to a question from before an assignment changed is dropped.
+ * Lifetime: consumer_new .. consumer_free on one shard.
+ * Not here: groups; threads (client/api).
+ */
+#ifndef CLIENT_CONSUMER_H
+#define CLIENT_CONSUMER_H
+
+#include "client/cluster.h"
+#include "client/fetched.h"
+
+enum start_kind { START_OFFSET, START_BEGINNING, START_END, START_TIME, START_TAIL };
+
+struct start {
+	enum start_kind kind;
+	int64_t value;
+};
+
+struct consumer;
+
+struct consumer_options {
+	struct shard *shard;
+	const struct client_config *config;
+	struct cluster *cluster;
+	struct compressor *compressor;
+	/* Takes over; comes back by consumer_return. */
+	void (*hand_over)(void *user, struct fetched *f);
+	void *user;
+};
+
+struct consumer *consumer_new(const struct consumer_options *o);
+void consumer_stop_await(struct fiber *self, struct consumer *c);
+void consumer_free(struct consumer *c);
+
+/* `generation` comes back in what is fetched. */
+void consumer_assign(struct consumer *c, const char *topic, int32_t partition, struct start from, uint64_t generation);
+void consumer_unassign(struct consumer *c, const char *topic, int32_t partition);
+/* Its bytes are read. */
+void consumer_return(struct consumer *c, struct fetched *f);
+/* The cluster's picture changed. */
+void consumer_wake(struct consumer *c);
+
+/* One question to the leader. */
+struct offset_question {
+	struct cluster_topic *topic;
+	int32_t partition;
+	struct start at; /* not START_OFFSET */
+	int64_t deadline_us;
+};
+
+enum err list_offset_await(struct fiber *self, struct cluster *c, const struct offset_question *q, int64_t *ret_offset)
+	MUST_CHECK;
+
+#endif

@@ -1,0 +1,514 @@
+/* fetcher: one broker's partitions, fetched in one session after another. Calls the peer, and hands over what came. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "client/consumer_own.h"
+
+#define FETCH_NEWEST 18
+#define FETCH_BY_ID 13
+#define ARENA_MAX ((size_t)64 * 1024 * 1024)
+/* Of one batch; Kafka knows no bound, its brokers' message.max.bytes keeps batches far below it. */
+#define DECOMPRESSED_MAX ((size_t)512 * 1024 * 1024)
+
+struct forgotten {
+	struct cluster_topic *topic;
+	struct uuid id;
+	int32_t index;
+};
+
+struct fetcher {
+	struct consumer *consumer;
+	struct fiber *fiber;
+	int32_t broker_id;
+	int32_t session_id; /* 0: none */
+	int32_t session_epoch;
+	bool by_id;
+	struct forgotten *forgotten;
+	size_t forgotten_count;
+	size_t forgotten_capacity;
+	unsigned failures;
+};
+
+int32_t fetcher_broker_id(const struct fetcher *f)
+{
+	return f->broker_id;
+}
+
+void fetcher_forget(struct fetcher *f, struct consume_partition *p)
+{
+	f->forgotten = mem_grow(f->forgotten, &f->forgotten_capacity, f->forgotten_count + 1, sizeof(*f->forgotten));
+	f->forgotten[f->forgotten_count++] = (struct forgotten){
+		.topic = p->picture, .id = p->sent_id, .index = p->index};
+	p->fetcher = NULL;
+}
+
+/* The next request names everything. */
+static void session_reset(struct fetcher *f)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	f->session_id = 0;
+	f->session_epoch = 0;
+	f->forgotten_count = 0;
+	while ((entry = map_next(&f->consumer->partitions, &place)))
+		if (((struct consume_partition *)entry->value)->fetcher == f)
+			((struct consume_partition *)entry->value)->fetcher = NULL;
+}
+
+/* --- what there is to do ----------------------------------------------------------------------------------------- */
+
+static bool is_mine(struct fetcher *f, const struct consume_partition *p)
+{
+	const struct cluster_topic *t = p->picture;
+
+	return p->assigned && p->state != CONSUME_STOPPED && t->error == OK && p->index < t->partition_count &&
+	       t->partitions[p->index].leader == f->broker_id;
+}
+
+/* The first of mine that needs an offset and whose time has come; `ret_due_us`: when to look again. */
+static struct consume_partition *needs_offset(struct fetcher *f, int64_t now_us, int64_t *ret_due_us)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&f->consumer->partitions, &place))) {
+		struct consume_partition *p = entry->value;
+
+		if (!is_mine(f, p))
+			continue;
+		if (p->retry_at_us > now_us) {
+			if (p->retry_at_us < *ret_due_us)
+				*ret_due_us = p->retry_at_us;
+			continue;
+		}
+		if (p->state == CONSUME_NEEDS_OFFSET)
+			return p;
+	}
+	return NULL;
+}
+
+static bool wants_fetch(struct fetcher *f, const struct consume_partition *p, int64_t now_us)
+{
+	return is_mine(f, p) && p->state == CONSUME_FETCHING && p->retry_at_us <= now_us;
+}
+
+static size_t count_wanted(struct fetcher *f, int64_t now_us, bool *ret_all_ids)
+{
+	const struct map_entry *entry;
+	size_t place = 0, count = 0;
+
+	*ret_all_ids = true;
+	while ((entry = map_next(&f->consumer->partitions, &place))) {
+		const struct consume_partition *p = entry->value;
+
+		if (!wants_fetch(f, p, now_us))
+			continue;
+		count++;
+		*ret_all_ids &= !uuid_is_zero(p->picture->id);
+	}
+	return count;
+}
+
+static void find_offset_await(struct fiber *self, struct fetcher *f, struct consume_partition *p)
+{
+	struct consumer *c = f->consumer;
+	uint64_t generation = p->generation;
+	struct offset_question q = {
+		.topic = p->picture,
+		.partition = p->index,
+		.at = p->start,
+		.deadline_us = shard_now_us(c->options.shard) + c->options.config->request_timeout_ms * 1000,
+	};
+	int64_t offset = -1;
+	char text[FETCHED_TEXT_SIZE];
+	enum err e = list_offset_await(self, c->options.cluster, &q, &offset);
+
+	if (p->generation != generation || !p->assigned || c->stopping)
+		return;
+	if (!e && offset >= 0) {
+		p->position = offset;
+		p->state = CONSUME_FETCHING;
+		p->failures = 0;
+		return;
+	}
+	if (e > -1000 && e != OK && !err_retriable(e)) {
+		snprintf(text, sizeof(text), "%.249s/%d: no offset to start at: %s", p->picture->name, p->index,
+			 err_text(e));
+		consume_fail(c, p, e, text);
+		return;
+	}
+	cluster_refresh(c->options.cluster);
+	consume_backoff(c, p);
+}
+
+/* --- the request ------------------------------------------------------------------------------------------------- */
+
+struct fetch_exchange {
+	struct fetch_request request;
+	struct fetch_response response;
+	struct arena arena;
+	struct blob *frame;
+	int16_t version;
+};
+
+static bool session_lacks(const struct fetcher *f, const struct consume_partition *p, int32_t epoch)
+{
+	return p->fetcher != f || p->sent_offset != p->position || p->sent_epoch != epoch ||
+	       p->sent_max_bytes != p->max_bytes || p->sent_generation != p->generation;
+}
+
+static struct fetch_request_fetch_topic *topic_entry(struct fetch_exchange *x, struct cluster_topic *t, size_t room)
+{
+	struct fetch_request_fetch_topic *entry = NULL;
+
+	/* Partitions of a topic are mostly assigned one after the other. */
+	if (x->request.topics_count > 0)
+		entry = &x->request.topics[x->request.topics_count - 1];
+	if (entry &&
+	    (x->version >= FETCH_BY_ID ? uuid_equal(entry->topic_id, t->id) : bytes_equal_str(entry->topic, t->name)))
+		return entry;
+	entry = &x->request.topics[x->request.topics_count++];
+	if (x->version >= FETCH_BY_ID)
+		entry->topic_id = t->id;
+	else
+		entry->topic = bytes_str(t->name);
+	entry->partitions = arena_alloc_array(&x->arena, room, sizeof(*entry->partitions));
+	must(entry->partitions);
+	return entry;
+}
+
+static void add_partition(struct fetcher *f, struct fetch_exchange *x, struct consume_partition *p, size_t room)
+{
+	int32_t epoch = p->picture->partitions[p->index].leader_epoch;
+	struct fetch_request_fetch_topic *t;
+
+	if (f->session_id != 0 && !session_lacks(f, p, epoch))
+		return;
+	t = topic_entry(x, p->picture, room);
+	t->partitions[t->partitions_count++] = (struct fetch_request_fetch_partition){
+		.partition = p->index,
+		.current_leader_epoch = epoch,
+		.fetch_offset = p->position,
+		.last_fetched_epoch = -1,
+		.log_start_offset = -1,
+		.partition_max_bytes = p->max_bytes,
+		.high_watermark = INT64_MAX, /* the schema's default: not told */
+	};
+	if (p->fetcher && p->fetcher != f)
+		fetcher_forget(p->fetcher, p);
+	p->fetcher = f;
+	p->sent_offset = p->position;
+	p->sent_epoch = epoch;
+	p->sent_max_bytes = p->max_bytes;
+	p->sent_id = p->picture->id;
+	p->sent_generation = p->generation;
+}
+
+static void add_forgotten(struct fetcher *f, struct fetch_exchange *x)
+{
+	struct fetch_request_forgotten_topic *topics;
+
+	if (f->session_id == 0)
+		f->forgotten_count = 0;
+	topics = arena_alloc_array(&x->arena, f->forgotten_count + 1, sizeof(*topics));
+	must(topics);
+	for (size_t i = 0; i < f->forgotten_count; i++) {
+		struct forgotten *from = &f->forgotten[i];
+
+		topics[i].topic = x->version >= FETCH_BY_ID ? bytes_empty() : bytes_str(from->topic->name);
+		topics[i].topic_id = x->version >= FETCH_BY_ID ? from->id : (struct uuid){{0}};
+		topics[i].partitions = arena_alloc(&x->arena, sizeof(int32_t));
+		must(topics[i].partitions);
+		topics[i].partitions[0] = from->index;
+		topics[i].partitions_count = 1;
+	}
+	x->request.forgotten_topics_data = topics;
+	x->request.forgotten_topics_data_count = (int32_t)f->forgotten_count;
+	f->forgotten_count = 0;
+}
+
+/* Mine that are not wanted now leave the session, so that what it has of them is not sent again and again. */
+static void leave_unwanted(struct fetcher *f, int64_t now_us)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&f->consumer->partitions, &place))) {
+		struct consume_partition *p = entry->value;
+
+		if (p->fetcher == f && (!wants_fetch(f, p, now_us) || !uuid_equal(p->sent_id, p->picture->id)))
+			fetcher_forget(f, p);
+	}
+}
+
+static void build_request(struct fetcher *f, struct fetch_exchange *x, size_t wanted)
+{
+	const struct client_config *g = f->consumer->options.config;
+	int64_t now_us = shard_now_us(f->consumer->options.shard);
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	message_init(&fetch_request_type, &x->request);
+	x->request.replica_id = -1;
+	x->request.max_wait_ms = (int32_t)g->fetch_max_wait_ms;
+	x->request.min_bytes = (int32_t)g->fetch_min_bytes;
+	x->request.max_bytes = (int32_t)g->fetch_max_bytes;
+	x->request.isolation_level = (int8_t)g->read_committed;
+	x->request.session_id = f->session_id;
+	x->request.session_epoch = f->session_epoch;
+	leave_unwanted(f, now_us);
+	add_forgotten(f, x);
+	x->request.topics = arena_alloc_array(&x->arena, wanted + 1, sizeof(*x->request.topics));
+	must(x->request.topics);
+	x->request.topics_count = 0;
+	while ((entry = map_next(&f->consumer->partitions, &place)))
+		if (wants_fetch(f, entry->value, now_us))
+			add_partition(f, x, entry->value, wanted);
+}
+
+/* --- the answer -------------------------------------------------------------------------------------------------- */
+
+static struct consume_partition *find_asked(struct fetcher *f, const struct fetch_exchange *x,
+					    const struct fetch_response_fetchable_topic_response *t, int32_t index)
+{
+	struct cluster *cluster = f->consumer->options.cluster;
+	struct partition_key key = {.index = (uint64_t)(uint32_t)index};
+	struct consume_partition *p;
+
+	key.topic = x->version >= FETCH_BY_ID ? cluster_topic_by_id(cluster, t->topic_id)
+					      : cluster_topic_by_name(cluster, t->topic);
+	p = key.topic ? map_get(&f->consumer->partitions, bytes_of(&key, sizeof(key))) : NULL;
+	/* Invariant 3. */
+	if (!p || p->fetcher != f || !p->assigned || p->state != CONSUME_FETCHING ||
+	    p->sent_generation != p->generation || p->sent_offset != p->position)
+		return NULL;
+	return p;
+}
+
+static void partition_failed(struct consumer *c, struct consume_partition *p, enum err e)
+{
+	char text[FETCHED_TEXT_SIZE];
+
+	if (e == ERR_OFFSET_OUT_OF_RANGE) {
+		consume_out_of_range(c, p);
+		return;
+	}
+	if (err_retriable(e) && e != ERR_CORRUPT_MESSAGE) {
+		if (err_refreshes_metadata(e) || e == ERR_UNKNOWN_LEADER_EPOCH)
+			cluster_refresh(c->options.cluster);
+		consume_backoff(c, p);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.249s/%d: cannot fetch at offset %lld: %s", p->picture->name, p->index,
+		 (long long)p->position, err_text(e));
+	consume_fail(c, p, e, text);
+}
+
+static void hand_over(struct consumer *c, struct fetched *d)
+{
+	c->outstanding += d->charged;
+	c->options.hand_over(c->options.user, d);
+}
+
+static void partition_data(struct fetcher *f, struct fetch_exchange *x, struct consume_partition *p,
+			   const struct fetch_response_partition_data *r)
+{
+	struct consumer *c = f->consumer;
+	const struct client_config *g = c->options.config;
+	int64_t readable_end = g->read_committed ? r->last_stable_offset : r->high_watermark;
+	struct fetched *d = fetched_new();
+	struct fetched_rules rules = {
+		.from_offset = p->position,
+		.check_crcs = g->check_crcs,
+		.read_committed = g->read_committed,
+		.max_decompressed_bytes = DECOMPRESSED_MAX,
+		.compressor = c->options.compressor,
+		.aborted = r->aborted_transactions,
+		.aborted_count = r->aborted_transactions_count > 0 ? r->aborted_transactions_count : 0,
+	};
+	bool cut = false;
+
+	d->partition = p;
+	d->topic = p->picture->name;
+	d->partition_index = p->index;
+	d->generation = p->generation;
+	fetched_open(d, r->records, &rules, &cut);
+	p->position = d->next_offset;
+	p->failures = 0;
+	if (cut && p->max_bytes < INT32_MAX / 2)
+		p->max_bytes *= 2;
+	if (d->error) {
+		p->state = CONSUME_STOPPED;
+		fetcher_forget(f, p);
+	} else if (g->partition_eof && p->position >= readable_end && p->end_told != p->position) {
+		d->end = true;
+		p->end_told = p->position;
+	}
+	if (d->batch_count == 0 && !d->end && !d->error) {
+		fetched_free(d);
+		return;
+	}
+	if (d->batch_count > 0)
+		d->frame = blob_ref(x->frame);
+	hand_over(c, d);
+}
+
+static void session_answered(struct fetcher *f, const struct fetch_response *r)
+{
+	if (r->session_id == 0) {
+		session_reset(f);
+		return;
+	}
+	f->session_epoch = r->session_id != f->session_id  ? 1
+			   : f->session_epoch == INT32_MAX ? 1
+							   : f->session_epoch + 1;
+	f->session_id = r->session_id;
+}
+
+static void all_answered(struct fetcher *f, struct fetch_exchange *x)
+{
+	for (int32_t i = 0; i < x->response.responses_count; i++) {
+		const struct fetch_response_fetchable_topic_response *t = &x->response.responses[i];
+
+		for (int32_t k = 0; k < t->partitions_count; k++) {
+			const struct fetch_response_partition_data *r = &t->partitions[k];
+			struct consume_partition *p = find_asked(f, x, t, r->partition_index);
+
+			if (!p)
+				continue;
+			if (r->error_code)
+				partition_failed(f->consumer, p, (enum err)r->error_code);
+			else
+				partition_data(f, x, p, r);
+		}
+	}
+}
+
+static void pause_await(struct fiber *self, struct fetcher *f)
+{
+	struct consumer *c = f->consumer;
+
+	(void)fiber_sleep_await(self, client_backoff_us(c->options.shard, c->options.config, ++f->failures));
+}
+
+static enum err exchange_await(struct fiber *self, struct fetcher *f, struct peer *peer, struct fetch_exchange *x,
+			       bool all_ids, size_t wanted)
+{
+	const struct client_config *g = f->consumer->options.config;
+	enum err e = peer_version(peer, API_FETCH, all_ids ? FETCH_NEWEST : FETCH_BY_ID - 1, &x->version);
+
+	if (e)
+		return e;
+	if ((x->version >= FETCH_BY_ID) != f->by_id)
+		session_reset(f);
+	f->by_id = x->version >= FETCH_BY_ID;
+	build_request(f, x, wanted);
+	return peer_ask_await(self, peer,
+			      &(struct peer_ask){.api_key = API_FETCH,
+						 .newest = x->version,
+						 .deadline_us = shard_now_us(f->consumer->options.shard) +
+								(g->request_timeout_ms + g->fetch_max_wait_ms) * 1000,
+						 .request = &x->request,
+						 .response = &x->response,
+						 .arena = &x->arena},
+			      &x->version, &x->frame);
+}
+
+static void fetch_once_await(struct fiber *self, struct fetcher *f, struct peer *peer, bool all_ids, size_t wanted)
+{
+	struct consumer *c = f->consumer;
+	struct fetch_exchange *x = mem_new(struct fetch_exchange);
+	enum err e;
+
+	arena_init(&x->arena, ARENA_MAX);
+	e = exchange_await(self, f, peer, x, all_ids, wanted);
+	if (!e && !c->stopping) {
+		e = (enum err)x->response.error_code;
+		if (!e) {
+			f->failures = 0;
+			all_answered(f, x);
+			session_answered(f, &x->response);
+		}
+	}
+	blob_unref(x->frame);
+	arena_fini(&x->arena);
+	mem_free(x);
+	if (!e || c->stopping)
+		return;
+	session_reset(f);
+	if (e == ERR_FETCH_SESSION_ID_NOT_FOUND || e == ERR_INVALID_FETCH_SESSION_EPOCH)
+		return; /* at once, with everything */
+	cluster_refresh(c->options.cluster);
+	pause_await(self, f);
+}
+
+/* One step of the loop: find an offset, fetch, or wait for something to do. */
+static void step_await(struct fiber *self, struct fetcher *f)
+{
+	struct consumer *c = f->consumer;
+	int64_t now_us = shard_now_us(c->options.shard), due_us = FIBER_NO_DEADLINE;
+	size_t limit = (size_t)c->options.config->queued_max_kbytes * 1024;
+	struct peer *peer = cluster_broker(c->options.cluster, f->broker_id);
+	struct consume_partition *p = needs_offset(f, now_us, &due_us);
+	bool all_ids = true;
+	size_t wanted;
+	enum err e;
+
+	if (p) {
+		find_offset_await(self, f, p);
+		return;
+	}
+	wanted = count_wanted(f, now_us, &all_ids);
+	if (wanted == 0 || c->outstanding >= limit) {
+		(void)event_wait_await(self, &c->changed, due_us);
+		return;
+	}
+	e = peer_ready_await(self, peer, now_us + c->options.config->request_timeout_ms * 1000);
+	if (e) {
+		session_reset(f);
+		cluster_refresh(c->options.cluster);
+		pause_await(self, f);
+		return;
+	}
+	wanted = count_wanted(f, shard_now_us(c->options.shard), &all_ids);
+	if (wanted > 0)
+		fetch_once_await(self, f, peer, all_ids, wanted);
+}
+
+static void fetcher_main(struct fiber *self, void *argument)
+{
+	struct fetcher *f = argument;
+
+	while (!f->consumer->stopping && !fiber_cancelled(self))
+		step_await(self, f);
+}
+
+/* --- the door ---------------------------------------------------------------------------------------------------- */
+
+struct fetcher *fetcher_new(struct consumer *c, int32_t broker_id)
+{
+	static const struct fiber_options options = {.name = "client_fetcher", .joinable = true};
+	struct fetcher *f = mem_new(struct fetcher);
+
+	f->consumer = c;
+	f->broker_id = broker_id;
+	f->fiber = fiber_start(c->options.shard, &options, fetcher_main, f);
+	must(f->fiber);
+	return f;
+}
+
+void fetcher_stop_await(struct fiber *self, struct fetcher *f)
+{
+	if (!f->fiber)
+		return;
+	fiber_cancel(f->fiber);
+	fiber_join_await(self, f->fiber);
+	f->fiber = NULL;
+}
+
+void fetcher_free(struct fetcher *f)
+{
+	mem_free(f->forgotten);
+	mem_free(f);
+}
