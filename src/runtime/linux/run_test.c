@@ -1,6 +1,10 @@
 /* run_test: starting, stopping, signals, threads of the client library, the choice of io, the stall detector. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +30,29 @@ TEST(auto_takes_epoll_and_says_why_when_io_uring_is_refused)
 	run_with(&(struct linux_options){.shards = 1, .io = IO_EPOLL}, io_name_main, (char[]){"epoll"});
 	if (uring_usable(&reason))
 		run_with(&(struct linux_options){.shards = 1}, io_name_main, (char[]){"io_uring"});
+}
+
+/* In a process of its own, since a filter stays: as container runtimes do it. */
+TEST(a_filter_that_forbids_io_uring_makes_auto_take_epoll)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = countof(filter), .filter = filter};
+	struct backend_run run = {.main = io_name_main, .argument = (char[]){"epoll (io_uring: not permitted)"}};
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+			_exit(43); /* no filters here */
+		_exit(linux_run(&(struct linux_options){.shards = 1}, backend_run_start, &run));
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+	CHECK(WEXITSTATUS(status) == 42 || WEXITSTATUS(status) == 43);
 }
 
 struct first_line {
@@ -219,11 +246,28 @@ static int64_t monotonic_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+struct stall_lines {
+	struct logger logger;
+	unsigned count;
+	bool named;
+};
+
+static void stall_lines_write(struct logger *l, enum log_level level, const char *line)
+{
+	struct stall_lines *s = container_of(l, struct stall_lines, logger);
+
+	EXPECT(level == LOG_WARN && strstr(line, "shard 0 stood still for about "));
+	s->count++;
+	s->named |= strstr(line, " ms in fiber test") != NULL;
+}
+
 static void hog_main(struct fiber *self, void *argument)
 {
-	(void)argument;
-	for (int i = 0; i < 3; i++) {
-		int64_t end = monotonic_us() + 40000;
+	struct stall_lines *lines = argument;
+
+	/* On a busy machine something else may stall first and take the second's only line. */
+	while (!lines->named) {
+		int64_t end = monotonic_us() + 30000;
 
 		while (monotonic_us() < end)
 			;
@@ -231,15 +275,14 @@ static void hog_main(struct fiber *self, void *argument)
 	}
 }
 
-TEST(who_holds_a_shard_is_named_once_a_second)
+TEST(who_holds_a_shard_is_named_at_most_once_a_second)
 {
-	struct first_line f = {.logger = {.write = first_line_write}};
-	struct linux_options o = {.shards = 1, .logger = &f.logger};
+	struct stall_lines lines = {.logger = {.write = stall_lines_write}};
+	struct linux_options o = {.shards = 1, .logger = &lines.logger};
+	int64_t start = monotonic_us();
 
-	run_with(&o, hog_main, NULL);
-	CHECK_EQ(f.count, 1);
-	CHECK_EQ(f.level, LOG_WARN);
-	CHECK(strstr(f.line, "stood still") && strstr(f.line, "fiber test"));
+	run_with(&o, hog_main, &lines);
+	CHECK(lines.count <= 1 + (unsigned)((monotonic_us() - start) / 1000000));
 }
 
 /* --- sleeping ---------------------------------------------------------------------------------------------------- */
