@@ -11,7 +11,7 @@
 #include "runtime/linux/system.h"
 
 /*
- * A write of at most so many bytes goes to the page cache on the shard itself: copying 64 KiB takes about 10 us, less than handing it to
+ * A write of at most so many bytes goes to the page cache on the shard itself: copying 64 KiB takes about 20 us, less than handing it to
  * another thread and back (README.md has the measure).
  */
 #define INLINE_WRITE_MAX ((size_t)256 * 1024)
