@@ -7,7 +7,8 @@ import time
 
 import clients
 
-TRANSFER_SECONDS = 600
+START_SECONDS = 30  # of a client
+SLOWEST = 500 * 1000  # bytes a second
 CHUNK = 1 << 20
 
 
@@ -22,11 +23,12 @@ class Text:
 
 
 class Matrix:
-    """Transfers to and from one broker. Topics are made through `create`, a function of a name."""
+    """Transfers to and from one broker. Topics are made through `create`, a function of a name; `ended` says that it is no use to go on."""
 
-    def __init__(self, bootstrap, text, create, label=""):
-        self.bootstrap, self.text, self.create, self.label = bootstrap, text, create, label
+    def __init__(self, bootstrap, text, create, label="", ended=lambda: False):
+        self.bootstrap, self.text, self.create, self.label, self.ended = bootstrap, text, create, label, ended
         self.failed = 0
+        self.seconds = START_SECONDS + text.bytes // SLOWEST  # for one transfer
 
     def say(self, name, problem, seconds):
         self.failed += problem is not None
@@ -42,9 +44,9 @@ class Matrix:
         with open(self.text.path, "rb") as lines:
             try:
                 done = subprocess.run(client.producer(self.bootstrap, topic, codec, self.text.lines), stdin=lines,
-                                      capture_output=True, timeout=TRANSFER_SECONDS, check=False)
+                                      capture_output=True, timeout=self.seconds, check=False)
             except subprocess.TimeoutExpired:
-                return self.say(f"{client.name} produces {codec}", f"not done after {TRANSFER_SECONDS} s", TRANSFER_SECONDS)
+                return self.say(f"{client.name} produces {codec}", f"not done after {self.seconds} s", self.seconds)
         problem = None
         if done.returncode:
             problem = f"exit code {done.returncode}: {(done.stderr or done.stdout).decode(errors='replace').strip()[-2000:]}"
@@ -66,7 +68,7 @@ class Matrix:
         name = f"{client.name} reads {codec} of {producer}"
         began = time.monotonic()
         command = client.consumer(self.bootstrap, topic, codec, self.text.lines)
-        process = subprocess.Popen(["timeout", str(TRANSFER_SECONDS), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        process = subprocess.Popen(["timeout", str(self.seconds), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
         problem = self.compare(process.stdout)
         if problem:
@@ -82,11 +84,14 @@ class Matrix:
         """Every producer with every consumer; with `reader` and `source`, each producer with one consumer and each consumer with one producer."""
         for codec in codecs:
             for producer in producers:
+                if self.ended():
+                    self.say("the broker runs", "it ended", 0)
+                    return self.failed
                 topic = f"text-{producer.name}-{codec}"
                 if not self.produce(producer, codec, topic):
                     continue
                 for consumer in consumers:
-                    if reader is None or consumer is reader or producer is source:
+                    if not self.ended() and (reader is None or consumer is reader or producer is source):
                         self.consume(consumer, codec, topic, producer.name)
         return self.failed
 
