@@ -21,6 +21,7 @@ struct consumer {
 	struct world_client *client;
 	struct wire_client wire;
 	struct place places[WORLD_TOPICS][WORLD_PARTITIONS];
+	bool created[WORLD_TOPICS]; /* known to be, when the request was sent */
 	struct buf scratch;
 	bool sessions;
 	int32_t session_id;
@@ -104,7 +105,7 @@ static bool may_fail_with(struct consumer *c, unsigned topic, enum err e)
 	switch (e) {
 	case ERR_UNKNOWN_TOPIC_OR_PARTITION:
 	case ERR_UNKNOWN_TOPIC_ID:
-		return !c->world->topics[topic].created;
+		return !c->created[topic];
 	case ERR_KAFKA_STORAGE_ERROR:
 		return c->world->disk_trouble || !world_is_well(c->world);
 	case ERR_NOT_LEADER_OR_FOLLOWER:
@@ -192,6 +193,7 @@ static void ask_topic(struct consumer *c, struct question *q, unsigned topic, in
 	const struct world_topic *w = &c->world->topics[topic];
 	struct fetch_request_fetch_topic *t = &q->topics[q->request.topics_count];
 
+	c->created[topic] = w->created;
 	struct_init(&fetch_request_fetch_topic_struct, t);
 	t->topic = by_id ? bytes_empty() : bytes_str(w->name);
 	t->topic_id = by_id ? w->id : (struct uuid){0};

@@ -24,6 +24,7 @@ struct out_batch {
 	int32_t count;
 	int32_t base_sequence;
 	bool in_flight;
+	bool topic_created;  /* known to be, when it was sent */
 	unsigned first_life; /* of the broker, when it was first sent */
 	bool trouble;        /* the disk was not well since */
 	uint8_t *data;
@@ -40,6 +41,7 @@ struct flight {
 struct track {
 	uint32_t number; /* in the ledger; 0: none yet */
 	int32_t next_sequence;
+	bool known; /* a batch was acknowledged: the broker knows this producer */
 };
 
 struct producer {
@@ -172,6 +174,24 @@ static void send_flight(struct producer *p, struct flight *f)
 	wire_send(&p->wire, API_PRODUCE, version, &request, p->acks != 0, &f->call);
 }
 
+/*
+ * A broker takes any first sequence of a producer that it does not know, as Kafka does. Whoever sends a second batch before the
+ * first one is acknowledged may find that the second was taken without it.
+ */
+static bool waits_for_first(struct producer *p, const struct out_batch *b)
+{
+	if (!p->idempotent || p->tracks[b->topic][b->partition].known)
+		return false;
+	list_for_each(&p->batches, node)
+	{
+		const struct out_batch *o = container_of(node, struct out_batch, node);
+
+		if (o->topic == b->topic && o->partition == b->partition)
+			return o != b;
+	}
+	return false;
+}
+
 /* The next flight: the oldest batches that are not on their way, at most one a partition. */
 static bool launch(struct producer *p)
 {
@@ -183,7 +203,7 @@ static bool launch(struct producer *p)
 		struct out_batch *b = container_of(node, struct out_batch, node);
 		bool taken = false;
 
-		if (b->in_flight)
+		if (b->in_flight || waits_for_first(p, b))
 			continue;
 		for (unsigned i = 0; f && i < f->count; i++)
 			taken = taken || (f->batches[i]->topic == b->topic);
@@ -197,6 +217,7 @@ static bool launch(struct producer *p)
 		return false;
 	for (unsigned i = 0; i < f->count; i++) {
 		f->batches[i]->in_flight = true;
+		f->batches[i]->topic_created = p->world->topics[f->batches[i]->topic].created;
 		if (!f->batches[i]->first_life)
 			f->batches[i]->first_life = p->world->broker_life;
 	}
@@ -234,8 +255,6 @@ static bool is_oldest_of_partition(struct producer *p, const struct out_batch *b
 /* May the broker refuse it for now? */
 static bool may_fail_with(struct producer *p, const struct out_batch *b, enum err e)
 {
-	const struct world_topic *t = &p->world->topics[b->topic];
-
 	switch (e) {
 	case ERR_REQUEST_TIMED_OUT:
 	case ERR_NOT_LEADER_OR_FOLLOWER:
@@ -247,7 +266,7 @@ static bool may_fail_with(struct producer *p, const struct out_batch *b, enum er
 		return p->world->disk_trouble || !world_is_well(p->world);
 	case ERR_UNKNOWN_TOPIC_OR_PARTITION:
 	case ERR_UNKNOWN_TOPIC_ID:
-		return !t->created;
+		return !b->topic_created;
 	default:
 		return false;
 	}
@@ -285,6 +304,7 @@ static bool part_answered(struct producer *p, struct flight *f, unsigned i,
 	if (p->acks == -1 && part->base_offset >= 0)
 		world_acked(p->world, b->topic, b->partition, part->base_offset, b->first_id, b->count);
 	world_note(p->client, "acked", "topic %lld/%lld at %lld", b->topic, b->partition, part->base_offset);
+	p->tracks[b->topic][b->partition].known = true;
 	f->batches[i] = NULL;
 	batch_free(b);
 	return true;

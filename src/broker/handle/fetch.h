@@ -58,6 +58,7 @@ struct fetch_group {
 	int64_t news_available;
 	bool news_away;     /* on the shard: not here to be sent */
 	bool news_returned; /* on the shard: here, and home holds the request for it */
+	bool news_held;     /* at home: it holds the request, once however often the news goes to and fro */
 	/* To home at the end. */
 	struct message done;
 	bool over; /* at home */

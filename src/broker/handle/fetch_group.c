@@ -307,7 +307,9 @@ static void news_returned(struct shard *at, struct message *m)
 
 void fetch_group_return_news(struct fetch_group *g)
 {
-	request_hold(g->request);
+	if (!g->news_held)
+		request_hold(g->request);
+	g->news_held = true;
 	g->news.run = news_returned;
 	shard_send(g->request->shard, g->target->shard, &g->news);
 }
