@@ -26,6 +26,7 @@ struct round_log {
 	int64_t position;
 	int64_t base_offset;
 	int64_t end_offset;  /* the log is written up to here after this round */
+	uint32_t cuts;       /* the log's, when the round began */
 	uint64_t generation; /* of the journal when end_offset was noted */
 	bool sync;           /* somebody wants it durable now */
 	enum err error;
@@ -43,6 +44,8 @@ struct round {
 	size_t part_capacity;
 	struct bytes *journal_parts;
 	size_t journal_part_capacity;
+	struct list
+		forgets; /* in the journal record that is being synced; what comes meanwhile waits for the next one */
 	struct buf heads;
 };
 
@@ -213,6 +216,7 @@ static void gather_log(struct round *r, struct log *l)
 	}
 	rl->sync = wants_sync(l, rl->end_offset);
 	rl->generation = l->folder->journal.generation;
+	rl->cuts = l->cuts;
 	if (!more)
 		l->flush_wanted = false;
 	else
@@ -406,10 +410,10 @@ static void journal_fill(struct round *r, size_t *count)
 	struct journal_record record;
 	struct list_node *n;
 
-	list_for_each(&f->forgets, at)
-	{
-		struct forget *forget = container_of(at, struct forget, node);
+	while ((n = list_pop_front(&f->forgets)) != NULL) {
+		struct forget *forget = container_of(n, struct forget, node);
 
+		list_push_back(&r->forgets, n);
 		record = record_of(forget->log, JOURNAL_FORGET);
 		record.base_offset = forget->end_offset;
 		journal_record(r, count, &record, NULL, 0);
@@ -533,6 +537,8 @@ static void file_is_synced(const struct round_log *rl)
 {
 	struct log *l = rl->log;
 
+	if (l->cuts != rl->cuts)
+		return;
 	if (l->file_synced < rl->end_offset)
 		l->file_synced = rl->end_offset;
 	l->first_generation = l->written > rl->end_offset ? rl->generation : 0;
@@ -604,6 +610,7 @@ enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, stru
 			.log = logs[i],
 			.end_offset = logs[i]->written,
 			.generation = f->journal.generation,
+			.cuts = logs[i]->cuts,
 			.sync = true,
 		};
 	}
@@ -634,11 +641,11 @@ static bool all_in_journal(const struct round *r)
 	return true;
 }
 
-static void forgets_over(struct store_folder *f, enum err error)
+static void forgets_over(struct list *forgets, enum err error)
 {
 	struct list_node *n;
 
-	while ((n = list_pop_front(&f->forgets)) != NULL) {
+	while ((n = list_pop_front(forgets)) != NULL) {
 		struct forget *forget = container_of(n, struct forget, node);
 
 		forget->over = true;
@@ -667,8 +674,8 @@ static enum err make_durable_await(struct fiber *self, struct round *r)
 	release_written(r);
 	if (e == OK) {
 		e = journal_sync_await(self, f);
-		if (!e && forgets)
-			forgets_over(f, OK);
+		if (!e)
+			forgets_over(&r->forgets, OK);
 		if (e || all_in_journal(r))
 			return e;
 		e = ERR_AGAIN;
@@ -724,8 +731,10 @@ static void round_await(struct fiber *self, struct round *r)
 		release_written(r);
 	if (e)
 		folder_fail(f, e, "syncing");
-	if (f->offline)
-		forgets_over(f, ERR_OFFLINE);
+	if (f->offline) {
+		forgets_over(&r->forgets, ERR_OFFLINE);
+		forgets_over(&f->forgets, ERR_OFFLINE);
+	}
 	for (size_t i = 0; i < r->count; i++)
 		finish_log(&r->logs[i], !e && !f->offline);
 	event_signal(&f->round_over);
@@ -767,6 +776,7 @@ void commit_start(struct store_folder *f)
 
 	f->round = mem_new(struct round);
 	f->round->folder = f;
+	list_init(&f->round->forgets);
 	buf_init(&f->round->heads, JOURNAL_HEADS_MAX);
 	f->committer_runs = true;
 	fiber = fiber_start(f->store->shard, &options, commit_main, f);

@@ -286,6 +286,8 @@ static enum err merge_bounds_await(struct fiber *self, struct storage_folder *sf
 			continue;
 		path_in(sf, name, path);
 		e = file_remove_await(self, path);
+		if (e == ERR_NOT_FOUND)
+			e = OK; /* a leftover of a replacement, which took it */
 	}
 	return e;
 }

@@ -255,6 +255,25 @@ static enum err replay_folder_await(struct fiber *self, struct replay_log *l, co
 	return e;
 }
 
+/* Behind the record's last batch. */
+static int64_t end_offset_of(const struct journal_record *r)
+{
+	struct bytes rest = r->data, batch;
+	struct batch_header h;
+	int64_t end = r->base_offset;
+
+	while (batch_next(&rest, &h, &batch) == OK)
+		end = batch_last_offset(&h) + 1;
+	return end;
+}
+
+static int64_t start_of(const struct replay *p, const struct replay_log *l)
+{
+	struct log_bounds *b = bounds_of(&p->folder->bounds, l->topic, l->partition, false);
+
+	return b && uuid_equal(b->topic_id, l->topic_id) && b->start > l->start ? b->start : l->start;
+}
+
 /* Writes the records [first, end), which are all of one segment, and syncs it. */
 static enum err replay_segment_await(struct fiber *self, struct replay *p, size_t first, size_t end)
 {
@@ -274,8 +293,8 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	segment_name_format(name, base, SEGMENT_LOG);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	e = file_info_await(self, path, &info);
-	if (e == ERR_NOT_FOUND && p->records[end - 1].r.base_offset < l->start)
-		return OK; /* retention has taken it */
+	if (e == ERR_NOT_FOUND && end_offset_of(&p->records[end - 1].r) <= start_of(p, l))
+		return OK; /* it was removed when the start moved */
 	if (e && e != ERR_NOT_FOUND)
 		return e;
 	if (e == ERR_NOT_FOUND)

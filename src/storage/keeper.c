@@ -23,7 +23,7 @@ static struct log **pick_logs(struct store_folder *f, bool (*wanted)(const struc
 	{
 		struct log *l = container_of(n, struct log, node);
 
-		if (l->folder != f || l->closing || !wanted(l, argument))
+		if (l->folder != f || l->deleted || !wanted(l, argument))
 			continue;
 		logs = mem_grow(logs, &capacity, count + 1, sizeof(struct log *));
 		logs[count++] = l;
@@ -152,9 +152,9 @@ static enum err save_rolled_await(struct fiber *self, struct store_folder *f)
 	while (!e && (n = list_pop_front(&now)) != NULL) {
 		struct log *l = container_of(n, struct log, rolled_node);
 
-		if (l->closing || l->state)
+		if (l->deleted || l->state)
 			continue;
-		if (not_yet_written(l)) {
+		if (l->closing || not_yet_written(l)) {
 			list_push_back(&f->rolled, n);
 			continue;
 		}

@@ -321,6 +321,22 @@ static void release_all(struct list *appends)
 	}
 }
 
+/* Segments that began at or behind the offset: nothing of them is written. True when there was one. */
+static bool drop_segments_from(struct log *l, int64_t offset)
+{
+	bool any = false;
+
+	while (l->segment_count > 1 && log_active(l)->base_offset >= offset) {
+		struct segment *s = l->segments[--l->segment_count];
+
+		file_cache_drop(&l->store->files, &s->file);
+		list_push_back(&l->graveyard, &s->grave);
+		any = true;
+	}
+	log_bury(l);
+	return any;
+}
+
 void log_cut_pending(struct log *l, int64_t offset, enum err reason)
 {
 	struct list gone;
@@ -340,11 +356,9 @@ void log_cut_pending(struct log *l, int64_t offset, enum err reason)
 	}
 	if (position < 0)
 		return;
-	while (l->segment_count > 1 && log_active(l)->base_offset >= offset) {
-		segment_free(log_active(l), &l->store->files);
-		l->segment_count--;
-	}
-	segment_truncate(log_active(l), position, offset);
+	l->cuts++;
+	if (!drop_segments_from(l, offset)) /* else the cut is where a segment begins */
+		segment_truncate(log_active(l), position, offset);
 	producer_state_cut(&l->producers, offset);
 	epoch_cache_truncate_end(&l->epochs, offset);
 	log_forget_batches(l, offset);

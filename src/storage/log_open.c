@@ -302,6 +302,7 @@ enum err log_close_await(struct fiber *self, struct log *l)
 
 	if (!e)
 		e = settle_await(self, l);
+	log_wait_alone_await(self, l);
 	if (!e)
 		manifest_write_log(l, &st->closing[shard_index(l->store->shard) * st->folder_count + l->folder->index]);
 	remember_closed(l, false);
@@ -317,6 +318,7 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 	enum err e;
 
 	(void)!quiesce_await(self, l);
+	l->deleted = true;
 	e = commit_forget_await(self, l, l->end);
 	if (!e && l->folder_made) {
 		log_folder_path(l, path);
@@ -330,6 +332,7 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 		if (!e && folder_remove_all_await(self, to) != OK)
 			log_warn(log_logger(l), "%s: cannot be removed now; the next start tries again", to);
 	}
+	log_wait_alone_await(self, l);
 	remember_closed(l, true);
 	l->folder->bounds_dirty = true;
 	log_free(l);
@@ -387,11 +390,17 @@ static enum err note_cut_await(struct fiber *self, struct log *l, int64_t end)
 static enum err cut_files_await(struct fiber *self, struct log *l, uint32_t keep, int64_t position, int64_t end)
 {
 	struct segment *s = l->segments[keep];
+	char path[LOG_PATH_SIZE];
 	struct cached_file *f;
 	enum err e;
 
 	while (l->segment_count > keep + 1)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
+	log_remove_snapshots_await(self, l, end);
+	log_folder_path(l, path);
+	e = store_syncs(l->store) ? folder_sync_await(self, path) : OK;
+	if (e) /* else what is gone may come back and go on where the log will end then */
+		return e;
 	e = log_open_segment_await(self, l, s, &f);
 	if (e)
 		return e;
@@ -412,6 +421,7 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 
 	if (!e)
 		e = find_cut_await(self, l, l->segments[at], offset, &c);
+	l->cuts++;
 	if (!e)
 		e = note_cut_await(self, l, c.base);
 	if (!e)

@@ -218,6 +218,15 @@ static void drop_segments_from_await(struct fiber *self, struct log *l, uint32_t
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 }
 
+static void drop_leftover_await(struct fiber *self, struct log *l, uint32_t i)
+{
+	struct segment *s = l->segments[i];
+
+	memmove(l->segments + i, l->segments + i + 1, (l->segment_count - i - 1) * sizeof(struct segment *));
+	l->segment_count--;
+	log_remove_segment_await(self, l, s);
+}
+
 /* The log ends in the middle of segment `i`, at `position`. */
 static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t i, struct cached_file *f,
 			       int64_t position, int64_t file_size)
@@ -285,9 +294,12 @@ static enum err recover_segments_await(struct fiber *self, struct recovery *r, u
 	for (uint32_t i = scan_from; i < l->segment_count && !e; i++) {
 		struct segment *s = l->segments[i];
 
+		if (s->base_offset < r->expected) { /* begun, given up and removed, but the name came back */
+			drop_leftover_await(self, l, i--);
+			continue;
+		}
 		/* What is missing between two segments was never synced, unless cleaning made the gap below the recovery point. */
-		if (s->base_offset < r->expected ||
-		    (s->base_offset > r->expected && r->expected >= r->recovery_point)) {
+		if (s->base_offset > r->expected && r->expected >= r->recovery_point) {
 			r->segment = s;
 			if (r->expected < r->bound)
 				return damaged(r, 0);
@@ -356,8 +368,7 @@ static enum err list_segments_await(struct fiber *self, struct log *l)
 	return e;
 }
 
-/* Snapshots beyond the end tell of what was cut. */
-static void remove_late_snapshots_await(struct fiber *self, struct log *l)
+void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond)
 {
 	char path[LOG_PATH_SIZE];
 	struct folder_list list;
@@ -370,7 +381,7 @@ static void remove_late_snapshots_await(struct fiber *self, struct log *l)
 		enum segment_file which;
 
 		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
-		    which != SEGMENT_SNAPSHOT || offset <= l->end)
+		    which != SEGMENT_SNAPSHOT || offset <= beyond)
 			continue;
 		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
 		(void)!file_remove_await(self, path);
@@ -394,7 +405,7 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 		l->start = l->end;
 	l->acknowledged = l->acknowledged_durable = bounds->acknowledged < l->end ? bounds->acknowledged : l->end;
 	epoch_cache_truncate_end(&l->epochs, l->end);
-	remove_late_snapshots_await(self, l);
+	log_remove_snapshots_await(self, l, l->end);
 	l->side_files_dirty = true;
 	l->metadata_made = true;
 	if (!list_linked(&l->rolled_node))

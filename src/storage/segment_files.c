@@ -69,6 +69,8 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 enum err log_sync_names_await(struct fiber *self, struct log *l)
 {
 	char path[LOG_PATH_SIZE];
+	int64_t last_made = -1;
+	uint32_t cuts;
 	enum err e = log_make_folder_await(self, l);
 
 	if (!e && !l->metadata_made) {
@@ -77,12 +79,20 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 	}
 	if (e)
 		return e;
+	for (uint32_t i = 0; i < l->segment_count; i++)
+		if (l->segments[i]->made)
+			last_made = l->segments[i]->base_offset;
+	cuts = l->cuts;
 	log_folder_path(l, path);
 	e = folder_sync_await(self, path);
 	if (!e && !l->names_synced)
 		e = folder_sync_await(self, l->folder->of->path);
 	if (e)
 		return e;
+	/* A file that was made while the folder was synced may be missing in it. They are made in order. */
+	for (uint32_t i = 0; i < l->segment_count && cuts == l->cuts; i++)
+		if (l->segments[i]->made && l->segments[i]->base_offset <= last_made)
+			l->segments[i]->name_synced = true;
 	l->names_synced = true;
 	return OK;
 }
@@ -103,6 +113,7 @@ static enum err sync_segment_await(struct fiber *self, struct log *l, struct seg
 enum err log_sync_files_await(struct fiber *self, struct log *l)
 {
 	int64_t upto = l->written;
+	uint32_t cuts = l->cuts;
 	uint64_t generation = l->folder->journal.generation;
 	bool names = !l->names_synced;
 	enum err e = OK;
@@ -120,10 +131,7 @@ enum err log_sync_files_await(struct fiber *self, struct log *l)
 	}
 	if (!e && names && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
-	if (!e) {
-		for (uint32_t i = 0; i < l->segment_count; i++)
-			if (l->segments[i]->base_offset <= upto && l->segments[i]->made)
-				l->segments[i]->name_synced = true;
+	if (!e && cuts == l->cuts) {
 		if (upto > l->file_synced)
 			l->file_synced = upto;
 		l->first_generation = l->written > upto ? generation : 0;

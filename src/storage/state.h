@@ -58,7 +58,7 @@ struct storage {
 	size_t found_count;
 	struct runtime *runtime;
 	struct store **stores; /* by shard index; each slot belongs to its shard */
-	bool *lost; /* [shard * folder_count + folder]: the shard saw it fail */
+	bool *lost;            /* [shard * folder_count + folder]: the shard saw it fail */
 	struct buf *closing;   /* [shard * folder_count + folder]: manifest entries of closed logs */
 };
 
@@ -197,10 +197,13 @@ struct log {
 	bool epochs_dirty;
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
-	bool closing;
-	bool close_taken; /* by the store's closing */
+	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
+	bool deleted;          /* nothing of it matters any more */
+	bool close_taken;      /* by the store's closing */
 	bool flush_wanted;
 	bool in_round;
+	uint32_t
+		cuts; /* how often it was truncated: a sync that began before one says nothing of what is there after it */
 	unsigned pins; /* fibers that are at work on it, the keeper too */
 	struct event unpinned;
 };
@@ -275,6 +278,8 @@ struct batch_walker {
 /* ERR_CORRUPT where something is that is no whole batch. */
 enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
 			    struct batch_walker *w) MUST_CHECK;
+/* Snapshots beyond the offset tell of what was cut. */
+void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond);
 /* Producer state at the log's end from the newest snapshot and the batches behind it. */
 enum err log_rebuild_producers_await(struct fiber *self, struct log *l) MUST_CHECK;
 
