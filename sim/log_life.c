@@ -500,7 +500,7 @@ static void actor_fiber(struct fiber *self, void *argument)
 			l->users--;
 		}
 		if (fiber_sleep_await(
-			    self, choose_skewed(scheduler_of(w), 50, chance(scheduler_of(w), 1, 30) ? 200000 : 8000)))
+			    self, choose_skewed(scheduler_of(w), 50, chance(scheduler_of(w), 1, 30) ? 400000 : 100000)))
 			break;
 	}
 	l->life->actors--;

@@ -210,7 +210,7 @@ static void ask_topic(struct consumer *c, struct question *q, unsigned topic, in
 		struct_init(&fetch_request_fetch_partition_struct, f);
 		f->partition = i;
 		f->fetch_offset = p->next;
-		f->partition_max_bytes = (int32_t)choose_skewed(sched(c), 0, 30000);
+		f->partition_max_bytes = c->final ? 1 << 20 : (int32_t)choose_skewed(sched(c), 0, 100000);
 		p->told = false;
 		t->partitions_count++;
 	}
@@ -224,7 +224,7 @@ static void make_question(struct consumer *c, struct question *q, int only_topic
 	message_init(api_find(API_FETCH)->request, &q->request);
 	q->request.max_wait_ms = c->final ? 100 : (int32_t)choose(sched(c), 0, 700);
 	q->request.min_bytes = (int32_t)choose_skewed(sched(c), 0, 2000);
-	q->request.max_bytes = (int32_t)choose_skewed(sched(c), 1, 200000);
+	q->request.max_bytes = c->final ? 1 << 20 : (int32_t)choose_skewed(sched(c), 1, 500000);
 	q->request.session_id = c->session_id;
 	q->request.session_epoch = c->session_epoch;
 	q->request.topics = q->topics;
@@ -315,9 +315,9 @@ static void consume_await(struct fiber *self, struct consumer *c)
 	while (c->world->phase == CLIENT_WORKS && !c->world->sim->failed && !fiber_cancelled(self)) {
 		if (!fetch_await(self, c, -1, -1, version))
 			return;
-		if (chance(sched(c), 1, 40)) /* somebody reads it all again */
+		if (chance(sched(c), 1, 150)) /* somebody reads it all again */
 			memset(c->places, 0, sizeof(c->places));
-		if (fiber_sleep_await(self, choose_skewed(sched(c), 100, 60000)))
+		if (fiber_sleep_await(self, choose_skewed(sched(c), 100, 500000)))
 			return;
 	}
 }

@@ -119,7 +119,7 @@ static void make_batch(struct producer *p)
 
 	b->topic = (unsigned)choose(sched(p), 0, p->world->topic_count - 1);
 	b->partition = (int32_t)choose(sched(p), 0, p->world->topics[b->topic].partition_count - 1);
-	b->count = (int32_t)choose_skewed(sched(p), 1, 12);
+	b->count = (int32_t)choose_skewed(sched(p), 1, 8);
 	t = &p->tracks[b->topic][b->partition];
 	if (!t->number)
 		t->number = world_new_producer(p->world, b->topic, b->partition, p->idempotent);
@@ -417,7 +417,7 @@ static void work_await(struct fiber *self, struct producer *p)
 			if (p->flight_count ? !land_await(self, p) : false)
 				return;
 		}
-		if (!p->wire.error && fiber_sleep_await(self, choose_skewed(sched(p), 100, 120000)))
+		if (!p->wire.error && fiber_sleep_await(self, choose_skewed(sched(p), 100, 500000)))
 			return;
 		if (p->wire.error)
 			return;
