@@ -80,7 +80,7 @@ def check_of(row):
     number = r"-?[0-9.]+"
     m = re.fullmatch(rf"\[({number}),\.\.\.(?:,({number}))?\](?: or ({number}))?", valid)
     if m:
-        high = m[2] if m[2] else "INFINITY"
+        high = m[2] if m[2] else "HUGE_VAL"
         return ("CONFIG_CHECK_RANGE_OR" if m[3] else "CONFIG_CHECK_RANGE", None, m[1], high, m[3] or 0)
     m = re.fullmatch(r"(\(case insensitive\) )?\[([^\[\]]+)\]", valid)
     if m:

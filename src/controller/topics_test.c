@@ -326,8 +326,9 @@ TEST(kafkas_own_nodes_are_read)
 	static const char topic[] =
 		"{\"removing_replicas\":{\"0\":[1]}, \"partitions\":{\"1\":[2,1001], \"0\":[2]},\"new\":[{\"a\":null}],"
 		"\"topic_id\":\"q2xaPDXiRe-a7XO177AwMA\",\"adding_replicas\":{},\"version\":3}";
-	static const char state_text[] = "{\"controller_epoch\":4,\"leader\":1001,\"version\":1,\"leader_recovery_state\":1,"
-				    "\"leader_epoch\":6,\"isr\":[1001]}";
+	static const char state_text[] =
+		"{\"controller_epoch\":4,\"leader\":1001,\"version\":1,\"leader_recovery_state\":1,"
+		"\"leader_epoch\":6,\"isr\":[1001]}";
 	struct delta_record record = {0};
 	const struct config_entry *configs;
 	struct delta_partition p;

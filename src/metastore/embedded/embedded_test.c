@@ -518,3 +518,42 @@ TEST(a_newer_format_is_named_as_such)
 {
 	run_over_both(1, newer_main, NULL);
 }
+
+/* --- formats that landed ---------------------------------------------------------------------------------------------- */
+
+static void copy_file_await(struct fiber *self, const char *folder, const char *name)
+{
+	char path[200], *text;
+	size_t size;
+
+	snprintf(path, sizeof(path), "tests/compat/metadata-1/%s", name);
+	EXPECT_OK(file_load_await(self, path, 1 << 20, &text, &size));
+	write_file(folder, name, text, size);
+	mem_free(text);
+}
+
+/* Written by the program that first had format 1; opens for ever. */
+static void format_1_main(struct fiber *self, void *argument)
+{
+	char *folder = new_folder();
+	struct metastore *m;
+
+	(void)argument;
+	copy_file_await(self, folder, "journal-2");
+	copy_file_await(self, folder, "snapshot-2");
+	copy_file_await(self, folder, "acknowledged");
+	EXPECT_OK(open_await(self, folder, 0, &m));
+	expect_text_await(self, m, "/topics", "changed", 3);
+	expect_text_await(self, m, "/topics/in-the-snapshot", "one", 0);
+	expect_text_await(self, m, "/topics/in-the-journal", "two", 0);
+	expect_text_await(self, m, "/topics/n-0000000003", "", 0);
+	EXPECT_ERR(metastore_get_await(self, m, "/topics/deleted", NULL, NULL, NULL), ERR_NOT_FOUND);
+	EXPECT_ERR(metastore_get_await(self, m, "/me", NULL, NULL, NULL), ERR_NOT_FOUND);
+	EXPECT_OK(metastore_close_await(self, m));
+	drop_folder_await(self, folder);
+}
+
+TEST(a_folder_of_format_1_opens)
+{
+	run_over_both(1, format_1_main, NULL);
+}

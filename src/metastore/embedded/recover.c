@@ -317,6 +317,11 @@ enum err embedded_recover_await(struct fiber *self, struct embedded *s)
 	folder_list_free(&list);
 	if (known && bound.number > newest)
 		return corrupt(s, s->folder, "the newest snapshot is missing");
+	/* Before a new store syncs its folder, so that this name lasts too. */
+	embedded_path(s, path, "acknowledged", -1);
+	e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &s->bound_file);
+	if (e)
+		return e;
 	if (newest < 0) {
 		e = create_await(self, s);
 	} else {
@@ -326,8 +331,5 @@ enum err embedded_recover_await(struct fiber *self, struct embedded *s)
 		if (!e)
 			embedded_remove_older_await(self, s, newest);
 	}
-	embedded_path(s, path, "acknowledged", -1);
-	if (!e)
-		e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &s->bound_file);
 	return e;
 }
