@@ -113,8 +113,7 @@ static enum err save_closed_await(struct fiber *self, struct log *l)
 {
 	enum err e = OK;
 
-	for (uint32_t i = 0; i < l->segment_count && !e && !l->closing; i++) {
-		struct segment *s = l->segments[i];
+	for (struct segment *s = l->segments[0]; s && !e && !l->closing; s = log_segment_after(l, s)) {
 		struct buf *snapshot = s->snapshot;
 
 		if (snapshot && s->made) {
@@ -123,11 +122,13 @@ static enum err save_closed_await(struct fiber *self, struct log *l)
 			buf_fini(snapshot);
 			mem_free(snapshot);
 		}
-		if (e || i + 1 >= l->segment_count || l->segments[i] != s || s->index_saved || s->written < s->size)
+		if (e || s == log_active(l) || list_linked(&s->grave) || s->index_saved || s->written < s->size)
 			continue;
 		e = log_save_index_await(self, l, s);
-		if (!e && l->segments[i] == s)
+		if (!e)
 			segment_drop_index(s);
+		else if (list_linked(&s->grave))
+			e = OK; /* removed meanwhile */
 	}
 	return e ? e : log_save_epochs_await(self, l, store_syncs(l->store));
 }

@@ -97,6 +97,15 @@ uint32_t log_segment_at(const struct log *l, int64_t offset)
 	return low ? low - 1 : 0;
 }
 
+struct segment *log_segment_after(const struct log *l, const struct segment *s)
+{
+	uint32_t at = log_segment_at(l, s->base_offset);
+
+	if (l->segments[at]->base_offset > s->base_offset)
+		return l->segments[at]; /* it was the first one, and is gone */
+	return at + 1 < l->segment_count ? l->segments[at + 1] : NULL;
+}
+
 struct segment *log_add_segment(struct log *l, int64_t base_offset)
 {
 	if (l->segment_count == l->segment_capacity) {

@@ -69,23 +69,17 @@ static enum err walk_segment_await(struct fiber *self, struct log *l, struct seg
 
 static enum err find_pinned_await(struct fiber *self, struct log *l, struct time_walk *w)
 {
-	int64_t from = l->start;
+	struct segment *s = l->segments[log_segment_at(l, l->start)];
+	enum err e = OK;
 
-	for (;;) {
-		struct segment *s = l->segments[log_segment_at(l, from)];
-		uint32_t at = log_segment_at(l, from);
-		enum err e;
-
+	for (; s && s->base_offset < w->max_offset && !e && w->offset < 0; s = log_segment_after(l, s)) {
 		e = log_load_times_await(self, l, s);
 		if (!e && s->max_timestamp >= w->wanted && s->written > 0)
 			e = walk_segment_await(self, l, s, w);
-		if (e || w->offset >= 0)
-			return e;
-		at = log_segment_at(l, s->base_offset);
-		if (at + 1 >= l->segment_count || l->segments[at + 1]->base_offset >= w->max_offset)
-			return OK;
-		from = l->segments[at + 1]->base_offset;
+		if (e && list_linked(&s->grave))
+			e = OK; /* removed meanwhile: below the start */
 	}
+	return e;
 }
 
 enum err log_find_timestamp_await(struct fiber *self, struct log *l, int64_t timestamp_ms, int64_t max_offset,
@@ -144,10 +138,9 @@ static enum err largest_timestamp_await(struct fiber *self, struct log *l, struc
 {
 	enum err e = OK;
 
-	for (uint32_t i = 0; i < l->segment_count && !e; i++) {
-		struct segment *s = l->segments[i];
-		bool whole = i + 1 < l->segment_count ? l->segments[i + 1]->base_offset <= w->max_offset
-						      : l->end <= w->max_offset;
+	for (struct segment *s = l->segments[0]; s && !e; s = log_segment_after(l, s)) {
+		struct segment *after = log_segment_after(l, s);
+		bool whole = (after ? after->base_offset : l->end) <= w->max_offset;
 		struct cached_file *f;
 
 		if (s->base_offset >= w->max_offset || s->written == 0)

@@ -251,15 +251,17 @@ static void cold_read_main(struct fiber *self, void *argument)
 	e = log_load_index_await(self, l, s);
 	if (!e)
 		e = log_open_segment_await(self, l, s, &st->file);
-	log_unpin(l);
-	gate_leave(&l->store->cold_reads);
-	if (e) {
+	if (e && st->r->offset < l->start)
+		e = ERR_OFFSET_OUT_OF_RANGE; /* removed meanwhile */
+	if (!e) {
+		place_in_segment(st, s);
+		limit_size(st);
+		take_budget(st);
+	} else {
 		finish(st, e);
-		return;
 	}
-	place_in_segment(st, s);
-	limit_size(st);
-	take_budget(st);
+	gate_leave(&l->store->cold_reads);
+	log_unpin(l);
 }
 
 /* Finds the segment; reads at once when all is at hand. */

@@ -181,6 +181,7 @@ struct recovery {
 	int64_t producers_from;
 	int64_t recovery_point;
 	int64_t bound; /* below it nothing is cut */
+	int64_t start; /* below it nothing is read */
 	bool epochs_lost;
 };
 
@@ -201,6 +202,24 @@ static bool recover_batch(struct batch_walker *w, const struct batch_header *h, 
 		l->epochs_dirty = true;
 	r->expected = batch_last_offset(h) + 1;
 	return true;
+}
+
+/* Nothing of the log's records is kept: it begins anew, at its start. */
+static void restart_at_await(struct fiber *self, struct recovery *r, int64_t start)
+{
+	struct log *l = r->log;
+
+	while (l->segment_count > 0)
+		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
+	log_add_segment(l, start);
+	l->recent_count = 0;
+	r->expected = start;
+}
+
+/* Whether the log cannot end at what was found. */
+static bool too_early(const struct recovery *r)
+{
+	return r->expected < r->bound && r->bound > r->start;
 }
 
 static enum err damaged(const struct recovery *r, int64_t position)
@@ -234,7 +253,7 @@ static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t 
 	struct log *l = r->log;
 	enum err e;
 
-	if (r->expected < r->bound)
+	if (too_early(r))
 		return damaged(r, position);
 	log_warn(log_logger(l),
 		 "%s-%d: cut a torn tail of %" PRId64 " bytes at offset %" PRId64 ", which was not acknowledged",
@@ -301,7 +320,7 @@ static enum err recover_segments_await(struct fiber *self, struct recovery *r, u
 		/* What is missing between two segments was never synced, unless cleaning made the gap below the recovery point. */
 		if (s->base_offset > r->expected && r->expected >= r->recovery_point) {
 			r->segment = s;
-			if (r->expected < r->bound)
+			if (too_early(r))
 				return damaged(r, 0);
 			drop_segments_from_await(self, l, i);
 			break;
@@ -393,7 +412,9 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 {
 	struct log *l = r->log;
 
-	if (r->expected < r->bound) {
+	if (r->expected < r->start && r->bound <= r->start) /* all that is left is below the start */
+		restart_at_await(self, r, r->start);
+	if (too_early(r)) {
 		r->segment = log_active(l);
 		return damaged(r, log_active(l)->size);
 	}
@@ -416,7 +437,7 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds)
 {
-	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point};
+	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point, .start = bounds->start};
 	uint32_t scan_from;
 	enum err e;
 

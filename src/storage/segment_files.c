@@ -119,15 +119,13 @@ enum err log_sync_files_await(struct fiber *self, struct log *l)
 	enum err e = OK;
 
 	log_pin(l);
-	for (uint32_t i = log_segment_at(l, l->file_synced); i < l->segment_count && !e; i++) {
-		struct segment *s = l->segments[i];
-
-		if (s->written == 0 && i > 0)
-			continue;
-		if (s->base_offset >= upto && s->written == 0)
+	for (struct segment *s = l->segments[log_segment_at(l, l->file_synced)]; s && !e; s = log_segment_after(l, s)) {
+		if (s->written == 0 && s->base_offset >= upto && s != l->segments[0])
 			break;
-		e = store_syncs(l->store) ? sync_segment_await(self, l, s) : OK;
 		names |= !s->name_synced;
+		e = store_syncs(l->store) ? sync_segment_await(self, l, s) : OK;
+		if (e && list_linked(&s->grave))
+			e = OK; /* removed meanwhile: below the log's start */
 	}
 	if (!e && names && store_syncs(l->store))
 		e = log_sync_names_await(self, l);

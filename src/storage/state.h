@@ -230,6 +230,8 @@ static inline uint32_t log_now_s(const struct log *l)
 
 /* Index of the segment that holds or would hold the offset; 0 for what is before all. */
 uint32_t log_segment_at(const struct log *l, int64_t offset);
+/* The next one, however the array has changed since: how loops that suspend go on. NULL at the end. */
+struct segment *log_segment_after(const struct log *l, const struct segment *s);
 struct segment *log_add_segment(struct log *l, int64_t base_offset);
 void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
 void log_forget_batches(struct log *l, int64_t offset);
