@@ -17,6 +17,10 @@
 #define DRAIN_US 300000
 #define OPENING_AT_ONCE 16
 
+/* Of the open files: for shards, listeners, journals, checkpoints, and folders that are listed or synced. */
+#define KEPT_FILES ((size_t)256)
+#define MOST_OPEN_FILES ((size_t)32768)
+
 /* Shares of the memory limit; what remains is for requests' arenas, answers and everything small. */
 #define FRAMES_PERCENT 40
 #define READS_PERCENT 35
@@ -43,8 +47,7 @@ static enum err storage_start_await(struct fiber *self, struct broker *b)
 		.folders = (const char *const *)folders.items,
 		.folder_count = folders.count,
 		.node_id = b->node_id,
-		/* The rest is for connections. */
-		.max_open_files = runtime_open_file_limit(b->runtime) / 2,
+		.max_open_files = b->max_open_files,
 		.read_budget_bytes = b->memory_limit_bytes / 100 * READS_PERCENT / b->shard_count,
 		.producer_id_expiration_ms = config_int64(b->config, CONFIG_PRODUCER_ID_EXPIRATION_MS),
 		.flush_offset_checkpoint_interval_ms = config_int64(b->config,
@@ -314,6 +317,20 @@ static void broker_main(struct fiber *self, void *argument)
 	runtime_stop(b->runtime, b->exit_code ? b->exit_code : !clean);
 }
 
+/*
+ * The data has its share whatever clients do: a log that cannot be opened for want of a descriptor is worse than a client that waits
+ * to be accepted.
+ */
+static void share_open_files(struct broker *b, size_t limit)
+{
+	size_t kept = limit < 4 * KEPT_FILES ? limit / 4 : KEPT_FILES;
+
+	b->max_open_files = (limit - kept) / 2;
+	if (b->max_open_files > MOST_OPEN_FILES)
+		b->max_open_files = MOST_OPEN_FILES;
+	b->max_sockets = limit - kept - b->max_open_files;
+}
+
 struct broker *broker_start(struct shard *shard_zero, const struct broker_options *o)
 {
 	static const struct fiber_options fiber = {.name = "broker", .stack_size = (size_t)256 * 1024};
@@ -330,6 +347,7 @@ struct broker *broker_start(struct shard *shard_zero, const struct broker_option
 	b->memory_limit_bytes = o->memory_limit_bytes ? o->memory_limit_bytes
 				: limit > 0           ? (size_t)limit
 						      : DEFAULT_MEMORY;
+	share_open_files(b, runtime_open_file_limit(b->runtime));
 	b->parts = mem_zalloc(b->shard_count * sizeof(*b->parts));
 	b->subscribers = mem_zalloc(b->shard_count * sizeof(struct image_subscriber *));
 	for (unsigned i = 0; i < b->shard_count; i++) {

@@ -149,6 +149,7 @@ static struct world *world_open_await(struct fiber *self, size_t max_per_address
 	struct world *w = mem_new(struct world);
 	struct acceptor_options o = {.shard = fiber_shard(self),
 				     .max_connections = 10,
+				     .limit_name = "max.connections",
 				     .max_per_address = max_per_address,
 				     .context = w,
 				     .arrived = on_arrived,

@@ -76,12 +76,17 @@ enum err listening_bind_await(struct fiber *self, struct broker *b)
 	struct acceptor_options options = {
 		.shard = b->shard_zero,
 		.max_connections = limit_of(b, CONFIG_MAX_CONNECTIONS),
+		.limit_name = "max.connections",
 		.max_per_address = limit_of(b, CONFIG_MAX_CONNECTIONS_PER_IP),
 		.context = b,
 		.arrived = on_arrived,
 		.checked = on_checked,
 	};
 
+	if (options.max_connections > b->max_sockets) {
+		options.max_connections = b->max_sockets;
+		options.limit_name = "the connections' share of the limit of open files (ulimit -n)";
+	}
 	b->acceptor = acceptor_new(&options);
 	b->listeners = mem_zalloc(b->specs.count * sizeof(*b->listeners));
 	for (size_t i = 0; i < b->specs.count; i++) {

@@ -85,9 +85,8 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 	if (a->open_count >= a->options.max_connections && !a->paused) {
 		pause_all(a, true);
 		if (may_say(a))
-			log_warn(shard_log(home),
-				 "max.connections=%zu is reached: no more connections are accepted until one ends",
-				 a->options.max_connections);
+			log_warn(shard_log(home), "%s=%zu is reached: no more connections are accepted until one ends",
+				 a->options.limit_name, a->options.max_connections);
 	}
 	p->message.run = run_arrived;
 	shard_send(home, p->shard, &p->message);

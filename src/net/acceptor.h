@@ -33,6 +33,7 @@ struct place {
 struct acceptor_options {
 	struct shard *shard; /* 0 */
 	size_t max_connections;
+	const char *limit_name; /* what sets it, for the log: "max.connections" */
 	size_t max_per_address; /* SIZE_MAX: not checked */
 	void *context;
 	/* On the shard that shall have the connection: it adopts or drops place->handle, and returns the place in the end. */

@@ -136,11 +136,15 @@ class Broker:
             command += ["--set", f"{name}={value}"]
         return command + self.arguments
 
+    def launch(self):
+        """Starts it and waits for nothing."""
+        self.log_file = open(self.log_path, "a", encoding="utf-8")
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=self.log_file, cwd="/tmp")
+
     def start(self):
         """Starts it and waits for its start lines; returns the seconds that took."""
         began = time.monotonic()
-        self.log_file = open(self.log_path, "a", encoding="utf-8")
-        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=self.log_file, cwd="/tmp")
+        self.launch()
         self.start_lines = ""
         data = b""
         while b"moldau consume" not in data:

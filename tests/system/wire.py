@@ -291,3 +291,36 @@ def decode_response(api, version, payload):
     if cursor.at != len(payload):
         raise ValueError(f"{len(payload) - cursor.at} bytes after the end of {message.name}")
     return correlation, body
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def varint(value):
+    return uvarint((value << 1 ^ value >> 63) & (1 << 64) - 1)
+
+
+def batch(values, timestamp=0, producer=(-1, -1, -1), attributes=0):
+    """A record batch without keys and headers; `producer` is id, epoch and first sequence."""
+    records = b""
+    for delta, value in enumerate(values):
+        record = b"\0" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value + varint(0)
+        records += varint(len(record)) + record
+    body = struct.pack(">hiqqqhii", attributes, len(values) - 1, timestamp, timestamp, *producer, len(values)) + records
+    return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
+
+
+def produce(topic, partitions, records, acks=-1, timeout=30000):
+    """A Produce v8 body: the same batch to each partition."""
+    return {"Acks": acks, "TimeoutMs": timeout, "TopicData": [{"Name": topic, "PartitionData": [
+        {"Index": i, "Records": records} for i in partitions]}]}
+
+
+def produce_errors(answer):
+    return [p["ErrorCode"] for t in answer["Responses"] for p in t["PartitionResponses"]]
