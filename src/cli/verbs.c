@@ -3,9 +3,18 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/verbs.h"
 
 const struct cli_verb cli_verbs[] = {
 	{"broker", "run a broker", cli_broker_help, cli_broker},
+	{"topic create", "create topics", cli_topic_create_help, cli_topic_create},
+	{"topic list", "list topics", cli_topic_list_help, cli_topic_list},
+	{"topic describe", "show partitions, replicas and settings", cli_topic_describe_help, cli_topic_describe},
+	{"topic delete", "delete topics", cli_topic_delete_help, cli_topic_delete},
+	{"produce", "write lines or files to a topic", cli_produce_help, cli_produce},
+	{"consume", "print the records of a topic", cli_consume_help, cli_consume},
+	{"cluster info", "show brokers and counts", cli_cluster_info_help, cli_cluster_info},
+	{"log dump", "print a segment file, and what is wrong with it", cli_log_dump_help, cli_log_dump},
 	{"version", "print the version", "usage: moldau version\n\nPrints the version of this program.\n", cli_version},
 	{NULL, NULL, NULL, NULL},
 };

@@ -1,0 +1,396 @@
+/* consume: `moldau consume`: prints what a topic holds. Calls the client library, stdio's stderr and write(2). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/format.h"
+#include "cli/session.h"
+#include "cli/verbs.h"
+
+#define PARTITIONS_MAX 10000
+#define OUT_BYTES ((size_t)256 * 1024)
+#define WAIT_MS 1000
+
+const char cli_consume_help[] =
+	"usage: moldau consume TOPIC [OPTIONS]\n"
+	"\n"
+	"Prints the values of a topic's records, a line each, byte for byte; waits for more unless told otherwise.\n"
+	"\n"
+	"  -t, --topic TOPIC       the same as TOPIC\n"
+	"  -p, --partition N,...   default: all\n"
+	"  -o, --offset WHERE      beginning (the default), end, N, -N (N before the end), @MS (time in ms since "
+	"1970);\n"
+	"                          also earliest, start, latest, s@MS, and :end behind any of these is the same as -e\n"
+	"  -c, --count N           ends after N records\n"
+	"  -e, --exit              ends at the end of all partitions\n"
+	"  -f, --format STRING     kcat's: %s %k %S %K %R %t %p %o %T %h, or rpk's: %v %k %V %K %t %T %p %o %e %d %H "
+	"%i\n"
+	"                          %h{%k=%v } with {hex} {base64} {big32} {strftime[%F]} ...; \\n \\t \\xNN; or: json\n"
+	"  -D, --delimiter S       what ends a record (default \\n)\n"
+	"  -K, --key-separator S   prints the key and S before the value\n"
+	"  -Z, --null              prints NULL for null\n"
+	"  -q, --quiet             no figures on the terminal\n" SESSION_HELP "\n"
+	"  moldau consume orders -o -10 -e -f '%p %o %k: %v\\n'\n";
+
+struct consume_run {
+	struct session session;
+	const char *topic;
+	int32_t partitions[PARTITIONS_MAX];
+	bool at_end[PARTITIONS_MAX];
+	size_t partition_count;
+	size_t ended;
+	struct mo_start from;
+	int64_t count_left;
+	bool exit_at_end;
+	bool json;
+	bool show_null;
+	bool quiet;
+	struct format *format;
+	char *delimiter;
+	size_t delimiter_size;
+	char *separator;
+	size_t separator_size;
+	struct buf out;
+	uint64_t records;
+	uint64_t bytes;
+	struct progress progress;
+};
+
+/* --- options ----------------------------------------------------------------------------------------------------- */
+
+static bool parse_offset(struct consume_run *r, const char *text, size_t size)
+{
+	static const struct {
+		const char *word;
+		enum mo_start_kind kind;
+	} words[] = {
+		{"beginning", MO_START_BEGINNING},
+		{"earliest", MO_START_BEGINNING},
+		{"start", MO_START_BEGINNING},
+		{"oldest", MO_START_BEGINNING},
+		{"end", MO_START_END},
+		{"latest", MO_START_END},
+		{"newest", MO_START_END},
+	};
+	char copy[32];
+	int64_t number;
+
+	if (size >= sizeof(copy))
+		return false;
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(copy, words[i].word) == 0) {
+			r->from = (struct mo_start){.kind = words[i].kind};
+			return true;
+		}
+	}
+	if (copy[0] == '@' || strncmp(copy, "s@", 2) == 0) {
+		if (!cli_number(copy + (copy[0] == 's' ? 2 : 1), 0, INT64_MAX, &number))
+			return false;
+		r->from = MO_TIMESTAMP(number);
+		return true;
+	}
+	if (copy[0] == '-') {
+		if (!cli_number(copy + 1, 0, INT64_MAX, &number))
+			return false;
+		r->from = MO_TAIL(number);
+		return true;
+	}
+	if (!cli_number(copy, 0, INT64_MAX, &number))
+		return false;
+	r->from = MO_OFFSET(number);
+	return true;
+}
+
+static bool take_offset(struct consume_run *r, struct cli_options *o)
+{
+	const char *text = cli_value(o);
+	size_t size = text ? strlen(text) : 0;
+
+	if (!text)
+		return false;
+	if (size > 4 && strcmp(text + size - 4, ":end") == 0) {
+		r->exit_at_end = true;
+		size -= 4;
+	}
+	if (parse_offset(r, text, size))
+		return true;
+	cli_usage(o->verb, "%s wants beginning, end, N, -N or @MS, not %s", o->name, text);
+	return false;
+}
+
+static bool take_partitions(struct consume_run *r, struct cli_options *o)
+{
+	const char *at = cli_value(o);
+
+	if (!at)
+		return false;
+	for (;;) {
+		char *end = NULL;
+		long number = strtol(at, &end, 10);
+
+		if (end == at || number < 0 || number > INT32_MAX || (*end && *end != ',') ||
+		    r->partition_count == PARTITIONS_MAX) {
+			cli_usage(o->verb, "%s wants numbers separated by commas", o->name);
+			return false;
+		}
+		r->partitions[r->partition_count++] = (int32_t)number;
+		if (!*end)
+			return true;
+		at = end + 1;
+	}
+}
+
+static bool take_format(struct consume_run *r, struct cli_options *o)
+{
+	const char *text = cli_value(o);
+	char why[120];
+
+	if (!text)
+		return false;
+	r->json = strcmp(text, "json") == 0;
+	if (r->json)
+		return true;
+	format_free(r->format);
+	r->format = format_new(text, why, sizeof(why));
+	if (r->format)
+		return true;
+	cli_usage(o->verb, "%s: %s", o->name, why);
+	return false;
+}
+
+static bool take_text(struct cli_options *o, char **ret_text, size_t *ret_size)
+{
+	*ret_text = (char *)(uintptr_t)cli_value(o);
+	if (*ret_text)
+		*ret_size = cli_unescape(*ret_text);
+	return *ret_text;
+}
+
+static bool take_count(struct consume_run *r, struct cli_options *o)
+{
+	const char *text = cli_value(o);
+
+	if (text && cli_number(text, 1, INT64_MAX, &r->count_left))
+		return true;
+	if (text)
+		cli_usage(o->verb, "%s wants a number from 1 on, not %s", o->name, text);
+	return false;
+}
+
+static bool take_topic(struct consume_run *r, struct cli_options *o, const char *name)
+{
+	if (name && r->topic) {
+		cli_usage(o->verb, "one topic, please: %s or %s", r->topic, name);
+		return false;
+	}
+	r->topic = name;
+	return name;
+}
+
+static bool take_option(struct consume_run *r, struct cli_options *o)
+{
+	if (session_takes(&r->session, o))
+		return !r->session.usage_error;
+	if (cli_is(o, NULL))
+		return take_topic(r, o, o->name);
+	if (cli_is(o, "-t") || cli_is(o, "--topic"))
+		return take_topic(r, o, cli_value(o));
+	if (cli_is(o, "-p") || cli_is(o, "--partition") || cli_is(o, "--partitions"))
+		return take_partitions(r, o);
+	if (cli_is(o, "-o") || cli_is(o, "--offset"))
+		return take_offset(r, o);
+	if (cli_is(o, "-c") || cli_is(o, "--count"))
+		return take_count(r, o);
+	if (cli_is(o, "-e") || cli_is(o, "--exit"))
+		return r->exit_at_end = true;
+	if (cli_is(o, "-f") || cli_is(o, "--format"))
+		return take_format(r, o);
+	if (cli_is(o, "-D") || cli_is(o, "--delimiter"))
+		return take_text(o, &r->delimiter, &r->delimiter_size);
+	if (cli_is(o, "-K") || cli_is(o, "-k") || cli_is(o, "--key-separator"))
+		return take_text(o, &r->separator, &r->separator_size);
+	if (cli_is(o, "-Z") || cli_is(o, "--null"))
+		return r->show_null = true;
+	if (cli_is(o, "-q") || cli_is(o, "--quiet"))
+		return r->quiet = true;
+	cli_unknown(o);
+	return false;
+}
+
+/* --- printing ---------------------------------------------------------------------------------------------------- */
+
+/* False when nobody reads any more. */
+static bool write_out(struct consume_run *r)
+{
+	struct bytes rest = buf_bytes(&r->out);
+
+	while (rest.size > 0) {
+		ssize_t n = write(STDOUT_FILENO, rest.data, rest.size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			if (errno != EPIPE)
+				cli_failed(r->session.verb, "cannot write: %s", strerror(errno));
+			return false;
+		}
+		rest = bytes_of(rest.data + n, rest.size - (size_t)n);
+	}
+	buf_reset(&r->out);
+	return true;
+}
+
+static void put_field(struct consume_run *r, struct mo_bytes b)
+{
+	if (b.data)
+		buf_put(&r->out, b.data, b.size);
+	else if (r->show_null)
+		buf_put(&r->out, "NULL", 4);
+}
+
+static bool print_message(struct consume_run *r, const struct mo_message *m)
+{
+	if (r->json) {
+		format_print_json(m, &r->out);
+	} else if (r->format) {
+		format_print(r->format, m, r->records, r->show_null, &r->out);
+	} else {
+		if (r->separator) {
+			put_field(r, m->key);
+			buf_put(&r->out, r->separator, r->separator_size);
+		}
+		put_field(r, m->value);
+		buf_put(&r->out, r->delimiter, r->delimiter_size);
+	}
+	r->records++;
+	r->bytes += m->value.size;
+	r->count_left--;
+	if (r->out.size < OUT_BYTES)
+		return true;
+	progress_show(&r->progress, r->records, r->bytes);
+	return write_out(r);
+}
+
+/* --- consuming --------------------------------------------------------------------------------------------------- */
+
+static void note_end(struct consume_run *r, int32_t partition)
+{
+	for (size_t i = 0; i < r->partition_count; i++) {
+		if (r->partitions[i] != partition || r->at_end[i])
+			continue;
+		r->at_end[i] = true;
+		r->ended++;
+	}
+}
+
+/* All partitions that exist, unless some were named. */
+static int find_partitions(struct consume_run *r)
+{
+	struct mo_topics topics = {0};
+	struct mo_err e;
+
+	if (mo_topic_describe(r->session.client, r->topic, &topics, &e))
+		return session_failed(&r->session, &e);
+	if (r->partition_count == 0 && topics.count == 1)
+		for (size_t i = 0; i < topics.topics[0].partition_count && i < PARTITIONS_MAX; i++)
+			r->partitions[r->partition_count++] = topics.topics[0].partitions[i].partition;
+	mo_topics_free(&topics);
+	return CLI_DONE;
+}
+
+static int assign_all(struct consume_run *r)
+{
+	struct mo_err e;
+
+	for (size_t i = 0; i < r->partition_count; i++)
+		if (mo_assign(r->session.client, r->topic, r->partitions[i], r->from, &e))
+			return session_failed(&r->session, &e);
+	return CLI_DONE;
+}
+
+static bool wants_more(const struct consume_run *r)
+{
+	return r->count_left > 0 && !(r->exit_at_end && r->ended == r->partition_count);
+}
+
+static int consume_all(struct consume_run *r)
+{
+	while (wants_more(r)) {
+		const struct mo_message *m = NULL;
+		struct mo_err e;
+		int code = mo_consume(r->session.client, 0, &m, &e);
+
+		/* Before it waits, what there is is shown. */
+		if (code == MO_TIMED_OUT) {
+			if (!write_out(r))
+				return CLI_FAILED;
+			code = mo_consume(r->session.client, WAIT_MS, &m, &e);
+		}
+		if (code == MO_TIMED_OUT)
+			continue;
+		if (code) {
+			write_out(r);
+			return session_failed(&r->session, &e);
+		}
+		if (m->end)
+			note_end(r, m->partition);
+		else if (!print_message(r, m))
+			return CLI_FAILED;
+	}
+	return write_out(r) ? CLI_DONE : CLI_FAILED;
+}
+
+static int run(struct consume_run *r)
+{
+	int code = session_open(&r->session);
+
+	if (!code)
+		code = find_partitions(r);
+	if (!code)
+		code = assign_all(r);
+	if (code)
+		return code;
+	progress_init(&r->progress, "consumed");
+	/* Where records go to the same terminal a line over them would be in the way. */
+	r->progress.on = r->progress.on && !r->quiet && !isatty(STDOUT_FILENO);
+	code = consume_all(r);
+	progress_end(&r->progress, r->records, r->bytes);
+	return code;
+}
+
+int cli_consume(const struct cli_verb *verb, int argc, char **argv)
+{
+	char newline[] = "\n";
+	struct cli_options o = cli_options(verb, argc, argv);
+	struct consume_run *r = calloc(1, sizeof(*r));
+	int code = CLI_DONE;
+
+	if (!r)
+		abort();
+	session_init(&r->session, verb);
+	session_set(&r->session, "enable.partition.eof", "true");
+	/* An offset that was asked for and is not there is told, not replaced. */
+	session_set(&r->session, "auto.offset.reset", "none");
+	r->from = MO_BEGINNING;
+	r->count_left = INT64_MAX;
+	r->delimiter = newline;
+	r->delimiter_size = 1;
+	buf_init(&r->out, SIZE_MAX / 2);
+	while (!code && cli_next(&o))
+		code = take_option(r, &o) ? CLI_DONE : CLI_USAGE;
+	if (!code && o.failed)
+		code = CLI_USAGE;
+	if (!code && !r->topic)
+		code = cli_usage(verb, "which topic?");
+	if (!code)
+		code = run(r);
+	session_close(&r->session);
+	buf_fini(&r->out);
+	format_free(r->format);
+	free(r);
+	return code;
+}

@@ -1,0 +1,415 @@
+/*
+ * produce: `moldau produce`: lines of stdin, or whole files, become records. Calls the client library, stdio and read(2).
+ *
+ * Lines are cut where they were read and handed over many at a time: the library copies them once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/session.h"
+#include "cli/verbs.h"
+
+#define HEADERS_MAX 64
+#define FILES_MAX 1000
+#define RECORDS_AT_ONCE 512
+#define READ_BYTES ((size_t)1024 * 1024)
+/* What no topic would take anyhow; a file without line ends must not fill the memory. */
+#define LINE_MAX_BYTES ((size_t)256 * 1024 * 1024)
+#define FLUSH_STEP_MS 100
+
+const char cli_produce_help[] =
+	"usage: moldau produce TOPIC [FILE...] [OPTIONS]\n"
+	"\n"
+	"Each line of stdin becomes a record; each FILE becomes one record as a whole. The exit code is 1 when a "
+	"record was\n"
+	"not acknowledged.\n"
+	"\n"
+	"  -t, --topic TOPIC         the same as TOPIC\n"
+	"  -l, --lines FILE          the lines of FILE instead of stdin's\n"
+	"  -p, --partition N         default: by the key, or sticky\n"
+	"  -k, -K, --key-separator S what is before S in a line is the key\n"
+	"  --key KEY                 one key for all records\n"
+	"  -H, --header NAME=VALUE   a header for all records\n"
+	"  -D, --delimiter S         what ends a line (default \\n); \\t, \\0, \\xNN are understood, one byte\n"
+	"  -z, --compression CODEC   none, gzip, snappy, lz4, zstd\n"
+	"  -a, --acks 0|1|all        default all\n"
+	"  -Z, --null                empty values and keys become null\n"
+	"  -c, --count N             ends after N records\n"
+	"  -q, --quiet               no figures on the terminal\n" SESSION_HELP "\n"
+	"  moldau produce orders -k : <lines.txt\n";
+
+struct produce_run {
+	struct session session;
+	const char *topic;
+	const char *files[FILES_MAX];
+	size_t file_count;
+	const char *lines_file;
+	struct mo_header headers[HEADERS_MAX];
+	size_t header_count;
+	char *separator;
+	size_t separator_size;
+	const char *key;
+	int64_t partition;
+	int64_t count_left;
+	char delimiter;
+	bool empty_is_null;
+	bool quiet;
+	struct mo_record records[RECORDS_AT_ONCE];
+	size_t record_count;
+	uint64_t bytes;
+	struct progress progress;
+	struct mo_err error;
+};
+
+/* --- options ----------------------------------------------------------------------------------------------------- */
+
+static bool take_header(struct produce_run *r, struct cli_options *o)
+{
+	const char *text = cli_value(o);
+	const char *equals = cli_pair(o->verb, "-H", text);
+
+	if (!text || !equals || r->header_count == HEADERS_MAX)
+		return false;
+	r->headers[r->header_count++] = (struct mo_header){
+		.key = {text, (size_t)(equals - text)},
+		.value = {equals + 1, strlen(equals + 1)},
+	};
+	return true;
+}
+
+static bool take_delimiter(struct produce_run *r, struct cli_options *o)
+{
+	char *text = (char *)(uintptr_t)cli_value(o);
+
+	if (!text)
+		return false;
+	if (cli_unescape(text) != 1) {
+		cli_usage(o->verb, "%s is one byte", o->name);
+		return false;
+	}
+	r->delimiter = text[0];
+	return true;
+}
+
+static bool take_separator(struct produce_run *r, struct cli_options *o)
+{
+	r->separator = (char *)(uintptr_t)cli_value(o);
+	if (!r->separator)
+		return false;
+	r->separator_size = cli_unescape(r->separator);
+	if (r->separator_size > 0)
+		return true;
+	cli_usage(o->verb, "the separator is empty");
+	return false;
+}
+
+static bool take_count(struct cli_options *o, int64_t least, int64_t most, int64_t *ret_number)
+{
+	const char *text = cli_value(o);
+
+	if (!text)
+		return false;
+	if (cli_number(text, least, most, ret_number))
+		return true;
+	cli_usage(o->verb, "%s wants a number from %lld on, not %s", o->name, (long long)least, text);
+	return false;
+}
+
+static bool take_setting(struct produce_run *r, struct cli_options *o, const char *name)
+{
+	const char *value = cli_value(o);
+
+	if (!value)
+		return false;
+	session_set(&r->session, name, value);
+	return true;
+}
+
+static bool take_argument(struct produce_run *r, struct cli_options *o)
+{
+	if (!r->topic) {
+		r->topic = o->name;
+		return true;
+	}
+	if (r->file_count == FILES_MAX) {
+		cli_usage(o->verb, "more than %d files", FILES_MAX);
+		return false;
+	}
+	r->files[r->file_count++] = o->name;
+	return true;
+}
+
+static bool take_option(struct produce_run *r, struct cli_options *o)
+{
+	if (session_takes(&r->session, o))
+		return !r->session.usage_error;
+	if (cli_is(o, NULL))
+		return take_argument(r, o);
+	if (cli_is(o, "-t") || cli_is(o, "--topic"))
+		return (r->topic = cli_value(o));
+	if (cli_is(o, "-l") || cli_is(o, "--lines"))
+		return (r->lines_file = cli_value(o));
+	if (cli_is(o, "-p") || cli_is(o, "--partition"))
+		return take_count(o, -1, INT32_MAX, &r->partition);
+	if (cli_is(o, "-k") || cli_is(o, "-K") || cli_is(o, "--key-separator"))
+		return take_separator(r, o);
+	if (cli_is(o, "--key"))
+		return (r->key = cli_value(o));
+	if (cli_is(o, "-H") || cli_is(o, "--header"))
+		return take_header(r, o);
+	if (cli_is(o, "-D") || cli_is(o, "--delimiter"))
+		return take_delimiter(r, o);
+	if (cli_is(o, "-z") || cli_is(o, "--compression"))
+		return take_setting(r, o, "compression.type");
+	if (cli_is(o, "-a") || cli_is(o, "--acks"))
+		return take_setting(r, o, "acks");
+	if (cli_is(o, "-c") || cli_is(o, "--count"))
+		return take_count(o, 1, INT64_MAX, &r->count_left);
+	if (cli_is(o, "-Z") || cli_is(o, "--null"))
+		return r->empty_is_null = true;
+	if (cli_is(o, "-q") || cli_is(o, "--quiet"))
+		return r->quiet = true;
+	cli_unknown(o);
+	return false;
+}
+
+/* --- records ----------------------------------------------------------------------------------------------------- */
+
+/* False when no more can be taken: an error, or enough. */
+static bool hand_over(struct produce_run *r)
+{
+	size_t count = r->record_count;
+	struct mo_counts counts;
+
+	r->record_count = 0;
+	if (count > 0 && mo_produce_many(r->session.client, r->records, count, NULL, &r->error))
+		return false;
+	/* With the first failure the rest would only fail more slowly. */
+	mo_client_counts(r->session.client, &counts);
+	if (counts.failed > 0)
+		return false;
+	progress_show(&r->progress, counts.acknowledged, r->bytes);
+	return r->count_left > 0;
+}
+
+static struct mo_bytes field(const struct produce_run *r, const char *data, size_t size)
+{
+	if (size == 0 && r->empty_is_null)
+		return (struct mo_bytes){0};
+	return (struct mo_bytes){data, size};
+}
+
+static bool add_record(struct produce_run *r, const char *data, size_t size)
+{
+	struct mo_record *to = &r->records[r->record_count++];
+	const char *cut = r->separator ? memmem(data, size, r->separator, r->separator_size) : NULL;
+
+	*to = (struct mo_record){
+		.topic = r->topic,
+		.partition = (int32_t)r->partition,
+		.timestamp_ms = MO_NOW,
+		.headers = r->headers,
+		.header_count = r->header_count,
+	};
+	if (r->key)
+		to->key = field(r, r->key, strlen(r->key));
+	if (cut) {
+		to->key = field(r, data, (size_t)(cut - data));
+		size -= (size_t)(cut - data) + r->separator_size;
+		data = cut + r->separator_size;
+	}
+	to->value = field(r, data, size);
+	r->bytes += size;
+	r->count_left--;
+	return (r->record_count < RECORDS_AT_ONCE && r->count_left > 0) || hand_over(r);
+}
+
+struct line_buffer {
+	char *data;
+	size_t begin; /* of the line under way */
+	size_t seen;  /* up to here there is no end of it */
+	size_t end;
+	size_t capacity;
+};
+
+/* Room for another read behind what is there. */
+static bool make_room(struct line_buffer *b)
+{
+	if (b->begin > 0) {
+		memmove(b->data, b->data + b->begin, b->end - b->begin);
+		b->end -= b->begin;
+		b->seen -= b->begin;
+		b->begin = 0;
+	}
+	if (b->capacity - b->end >= READ_BYTES / 2)
+		return true;
+	if (b->capacity >= LINE_MAX_BYTES)
+		return false;
+	b->capacity = b->capacity ? b->capacity * 2 : READ_BYTES;
+	b->data = realloc(b->data, b->capacity);
+	if (!b->data)
+		abort();
+	return true;
+}
+
+/* The whole lines in the buffer. False when no more are wanted. */
+static bool add_lines(struct produce_run *r, struct line_buffer *b)
+{
+	char *at;
+
+	while ((at = memchr(b->data + b->seen, r->delimiter, b->end - b->seen))) {
+		size_t begin = b->begin;
+
+		b->begin = b->seen = (size_t)(at - b->data) + 1;
+		if (!add_record(r, b->data + begin, (size_t)(at - b->data) - begin))
+			return false;
+	}
+	b->seen = b->end;
+	/* What they point to is about to move. */
+	return hand_over(r);
+}
+
+static int produce_lines(struct produce_run *r, int fd, const char *name)
+{
+	struct line_buffer b = {0};
+	int code = CLI_DONE;
+
+	for (;;) {
+		ssize_t n;
+
+		if (!make_room(&b)) {
+			code = cli_failed(r->session.verb, "%s: a line of more than %zu bytes", name, LINE_MAX_BYTES);
+			break;
+		}
+		n = read(fd, b.data + b.end, b.capacity - b.end);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			code = cli_failed(r->session.verb, "cannot read %s: %s", name, strerror(errno));
+		if (n <= 0)
+			break;
+		b.end += (size_t)n;
+		if (!add_lines(r, &b))
+			break;
+	}
+	/* A last line without its end. */
+	if (!code && b.end > b.begin && r->count_left > 0 && !r->error.code)
+		add_record(r, b.data + b.begin, b.end - b.begin);
+	hand_over(r);
+	free(b.data);
+	return code;
+}
+
+static int produce_whole(struct produce_run *r, const char *name)
+{
+	size_t size = 0, capacity = READ_BYTES;
+	char *data = malloc(capacity);
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+	size_t n;
+	bool failed;
+
+	if (!data)
+		abort();
+	if (!file) {
+		free(data);
+		return cli_failed(r->session.verb, "cannot open %s: %s", name, strerror(errno));
+	}
+	while ((n = fread(data + size, 1, capacity - size, file)) > 0) {
+		size += n;
+		if (size < capacity)
+			continue;
+		data = capacity < LINE_MAX_BYTES ? realloc(data, capacity *= 2) : data;
+		if (!data)
+			abort();
+		if (size == capacity)
+			break;
+	}
+	failed = ferror(file) != 0;
+	if (file != stdin)
+		fclose(file);
+	if (failed || size == LINE_MAX_BYTES) {
+		free(data);
+		return cli_failed(r->session.verb, "cannot read %s: %s", name, failed ? strerror(errno) : "too large");
+	}
+	add_record(r, data, size);
+	hand_over(r);
+	free(data);
+	return CLI_DONE;
+}
+
+static int produce_all(struct produce_run *r)
+{
+	int code = CLI_DONE, fd = STDIN_FILENO;
+
+	if (r->lines_file && strcmp(r->lines_file, "-") != 0) {
+		fd = open(r->lines_file, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return cli_failed(r->session.verb, "cannot open %s: %s", r->lines_file, strerror(errno));
+	}
+	if (r->file_count == 0)
+		code = produce_lines(r, fd, r->lines_file ? r->lines_file : "stdin");
+	for (size_t i = 0; i < r->file_count && !code; i++)
+		code = produce_whole(r, r->files[i]);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	return code;
+}
+
+/* Waits for what is under way; the library's own delivery.timeout.ms bounds it. */
+static int settle(struct produce_run *r, int code)
+{
+	struct mo_counts counts;
+	struct mo_err e;
+
+	while (mo_flush(r->session.client, FLUSH_STEP_MS, &e) == MO_TIMED_OUT) {
+		mo_client_counts(r->session.client, &counts);
+		progress_show(&r->progress, counts.acknowledged, r->bytes);
+	}
+	mo_client_counts(r->session.client, &counts);
+	progress_end(&r->progress, counts.acknowledged, r->bytes);
+	if (counts.failed > 0)
+		return cli_failed(r->session.verb, "%llu of %llu records were not acknowledged: %s",
+				  (unsigned long long)counts.failed, (unsigned long long)counts.produced,
+				  counts.first_error.text);
+	if (r->error.code)
+		return session_failed(&r->session, &r->error);
+	return code;
+}
+
+int cli_produce(const struct cli_verb *verb, int argc, char **argv)
+{
+	struct cli_options o = cli_options(verb, argc, argv);
+	struct produce_run *r = calloc(1, sizeof(*r));
+	int code = CLI_DONE;
+
+	if (!r)
+		abort();
+	session_init(&r->session, verb);
+	/* One reader of a pipe: large batches cost least, and a person does not see 5 ms. The broker judges what is too large. */
+	session_set(&r->session, "batch.size", "524288");
+	session_set(&r->session, "max.request.size", "104857600");
+	session_set(&r->session, "buffer.memory", "33554432");
+	r->partition = -1;
+	r->count_left = INT64_MAX;
+	r->delimiter = '\n';
+	while (!code && cli_next(&o))
+		code = take_option(r, &o) ? CLI_DONE : CLI_USAGE;
+	if (!code && o.failed)
+		code = CLI_USAGE;
+	if (!code && !r->topic)
+		code = cli_usage(verb, "which topic?");
+	if (!code)
+		code = session_open(&r->session);
+	if (!code) {
+		progress_init(&r->progress, "produced");
+		r->progress.on = r->progress.on && !r->quiet;
+		code = settle(r, produce_all(r));
+	}
+	session_close(&r->session);
+	free(r);
+	return code;
+}

@@ -1,0 +1,60 @@
+/*
+ * session: what the verbs that talk to a cluster share: -b and -X, opening the client, saying what went wrong, progress.
+ * May call: the client library, stdio, the terminal's clock.
+ */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "moldau/moldau.h"
+
+#define SESSION_OPTIONS_MAX 64
+
+/* The options that every such verb has. */
+#define SESSION_HELP \
+	"  -b, --bootstrap-server HOST:PORT,...   brokers to ask (default 127.0.0.1:9092, or $MOLDAU_BOOTSTRAP)\n" \
+	"  -X NAME=VALUE                          a setting of the client, by Kafka's name\n"
+
+struct session {
+	const struct cli_verb *verb;
+	struct mo_option options[SESSION_OPTIONS_MAX];
+	size_t count;
+	bool usage_error;
+	struct mo_client *client;
+};
+
+void session_init(struct session *s, const struct cli_verb *verb);
+/* A default of the verb; -X is stronger since it comes later. */
+void session_set(struct session *s, const char *name, const char *value);
+/* True: it was -b or -X, and is dealt with (look at usage_error afterwards). The verb's own options are for the caller. */
+bool session_takes(struct session *s, struct cli_options *o);
+/* CLI_DONE, or the exit code after a line on stderr. */
+int session_open(struct session *s);
+void session_close(struct session *s);
+/* A line on stderr; CLI_FAILED, or CLI_USAGE for a bad setting. */
+int session_failed(const struct session *s, const struct mo_err *e);
+
+/* A number in `text`, whole; false when it is none or out of range. */
+bool cli_number(const char *text, int64_t least, int64_t most, int64_t *ret_number);
+/* `name=value`: the place of the '='; NULL after a complaint. */
+const char *cli_pair(const struct cli_verb *verb, const char *option, const char *text);
+/* Undoes \n \t \r \0 \\ \xNN; returns the number of bytes. In place. */
+size_t cli_unescape(char *text);
+
+/* One line that is written over itself, on a terminal only; at most ten times a second. */
+struct progress {
+	const char *what; /* "produced" */
+	bool on;
+	bool shown;
+	int64_t began_ms;
+	int64_t next_ms;
+};
+
+void progress_init(struct progress *p, const char *what);
+void progress_show(struct progress *p, uint64_t records, uint64_t bytes);
+/* Ends the line; with figures when it is on. */
+void progress_end(struct progress *p, uint64_t records, uint64_t bytes);
+
+#endif

@@ -1,0 +1,25 @@
+/* verbs: the functions and help texts behind the rows of the table in verbs.c that talk to a cluster or read its files. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "cli/cli.h"
+
+int cli_topic_create(const struct cli_verb *verb, int argc, char **argv);
+int cli_topic_list(const struct cli_verb *verb, int argc, char **argv);
+int cli_topic_describe(const struct cli_verb *verb, int argc, char **argv);
+int cli_topic_delete(const struct cli_verb *verb, int argc, char **argv);
+int cli_produce(const struct cli_verb *verb, int argc, char **argv);
+int cli_consume(const struct cli_verb *verb, int argc, char **argv);
+int cli_cluster_info(const struct cli_verb *verb, int argc, char **argv);
+int cli_log_dump(const struct cli_verb *verb, int argc, char **argv);
+
+extern const char cli_topic_create_help[];
+extern const char cli_topic_list_help[];
+extern const char cli_topic_describe_help[];
+extern const char cli_topic_delete_help[];
+extern const char cli_produce_help[];
+extern const char cli_consume_help[];
+extern const char cli_cluster_info_help[];
+extern const char cli_log_dump_help[];
+
+#endif
