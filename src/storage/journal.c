@@ -119,7 +119,7 @@ struct replay_log {
 	size_t number; /* in order of appearance */
 	bool gone;     /* its folder is another topic's now */
 	bool checked;
-	bool made;
+	bool touched;
 };
 
 struct replay {
@@ -220,6 +220,19 @@ static int by_file(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* What is there may be so only in the page cache: it is made durable, since the journal will be void after the replay. */
+static enum err sync_existing_await(struct fiber *self, const char *path)
+{
+	struct file *file;
+	enum err e = file_open_await(self, path, FILE_READ | FILE_WRITE, &file);
+
+	if (e)
+		return e;
+	e = file_sync_await(self, file);
+	file_close(file);
+	return e;
+}
+
 /* The folder of a log, made anew when its name was lost. Sets `gone` when it now belongs to another topic of that name. */
 static enum err replay_folder_await(struct fiber *self, struct replay_log *l, const char *path)
 {
@@ -240,12 +253,11 @@ static enum err replay_folder_await(struct fiber *self, struct replay_log *l, co
 		mem_free(text);
 		if (!e) {
 			l->gone = !uuid_equal(id, l->topic_id);
-			return OK;
+			return l->gone ? OK : sync_existing_await(self, file);
 		}
 	} else if (e != ERR_NOT_FOUND) {
 		return e;
 	}
-	l->made = true;
 	if (uuid_is_zero(l->topic_id))
 		return OK;
 	buf_init(&out, 256);
@@ -297,8 +309,6 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 		return OK; /* it was removed when the start moved */
 	if (e && e != ERR_NOT_FOUND)
 		return e;
-	if (e == ERR_NOT_FOUND)
-		l->made = true;
 	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE, &file);
 	if (e)
 		return e;
@@ -308,8 +318,27 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	if (!e && p->syncs)
 		e = file_sync_await(self, file);
 	file_close(file);
-	if (!e && l->made && p->syncs)
+	l->touched = true;
+	return e;
+}
+
+/* Also of files that were there: their names may never have been synced. */
+static enum err replay_sync_names_await(struct fiber *self, struct replay *p)
+{
+	const struct map_entry *at;
+	size_t place = 0;
+	enum err e = OK;
+
+	while (!e && (at = map_next(&p->logs, &place)) != NULL) {
+		struct replay_log *l = at->value;
+		char folder[LOG_PATH_SIZE], name[LOG_NAME_SIZE];
+
+		if (!l->touched)
+			continue;
+		folder_name_format(name, l->topic, l->partition);
+		snprintf(folder, sizeof(folder), "%s/%s", p->folder->path, name);
 		e = folder_sync_await(self, folder);
+	}
 	return e;
 }
 
@@ -336,7 +365,7 @@ static enum err replay_apply_await(struct fiber *self, struct replay *p)
 		if (!void_all(p, i, end))
 			e = replay_segment_await(self, p, i, end);
 	}
-	return e;
+	return !e && p->syncs ? replay_sync_names_await(self, p) : e;
 }
 
 /* What the journal knows of bounds and starts is newer than the checkpoints. */

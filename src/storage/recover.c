@@ -212,6 +212,7 @@ static void restart_at_await(struct fiber *self, struct recovery *r, int64_t sta
 	while (l->segment_count > 0)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 	log_add_segment(l, start);
+	producer_state_clear(&l->producers);
 	l->recent_count = 0;
 	r->expected = start;
 }
@@ -428,7 +429,7 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 	epoch_cache_truncate_end(&l->epochs, l->end);
 	log_remove_snapshots_await(self, l, l->end);
 	l->side_files_dirty = true;
-	l->metadata_made = true;
+	l->recovered = true;
 	if (!list_linked(&l->rolled_node))
 		list_push_back(&l->folder->rolled, &l->rolled_node);
 	l->folder->bounds_dirty = true;
@@ -455,6 +456,9 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 		r.expected = bounds->start;
 		return finish_recovery_await(self, &r, bounds);
 	}
+	/* What lies wholly below the start is of no use, and may be only half there: it was on its way out. */
+	while (l->segment_count > 1 && l->segments[1]->base_offset <= r.start)
+		drop_leftover_await(self, l, 0);
 	e = load_snapshot_await(self, l, r.recovery_point, &r.producers_from);
 	if (e)
 		return e;

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "storage/state.h"
 
-static enum err write_metadata_await(struct fiber *self, struct log *l, bool sync)
+static enum err write_metadata_await(struct fiber *self, struct log *l)
 {
 	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE];
 	struct file *file;
@@ -25,9 +25,45 @@ static enum err write_metadata_await(struct fiber *self, struct log *l, bool syn
 	partition_metadata_write(l->topic_id, &out);
 	e = file_write_await(self, file, buf_bytes(&out), 0);
 	buf_fini(&out);
-	if (!e && sync)
+	if (!e)
 		e = file_sync_await(self, file);
 	file_close(file);
+	return e;
+}
+
+/* After an unclean stop: what is there may be so only in the page cache, or torn. */
+static enum err confirm_metadata_await(struct fiber *self, struct log *l)
+{
+	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE], *text;
+	struct file *file;
+	struct uuid id;
+	struct buf out;
+	size_t size;
+	bool good;
+	enum err e;
+
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/partition.metadata", folder);
+	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+	if (e && e != ERR_NOT_FOUND)
+		return e;
+	good = !e && partition_metadata_read(bytes_of(text, size), &id) == OK && uuid_equal(id, l->topic_id);
+	if (!e)
+		mem_free(text);
+	if (good) {
+		e = file_open_await(self, path, FILE_READ | FILE_WRITE, &file);
+		if (e)
+			return e;
+		e = file_sync_await(self, file);
+		file_close(file);
+		return e;
+	}
+	if (uuid_is_zero(l->topic_id))
+		return OK;
+	buf_init(&out, 256);
+	partition_metadata_write(l->topic_id, &out);
+	e = file_replace_await(self, path, buf_bytes(&out));
+	buf_fini(&out);
 	return e;
 }
 
@@ -74,7 +110,7 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 	enum err e = log_make_folder_await(self, l);
 
 	if (!e && !l->metadata_made) {
-		e = write_metadata_await(self, l, true);
+		e = l->recovered ? confirm_metadata_await(self, l) : write_metadata_await(self, l);
 		l->metadata_made = !e;
 	}
 	if (e)

@@ -193,6 +193,7 @@ struct log {
 	uint8_t recent_next;
 	bool folder_made;
 	bool metadata_made;
+	bool recovered; /* its folder was there, with what an unclean stop left in it */
 	bool names_synced;
 	bool epochs_dirty;
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
