@@ -7,7 +7,7 @@
  * 2. A delta is applied whole or not at all; `version` counts them.
  * 3. Partitions of a topic are 0 .. partition_count-1 without gaps; every isr is a part of its replicas.
  * Lifetime: pointers into it are good until the next delta: never across an await.
- * Memory: 24 bytes a partition with one replica, about 300 a topic.
+ * Memory: 24 bytes a partition with one replica, about 340 a topic with one partition.
  * Not here: who decides (controller/), where it is kept (metastore/), the partitions that live on a shard (replica/).
  */
 #ifndef METADATA_IMAGE_H
