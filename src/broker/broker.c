@@ -17,7 +17,7 @@
 #define DRAIN_US 300000
 #define OPENING_AT_ONCE 16
 
-/* Of the open files: for shards, listeners, journals, checkpoints, and folders that are listed or synced. */
+/* Of the open files: for shards, listeners, journals, checkpoints, and what a commit or an opening has open for a moment beyond the cache. */
 #define KEPT_FILES ((size_t)256)
 #define MOST_OPEN_FILES ((size_t)32768)
 
@@ -323,7 +323,7 @@ static void broker_main(struct fiber *self, void *argument)
  */
 static void share_open_files(struct broker *b, size_t limit)
 {
-	size_t kept = limit < 4 * KEPT_FILES ? limit / 4 : KEPT_FILES;
+	size_t kept = limit < 2 * KEPT_FILES ? limit / 2 : KEPT_FILES;
 
 	b->max_open_files = (limit - kept) / 2;
 	if (b->max_open_files > MOST_OPEN_FILES)

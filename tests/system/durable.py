@@ -19,6 +19,7 @@ TOPIC = "ledger"
 PARTITIONS = 6
 WINDOW = 200  # records without an answer, a producer
 LOOSE = 2  # the number of the producer with acks=1
+ALLOWANCE = 3000  # records that a producer may send until the next death: checking takes longer the more there are
 PROGRESS_SECONDS = 60
 
 
@@ -38,6 +39,7 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.number, self.random = number, random.Random(seed * 100 + number)
         self.next, self.open, self.acknowledged, self.refused = [0] * PARTITIONS, 0, [], []
+        self.allowance = 0
         self.ending = threading.Event()
         settings = {**client_settings(port), "linger.ms": self.random.choice([0, 0, 2]), "message.timeout.ms": 300000,
                     "retry.backoff.ms": 10}
@@ -56,7 +58,7 @@ class Sender(threading.Thread):
 
     def run(self):
         while not self.ending.is_set():
-            if self.open >= WINDOW:
+            if self.open >= WINDOW or not self.allowance:
                 self.producer.poll(0.01)
                 continue
             partition = self.random.randrange(PARTITIONS)
@@ -64,6 +66,7 @@ class Sender(threading.Thread):
             value = b"%d:%d:%s" % (self.number, self.next[partition], b"x" * size)
             self.next[partition] += 1
             self.open += 1
+            self.allowance -= 1
             self.producer.produce(TOPIC, value, partition=partition, on_delivery=self.answered)
             self.producer.poll(0)
         self.producer.flush(PROGRESS_SECONDS)
@@ -189,6 +192,8 @@ class Trial:
 
     def rounds(self, count, say):
         for number in range(1, count + 1):
+            for s in self.senders:
+                s.allowance = ALLOWANCE
             self.wait_for_load(self.acknowledged() + 200)
             acknowledged, seen = self.die()
             self.restart()
