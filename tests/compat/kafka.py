@@ -73,7 +73,8 @@ def command(main_class, *arguments, flags=("-Xmx1G", "-XX:+UseG1GC")):
 
 def dump_log(*arguments):
     """What Kafka's dump tool says, with its exit code and errors."""
-    done = subprocess.run(command("kafka.tools.DumpLogSegments", *arguments), capture_output=True, text=True, check=False)
+    done = subprocess.run(command("org.apache.kafka.tools.DumpLogSegments", *arguments), capture_output=True, text=True,
+                          check=False)
     return done.returncode, done.stdout, done.stderr
 
 
