@@ -420,6 +420,11 @@ size_t broker_memory_limit(const struct broker *b)
 	return b->memory_limit_bytes;
 }
 
+const char *broker_cluster_id(const struct broker *b)
+{
+	return image_cluster_id(b->parts[0].shard.image);
+}
+
 struct shard *broker_shard_zero(struct broker *b)
 {
 	return b->shard_zero;

@@ -82,6 +82,7 @@ struct broker_listener {
 
 const struct broker_listener *broker_listeners(const struct broker *b, size_t *ret_count);
 size_t broker_memory_limit(const struct broker *b);
+const char *broker_cluster_id(const struct broker *b);
 struct shard *broker_shard_zero(struct broker *b);
 
 #endif

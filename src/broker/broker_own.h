@@ -33,8 +33,8 @@ struct broker {
 	struct logger *log;
 	unsigned shard_count;
 	size_t memory_limit_bytes;
-	size_t max_open_files; /* the data's share of the process's open files */
-	size_t max_sockets; /* and the connections' */
+	size_t max_open_files;     /* the data's share of the process's open files */
+	size_t max_sockets;        /* and the connections' */
 	struct broker_part *parts; /* by shard */
 	struct image_subscriber **subscribers;
 

@@ -268,8 +268,7 @@ static void on_started(struct broker *b, void *context)
 	struct runtime *rt = shard_runtime(broker_shard_zero(b));
 	char size[32];
 
-	printf("moldau %s, broker %d of cluster %s\n", MOLDAU_VERSION, broker_node_id(b),
-	       image_cluster_id(broker_shard_at(b, 0)->image));
+	printf("moldau %s, broker %d of cluster %s\n", MOLDAU_VERSION, broker_node_id(b), broker_cluster_id(b));
 	print_listeners(b);
 	for (size_t i = 0; i < folders.count; i++)
 		printf("  data        %s\n", folders.items[i]);
