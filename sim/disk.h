@@ -80,7 +80,7 @@ struct disk_loss {
 void disk_power_loss(struct disk *d, struct prng *random, struct disk_loss *ret_loss);
 /* A new, empty disk. No inode may be held any more. */
 void disk_wipe(struct disk *d);
-/* One bit at rest, of content that is durable; false when there is no such file or place. */
+/* One bit at rest (the file is written back first); false when there is no such file or place. */
 bool disk_flip_bit(struct disk *d, const char *path, int64_t offset, unsigned bit);
 /* Every path and content that the process sees, as one number: equal disks give equal ones. */
 uint64_t disk_hash(const struct disk *d);

@@ -157,7 +157,10 @@ bool disk_flip_bit(struct disk *d, const char *path, int64_t offset, unsigned bi
 	struct inode *i = disk_find(d, path);
 	uint8_t mask = (uint8_t)(1U << (bit & 7));
 
-	if (!i || i->is_folder || offset < 0 || (size_t)offset >= i->durable.size || (size_t)offset >= i->cache.size)
+	if (!i || i->is_folder || offset < 0)
+		return false;
+	inode_sync(i, disk_mark(d)); /* what is at rest has been written back long ago */
+	if ((size_t)offset >= i->durable.size || (size_t)offset >= i->cache.size)
 		return false;
 	i->durable.data[offset] ^= mask;
 	i->cache.data[offset] ^= mask;

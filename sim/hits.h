@@ -40,8 +40,7 @@
 	X(UNREACHABLE, "connect without an answer") \
 	X(PARTIAL_SEND, "send took a part") \
 	X(SEND_AGAIN, "send took nothing") \
-	X(FRAGMENT, "bytes arrived in fragments") \
-	X(TOO_MANY_FILES, "no more open files")
+	X(FRAGMENT, "bytes arrived in fragments")
 
 enum hit {
 #define X(name, text) HIT_##name,

@@ -138,69 +138,117 @@ static void live(struct log_world *w)
 	mend_disk(w);
 }
 
-/* A file of the partition that holds records, by choice; its size. */
-static bool choose_log_file(struct log_world *w, struct log_partition *p, char *ret_path, size_t size,
-			    int64_t *ret_size)
+/* Where a batch of the partition lies: the file and the place in it. False when it is in none. */
+static bool place_of(struct log_world *w, struct log_partition *p, const struct model_batch *b, char *ret_path,
+		     size_t size, int64_t *ret_position)
 {
+	const struct log_model *m = &p->model;
 	struct folder_list list;
 	char folder[40];
-	bool found = false;
-	uint32_t seen = 0;
+	int64_t base = -1;
 
 	snprintf(folder, sizeof(folder), "/data/t-%u", p->index);
 	if (disk_folder_list(w->node->disk, folder, &list))
 		return false;
 	for (size_t i = 0; i < list.count; i++) {
-		struct file_info info;
-		char path[100];
+		int64_t of = strtoll(list.entries[i].name, NULL, 10);
 
-		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
-		if (!strstr(path, ".log") || disk_info(w->node->disk, path, &info) || !info.size ||
-		    !chance(&w->sim->scheduler, 1, ++seen))
-			continue;
-		snprintf(ret_path, size, "%s", path);
-		*ret_size = info.size;
-		found = true;
+		if (strstr(list.entries[i].name, ".log") && of <= b->base_offset && of > base)
+			base = of;
 	}
 	folder_list_free(&list);
-	return found;
+	if (base < 0)
+		return false;
+	*ret_position = 0;
+	for (size_t i = 0; i < m->batch_count; i++)
+		if (m->batches[i].base_offset >= base && m->batches[i].base_offset < b->base_offset)
+			*ret_position += (int64_t)m->batches[i].size;
+	snprintf(ret_path, size, "%s/%020lld.log", folder, (long long)base);
+	return true;
+}
+
+static bool flip(struct log_world *w, const char *path, int64_t at)
+{
+	struct scheduler *s = &w->sim->scheduler;
+
+	if (!disk_flip_bit(w->node->disk, path, at, (unsigned)choose(s, 0, 7)))
+		return false;
+	sim_hit(w->sim, HIT_BIT_FLIP);
+	trace_text(&s->trace, w->node->name, "BIT FLIP", path);
+	trace_event(&s->trace, w->node->name, "BIT FLIP", "at %lld", at, 0, 0);
+	return true;
+}
+
+/* The batch's copies in journals rot as well: else the replay mends the segment. */
+static void flip_in_journal(struct log_world *w, const char *path, const struct model_batch *b)
+{
+	struct inode *i;
+	uint8_t *data, *found;
+	size_t size, at = 0;
+
+	if (disk_open(w->node->disk, path, FILE_READ, 0, &i))
+		return;
+	size = (size_t)inode_size(i);
+	data = mem_alloc(size);
+	size = inode_read(i, data, size, 0);
+	inode_release(i);
+	while ((found = memmem(data + at, size - at, b->data, b->size))) {
+		at = (size_t)(found - data);
+		flip(w, path, (int64_t)at + choose(&w->sim->scheduler, 0, (int64_t)b->size - 1));
+		at += b->size;
+	}
+	mem_free(data);
+}
+
+static void flip_in_journals(struct log_world *w, const struct model_batch *b)
+{
+	struct folder_list list;
+
+	if (disk_folder_list(w->node->disk, "/data", &list))
+		return;
+	for (size_t i = 0; i < list.count; i++) {
+		char path[100];
+
+		snprintf(path, sizeof(path), "/data/%s", list.entries[i].name);
+		if (strstr(path, "journal") && !list.entries[i].is_folder)
+			flip_in_journal(w, path, b);
+	}
+	folder_list_free(&list);
 }
 
 /*
- * The last thing: a bit of what was safe rots while the process is down. It may go unnoticed, or the log may say that it is damaged;
+ * The last thing: a batch that was safe rots while the process is down. It may go unnoticed, or the log may say that it is damaged;
  * it must not be taken for a torn tail. What was acknowledged within the last seconds is left out: the durable bound is written lazily.
  */
 static void rot(struct log_world *w)
 {
 	struct scheduler *s = &w->sim->scheduler;
 	struct log_partition *p = &w->partitions[choose(s, 0, w->partition_count - 1)];
-	struct log_model *m = &p->model;
-	int64_t size, at, base, position = 0, safe = 0;
+	const struct log_model *m = &p->model;
+	const struct model_batch *b;
+	size_t safe = 0;
+	int64_t position;
 	char path[100];
 
-	for (size_t i = 0; i < m->batch_count; i++)
-		if (m->batches[i].acked_us >= 0 && m->batches[i].acked_us < s->now_us - 3 * SECOND_US)
-			safe = m->batches[i].base_offset + m->batches[i].count;
+	while (safe < m->batch_count && m->batches[safe].acked_us >= 0 &&
+	       m->batches[safe].acked_us < s->now_us - 3 * SECOND_US)
+		safe++;
 	if (node_up(w->node))
 		node_kill(w->node);
-	if (!choose_log_file(w, p, path, sizeof(path), &size))
+	if (!safe)
 		return;
-	base = strtoll(strrchr(path, '/') + 1, NULL, 10);
-	for (size_t i = 0; i < m->batch_count; i++)
-		if (m->batches[i].base_offset >= base && m->batches[i].base_offset + m->batches[i].count <= safe)
-			position += (int64_t)m->batches[i].size;
-	if (position > size)
-		position = size;
-	if (!position)
+	/* Mostly near its end: what is far behind the recovery point is not looked at. */
+	b = &m->batches[safe - 1 - (size_t)choose_skewed(s, 0, (int64_t)safe - 1)];
+	p->damage_safe = m->batches[safe - 1].base_offset + m->batches[safe - 1].count;
+	if (b->base_offset < m->start || !place_of(w, p, b, path, sizeof(path), &position))
 		return;
-	at = choose(s, 0, position - 1);
-	if (!disk_flip_bit(w->node->disk, path, at, (unsigned)choose(s, 0, 7)))
+	if (!flip(w, path, position + choose(s, 0, (int64_t)b->size - 1)))
 		return;
-	sim_hit(w->sim, HIT_BIT_FLIP);
-	trace_text(&s->trace, w->node->name, "BIT FLIP", path);
-	trace_event(&s->trace, w->node->name, "BIT FLIP", "at %lld; safe is what is below %lld", at, safe, 0);
+	if (chance(s, 2, 3))
+		flip_in_journals(w, b);
+	trace_event(&s->trace, w->node->name, "BIT FLIP", "partition %lld: what is below %lld was safe", p->index,
+		    p->damage_safe, 0);
 	p->damaged = true;
-	p->damage_safe = safe;
 	start_life(w);
 	run_until_open(w);
 }

@@ -215,10 +215,8 @@ static enum err open_call(struct node *n, struct file_call *c)
 	struct inode *i;
 	enum err e;
 
-	if (n->open_file_count >= n->open_file_limit) {
-		sim_hit(n->sim, HIT_TOO_MANY_FILES);
+	if (n->open_file_count >= n->open_file_limit)
 		return ERR_TOO_MANY_FILES;
-	}
 	e = disk_open(n->disk, c->path, c->flags, node_wall_ms(n), &i);
 	if (e)
 		return e;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "record/builder.h"
 #include "sim/wire_client.h"
 #include "sim/world.h"
 
@@ -144,6 +145,107 @@ static bool create_missing_await(struct fiber *self, struct admin *a)
 	return true;
 }
 
+#define PIPELINED 3
+
+static void send_create(struct admin *a, const char *name, int32_t partitions, struct wire_call *call)
+{
+	struct create_topics_request_creatable_topic topic;
+	struct create_topics_request request;
+
+	struct_init(&create_topics_request_creatable_topic_struct, &topic);
+	message_init(api_find(API_CREATE_TOPICS)->request, &request);
+	topic.name = bytes_str(name);
+	topic.num_partitions = partitions;
+	topic.replication_factor = 1;
+	request.topics = &topic;
+	request.topics_count = 1;
+	request.timeout_ms = 10000;
+	wire_send(&a->wire, API_CREATE_TOPICS, 7, &request, true, call);
+}
+
+static void send_produce(struct admin *a, const char *name, struct wire_call *call)
+{
+	struct produce_request_topic_produce_data topic = {.name = bytes_str(name), .partition_data_count = 1};
+	struct produce_request_partition_produce_data part = {.index = 0};
+	struct batch_options options = batch_options_default(1000);
+	struct batch_builder builder;
+	struct produce_request request;
+
+	batch_builder_init(&builder, &options);
+	must(batch_builder_append(&builder, shard_wall_ms(a->wire.shard), bytes_null(), bytes_str("x"), NULL, 0) == OK);
+	must(batch_builder_finish(&builder, &part.records) == OK);
+	message_init(api_find(API_PRODUCE)->request, &request);
+	request.transactional_id = bytes_null();
+	request.acks = -1;
+	request.timeout_ms = 15000;
+	topic.partition_data = &part;
+	request.topic_data = &topic;
+	request.topic_data_count = 1;
+	wire_send(&a->wire, API_PRODUCE, 9, &request, true, call);
+	batch_builder_fini(&builder);
+}
+
+/* The error that a call was answered with; ERR_CLOSED when it was not answered. */
+static enum err answer_await(struct fiber *self, struct admin *a, struct wire_call *call, int64_t *ret_offset)
+{
+	union {
+		struct create_topics_response create;
+		struct produce_response produce;
+	} r;
+	struct arena arena;
+	enum err e = wire_wait_await(self, &a->wire, call, call->sent_us + ANSWER_US);
+
+	if (e || call->error)
+		return ERR_CLOSED;
+	arena_init(&arena, 1 << 18);
+	e = wire_answer(call, &arena, &r);
+	if (!e && call->header.api_key == API_CREATE_TOPICS) {
+		e = r.create.topics_count == 1 ? (enum err)r.create.topics[0].error_code : ERR_MALFORMED;
+	} else if (!e) {
+		e = r.produce.responses_count == 1 && r.produce.responses[0].partition_responses_count == 1
+			    ? (enum err)r.produce.responses[0].partition_responses[0].error_code
+			    : ERR_MALFORMED;
+		if (!e)
+			*ret_offset = r.produce.responses[0].partition_responses[0].base_offset;
+	}
+	arena_fini(&arena);
+	return e;
+}
+
+/*
+ * A creation and several Produces to what is being created, all under way at once: a connection's requests are worked on one at a time, so
+ * each Produce finds the topic, and the first one is the first record.
+ */
+static bool pipelined_create_await(struct fiber *self, struct admin *a, const char *name)
+{
+	struct wire_call create, produces[PIPELINED];
+	enum err created, e = OK;
+	bool all = true;
+
+	send_create(a, name, (int32_t)choose(sched(a), 1, 5), &create);
+	for (unsigned i = 0; i < PIPELINED; i++)
+		send_produce(a, name, &produces[i]);
+	created = answer_await(self, a, &create, NULL);
+	for (unsigned i = 0; i < PIPELINED && e != ERR_CLOSED; i++) {
+		int64_t offset = -1;
+
+		e = answer_await(self, a, &produces[i], &offset);
+		world_note(a->client, "pipelined", "create %lld, produce %lld at %lld", created, e, offset);
+		all = all && !e;
+		if (!created && e == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+			world_fail(a->world, "a Produce overtook the creation of its topic on one connection");
+		if (!created && all && offset != (int64_t)i)
+			world_fail(a->world, "Produce %u of a new topic on one connection got offset %lld", i,
+				   (long long)offset);
+	}
+	if (created == ERR_CLOSED || e == ERR_CLOSED) /* what still waits goes with its connection */
+		wire_close(&a->wire);
+	wire_call_fini(&create);
+	for (unsigned i = 0; i < PIPELINED; i++)
+		wire_call_fini(&produces[i]);
+	return created != ERR_CLOSED && e != ERR_CLOSED;
+}
+
 /* A topic of its own: made, seen to be new, deleted again. */
 static bool scratch_await(struct fiber *self, struct admin *a)
 {
@@ -152,6 +254,12 @@ static bool scratch_await(struct fiber *self, struct admin *a)
 	enum err e;
 
 	snprintf(name, sizeof(name), "scratch-%u", (unsigned)choose(sched(a), 0, 3));
+	if (chance(sched(a), 1, 2)) {
+		if (!pipelined_create_await(self, a, name))
+			return false;
+		e = delete_await(self, a, name);
+		return !a->wire.error && e != ERR_TIMED_OUT;
+	}
 	e = create_await(self, a, name, (int32_t)choose(sched(a), 1, 5), &id);
 	if (a->wire.error)
 		return false;
@@ -173,7 +281,7 @@ static void work_await(struct fiber *self, struct admin *a)
 		e = metadata_await(self, a);
 		if (a->wire.error || e)
 			return;
-		if (chance(sched(a), 1, 4) && !scratch_await(self, a))
+		if (chance(sched(a), 1, 2) && !scratch_await(self, a))
 			return;
 		if (fiber_sleep_await(self, choose_skewed(sched(a), 1000, 2 * SECOND_US)))
 			return;

@@ -312,7 +312,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->broker->stopped = broker_stopped;
 	w->broker->finish = broker_life_end;
 	w->broker->context = w;
-	w->broker->open_file_limit = (size_t)choose_skewed(s, 40, 1000);
+	w->broker->open_file_limit = 100 + 150 * w->shard_count + (size_t)choose_skewed(s, 0, 1000);
 	snprintf(w->address.host, sizeof(w->address.host), "%s", w->broker->host);
 	w->address.port = BROKER_PORT;
 	w->topic_count = (unsigned)choose(s, 1, WORLD_TOPICS);
