@@ -226,7 +226,7 @@ static void rot(struct log_world *w)
 	struct log_partition *p = &w->partitions[choose(s, 0, w->partition_count - 1)];
 	const struct log_model *m = &p->model;
 	const struct model_batch *b;
-	size_t safe = 0;
+	size_t safe = 0, first = 0;
 	int64_t position;
 	char path[100];
 
@@ -235,12 +235,16 @@ static void rot(struct log_world *w)
 		safe++;
 	if (node_up(w->node))
 		node_kill(w->node);
-	if (!safe)
+	trace_event(&s->trace, w->node->name, "rot", "partition %lld: %lld of %lld batches were safe for long",
+		    p->index, (int64_t)safe, (int64_t)m->batch_count);
+	while (first < safe && m->batches[first].base_offset < m->start)
+		first++;
+	if (first == safe)
 		return;
 	/* Mostly near its end: what is far behind the recovery point is not looked at. */
-	b = &m->batches[safe - 1 - (size_t)choose_skewed(s, 0, (int64_t)safe - 1)];
+	b = &m->batches[safe - 1 - (size_t)choose_skewed(s, 0, (int64_t)(safe - 1 - first))];
 	p->damage_safe = m->batches[safe - 1].base_offset + m->batches[safe - 1].count;
-	if (b->base_offset < m->start || !place_of(w, p, b, path, sizeof(path), &position))
+	if (!place_of(w, p, b, path, sizeof(path), &position))
 		return;
 	if (!flip(w, path, position + choose(s, 0, (int64_t)b->size - 1)))
 		return;

@@ -41,7 +41,9 @@ static void restart_broker(struct sim_event *e)
 	struct nemesis *n = container_of(e, struct nemesis, restart_broker);
 	struct world *w = n->world;
 
-	if (node_up(w->broker)) /* it is still stopping */
+	if (w->broker_ready)
+		return;
+	if (node_up(w->broker)) /* it is starting, or still stopping */
 		scheduler_at(sched(n), e, sched(n)->now_us + choose(sched(n), 50000, 500000));
 	else
 		world_start_broker(w);
@@ -322,8 +324,7 @@ void nemesis_heal(struct nemesis *n)
 		disk_power_loss(w->broker->disk, &sched(n)->random, &loss);
 	}
 	w->cache_lies = false;
-	if (!node_up(w->broker))
-		world_start_broker(w);
+	restart_broker(&n->restart_broker);
 	restart_clients(&n->restart_clients);
 	world_unwell_until(w, sched(n)->now_us + 10 * SECOND_US);
 }
