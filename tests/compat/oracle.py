@@ -1,26 +1,25 @@
 #!/usr/bin/env python3
 """Asks a real Kafka and Moldau the same, byte for byte, and compares what they answer.
 
-    oracle.py                          starts both where a JDK and the Kafka peer are found
+    oracle.py                          starts both where Kafka can be had (kafka.py beside this file)
     oracle.py --kafka HOST:PORT --moldau HOST:PORT [--only TEXT]
 
 Each case is a list of requests sent to both in order on one connection each. Answers are compared as decoded, after what must
-differ (ids, addresses, cluster, time) was made alike. Prints PASS or FAIL with the first difference for each case; exit code 1 on
+differ (ids, addresses, cluster, time) was made alike. Prints each difference, and PASS or FAIL for each case; exit code 1 on
 a difference, 77 when there is no Kafka to ask. A difference that is wanted is named in WANTED, with its reason.
 """
 import argparse
 import os
-import shutil
 import struct
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import kafka as peer  # noqa: E402
 import moldau  # noqa: E402
 import wire  # noqa: E402
 
-PEER_PORT = "19292"
+SHOWN = 30  # differences of a case
 NO_ID = "A" * 22
 SOME_ID = "AAAAAAAAAAAAAAAAAAABAA"
 SOFTWARE = {"ClientSoftwareName": "oracle", "ClientSoftwareVersion": "1.0"}
@@ -59,12 +58,54 @@ def pages(limit, *names, cursor=None):
                                            "Cursor": cursor})
 
 
+def patched(offset, form, *values, records=(b"a", b"b"), crc=True, **more):
+    """A batch with other bytes at `offset`; its CRC is right again unless that is what is wrong."""
+    data = bytearray(wire.batch(list(records), **more))
+    struct.pack_into(form, data, offset, *values)
+    if crc:
+        struct.pack_into(">I", data, 17, wire.crc32c(bytes(data[21:])))
+    return bytes(data)
+
+
+def produce(version, records, name="o-data", index=0, acks=-1, **more):
+    return ("Produce", version, {**wire.produce(name, [index], records, acks=acks), **more})
+
+
+def fetch(version, offset, name="o-data", index=0, wait=0, least=0, most=1 << 20, part=1 << 20, **more):
+    partition = {"Partition": index, "FetchOffset": offset, "PartitionMaxBytes": part, **more.pop("partition", {})}
+    return ("Fetch", version, {"MaxWaitMs": wait, "MinBytes": least, "MaxBytes": most, **({"ReplicaId": -1} if version < 15 else {}),
+                               "Topics": [{"Topic": name, "Partitions": [partition]}], **more})
+
+
+def offsets(version, timestamp, name="o-data", index=0, **more):
+    return ("ListOffsets", version, {"ReplicaId": -1, "Topics": [{"Name": name, "Partitions": [
+        {"PartitionIndex": index, "Timestamp": timestamp, **more}]}]})
+
+
+GOOD = wire.batch([b"one", b"two", b"three"], timestamp=1700000000000)
+BATCH = {  # name: bytes
+    "empty": b"", "short": GOOD[:30], "cut": GOOD[:-1], "two": GOOD + GOOD, "garbage behind": GOOD + b"xyz",
+    "crc": patched(17, ">I", 1, crc=False), "length above": patched(8, ">i", 1000), "length below": patched(8, ">i", 20),
+    "magic 0": patched(16, ">b", 0), "magic 1": patched(16, ">b", 1), "magic 3": patched(16, ">b", 3), "base offset": patched(0, ">q", 7),
+    "count 0": patched(57, ">i", 0), "count above": patched(57, ">i", 5), "count below": patched(57, ">i", 1), "count negative": patched(57, ">i", -1),
+    "last delta": patched(23, ">i", 9), "codec 5": patched(21, ">h", 5), "gzip that is none": patched(21, ">h", 1),
+    "control": patched(21, ">h", 0x20), "transactional": patched(21, ">h", 0x10), "both": patched(21, ">h", 0x30),
+    "log append time": patched(21, ">h", 8), "timestamp -1": wire.batch([b"t"], timestamp=-1), "timestamp -500": wire.batch([b"t"], timestamp=-500),
+    "future": wire.batch([b"t"], timestamp=9999999999999), "max timestamp lies": patched(35, ">q", 1800000000000),
+    "id -1 with an epoch": wire.batch([b"p"], producer=(-1, 3, 5)), "too large": wire.batch([b"x" * 1100000]),
+}
+
 TOPIC_KEYS = ["cleanup.policy", "retention.ms", "retention.bytes", "segment.bytes", "max.message.bytes", "compression.type",
               "min.insync.replicas", "message.timestamp.type", "no.such.key", "flush.messages"]
 BROKER_KEYS = ["log.retention.ms", "log.retention.hours", "num.partitions", "message.max.bytes", "ssl.key.password", "no.such.key",
                "auto.create.topics.enable", "log.segment.bytes", "compression.type"]
 
 SETUP = [create(7, topic("o-a", 3), topic("o-b", 1, configs=[("retention.ms", "1000")]), topic("o-c", 2)),
+         create(7, topic("o-data", 3, configs=[("retention.ms", "-1")]), topic("o-small", 1, configs=[("max.message.bytes", "200")]),
+                topic("o-append", 1, configs=[("message.timestamp.type", "LogAppendTime")])),
+         # Kafka shows a topic a moment after it said that it is there.
+         ("until", "Metadata", 1, {"Topics": [{"Name": n} for n in ("o-a", "o-b", "o-c", "o-data", "o-small", "o-append")]},
+          lambda b: not any(t["ErrorCode"] for t in b["Topics"])),
          # Kafka has no producer ids in its first moments.
          ("until", "InitProducerId", 4, {"TransactionalId": None}, lambda b: b["ErrorCode"] == 0)]
 
@@ -117,7 +158,9 @@ CASES = {
     "create topics: twice, colliding": [create(7, topic("o-d"), topic("o-d"), topic("o-e")), create(7, topic("o.col")), create(7, topic("o_col"))],
     "create topics: nothing, no time": [create(7), create(5, topic("o-time"), timeout=0)],
     "delete topics, all versions": [x for v in range(1, 7) for x in (
-        create(7, topic(f"o-del-{v}")), delete(v, f"o-del-{v}") if v < 6 else delete(6, {"Name": f"o-del-{v}"}), metadata(12, f"o-del-{v}"))],
+        create(7, topic(f"o-del-{v}")), delete(v, f"o-del-{v}") if v < 6 else delete(6, {"Name": f"o-del-{v}"}),
+        ("until", "Metadata", 12, {"Topics": [{"Name": f"o-del-{v}"}], "AllowAutoTopicCreation": False},
+         lambda b: b["Topics"][0]["ErrorCode"] == 3))],
     "delete topics: refusals": [delete(5, "none"), delete(5, ""), delete(6, {"Name": None, "TopicId": SOME_ID}),
                                 delete(6, {"Name": None, "TopicId": NO_ID}), delete(6, {"Name": "o-a", "TopicId": SOME_ID}),
                                 delete(6, {"Name": "o-twice"}, {"Name": "o-twice"}), delete(4, "o-twice", "o-twice"), delete(6),
@@ -139,6 +182,26 @@ CASES = {
     "init producer id": [("InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": t}) for v in range(6) for t in (0, -1, 1000)]
                         + [("InitProducerId", 4, {"TransactionalId": None, "ProducerId": 5, "ProducerEpoch": 3}),
                            ("InitProducerId", 4, {"TransactionalId": "", "TransactionTimeoutMs": 1000})],
+    "produce, all versions": [produce(v, GOOD) for v in range(3, 13)],
+    "produce: acks 1, and what is no acks": [produce(8, GOOD, acks=1), produce(8, GOOD, acks=2), produce(8, GOOD, acks=-2)],
+    "produce: batches": [produce(8, records, index=1) for records in BATCH.values()],
+    "produce: null records, a later request": [produce(8, GOOD, index=7), produce(8, GOOD, name="none-such"), produce(8, GOOD, index=-1)],
+    "produce: settings of the topic": [produce(8, wire.batch([b"x" * 300]), name="o-small"), produce(8, GOOD, name="o-append")],
+    "produce: idempotent": [produce(8, wire.batch([b"a", b"b"], producer=(5000, e, q)), index=2) for e, q in (
+        (0, 10), (0, 12), (0, 12), (0, 10), (0, 11), (0, 20), (0, 14), (1, 16), (1, 0), (0, 2), (1, 2), (1, 0))],
+    "produce: nothing, and twice the same partition": [("Produce", 8, {"Acks": -1, "TimeoutMs": 1000, "TopicData": []})],
+    "fetch, all versions": [fetch(v, 0) for v in range(4, 13)],
+    "fetch: from the middle, the end, out of range": [fetch(11, o, part=200) for o in (0, 1, 2, 3, 29, 30, 33, 34, 1000, -1, -2)],
+    "fetch: unknown": [fetch(11, 0, name="none-such"), fetch(11, 0, index=9), fetch(11, 0, index=-1)],
+    "fetch: limits": [fetch(11, 0, most=m, part=p) for m, p in ((0, 0), (1, 1), (100, 1000), (1000, 100), (-1, -1), (150, 150))],
+    "fetch: leader epochs": [fetch(12, 0, partition={"CurrentLeaderEpoch": c, "LastFetchedEpoch": l}) for c, l in (
+        (-1, -1), (0, -1), (1, -1), (-2, -1), (0, 0), (0, 1))],
+    "fetch: sessions that are not": [fetch(11, 0, SessionId=77, SessionEpoch=e) for e in (1, 0, -1)] + [fetch(11, 0, SessionId=0, SessionEpoch=5)],
+    "fetch: read committed": [fetch(11, o, IsolationLevel=1) for o in (0, 1000)],
+    "list offsets, all versions": [offsets(v, t) for v in range(1, 12) for t in (-1, -2, 0, 1700000000000, 1700000000001)],
+    "list offsets: special": [offsets(v, t, index=1) for v in (1, 6, 7, 8, 9, 11) for t in (-3, -4, -5, -6, -7, -100)],
+    "list offsets: unknown, epochs": [offsets(5, -1, name="none-such"), offsets(5, -1, index=9), offsets(5, -1, CurrentLeaderEpoch=0),
+                                      offsets(5, -1, CurrentLeaderEpoch=7), offsets(5, -1, CurrentLeaderEpoch=-5)],
     "find coordinator: refusals": [("FindCoordinator", v, {"Key": "g", "KeyType": 7}) for v in (1, 2, 3)]
                                   + [("FindCoordinator", v, {"CoordinatorKeys": ["a", "b"], "KeyType": 7}) for v in (4, 5, 6)]
                                   + [("FindCoordinator", v, {"CoordinatorKeys": ["a", f"a:{SOME_ID}", f"a:{SOME_ID}:x"], "KeyType": 2})
@@ -155,7 +218,20 @@ WANTED = {
 # Settings that are ours, or newer than the Kafka that is asked.
 SETTINGS_MORE = ("write.caching", "errors.deadletterqueue.group.enable", "max.decompressed.message.bytes", "remote.copy.lag.bytes",
                  "remote.copy.lag.ms")
-ALIKE = {"Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1}
+# Different in every run: the time of an append, the number of a session.
+ALIKE = {"LogAppendTimeMs": 1, "SessionId": 1, "Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1}
+
+
+def comparable_records(data):
+    """Batches without what the time of an append has changed in them: CRC and timestamps of log append time."""
+    data = bytearray(data)
+    at = 0
+    while at + 61 <= len(data):
+        if struct.unpack_from(">h", data, at + 21)[0] & 8:
+            struct.pack_into(">I", data, at + 17, 0)
+            struct.pack_into(">q", data, at + 35, 0)
+        at += 12 + struct.unpack_from(">i", data, at + 8)[0]
+    return bytes(data)
 
 
 def compared(value, name=""):
@@ -175,8 +251,10 @@ def compared(value, name=""):
         return "text"
     if name == "TopicId":
         return value if value in (NO_ID, SOME_ID) else "id"
-    if name in ALIKE and value not in (None, "", -1):
+    if name in ALIKE and value not in (None, "", -1, 0):
         return ALIKE[name]
+    if name == "Records" and value:
+        return comparable_records(value)
     return value
 
 
@@ -224,33 +302,35 @@ def ask(connect, steps):
     return outcomes
 
 
+def clear(connect):
+    """Both begin alike: no topic of an earlier run is left."""
+    with connect() as c:
+        names = [t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"] if t["Name"][:2] in ("o-", "o.", "o_")]
+        c.ask("DeleteTopics", 5, {"TimeoutMs": 30000, "TopicNames": names})
+        moldau.wait_for(lambda: not {t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"]} & set(names), 30)
+
+
 def compare(kafka, ours, only=None, out=print):
     """The names of the cases that differ."""
     failed = []
+    clear(kafka)
+    clear(ours)
     for outcomes in (ask(kafka, SETUP), ask(ours, SETUP)):
         if isinstance(outcomes[0], str):
             raise SystemExit(f"FAIL setup: {outcomes[0]}")
     for name, steps in CASES.items():
         if only and only not in name:
             continue
-        found = None
-        for step, a, b in zip(steps, ask(kafka, steps), ask(ours, steps)):
+        shown = 0
+        for number, (step, a, b) in enumerate(zip(steps, ask(kafka, steps), ask(ours, steps)), 1):
             found = difference(compared(a), compared(b))
-            if found:
-                out(f"FAIL {name}: {str(step)[:200]} {found}")
+            if found and shown < SHOWN:
+                out(f"     {name}, request {number}, {step[0]} {step[1]}: {found}")
+                shown += 1
+            if found and name not in failed:
                 failed.append(name)
-                break
-        if not found:
-            out(f"PASS {name}")
+        out(f"{'FAIL' if name in failed else 'PASS'} {name}")
     return failed
-
-
-def peer():
-    """The script that starts a real Kafka; None where there is none, or no Java."""
-    for path in (os.environ.get("KAFKA_PEER"), os.path.join(moldau.ROOT, "..", "shared", "peers", "kafka")):
-        if path and os.path.exists(path) and shutil.which("java"):
-            return path
-    return None
 
 
 def main():
@@ -264,20 +344,15 @@ def main():
         host, _, port = address.rpartition(":")
         return lambda: moldau.Connection(int(port), host)
 
-    script = None
+    real = None
     broker = None
     try:
         if not options.kafka:
-            script = peer()
-            if not script:
-                print("SKIP: no Java, or no Kafka peer (KAFKA_PEER names its script)")
+            if peer.missing():
+                print(f"SKIP: {peer.missing()}")
                 return 77
-            started = subprocess.run([script, "start", PEER_PORT], capture_output=True, text=True, timeout=120)
-            if started.returncode:
-                print(f"SKIP: the Kafka peer does not start: {started.stderr.strip()[-200:]}")
-                script = None
-                return 77
-            options.kafka = f"127.0.0.1:{PEER_PORT}"
+            real = peer.Kafka()
+            options.kafka = real.start().address
         if not options.moldau:
             broker = moldau.Broker({"node.id": 1})
             options.moldau = f"127.0.0.1:{broker.port}"
@@ -286,8 +361,8 @@ def main():
     finally:
         if broker:
             broker.end()
-        if script:
-            subprocess.run([script, "stop", PEER_PORT], timeout=120, check=False)
+        if real:
+            real.close()
 
 
 if __name__ == "__main__":

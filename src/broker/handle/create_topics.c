@@ -23,6 +23,15 @@ static void tell(struct create_topics_response *answer, struct bytes name, enum 
 	};
 }
 
+/* A setting that came with the request is told as it came, spaces included (behaviours no. 11); the last of a name counts. */
+static struct bytes as_given(const struct create_topic *t, const char *name, struct bytes effective)
+{
+	for (size_t i = t->config_count; i-- > 0;)
+		if (bytes_equal_str(t->configs[i].name, name))
+			return t->configs[i].value;
+	return effective;
+}
+
 /* All settings of a topic, as in DescribeConfigs; of one that was only validated, those that it would have. */
 static bool tell_configs(struct request *rq, const struct create_topic *t,
 			 struct create_topics_response_creatable_topic_result *told)
@@ -45,7 +54,8 @@ static bool tell_configs(struct request *rq, const struct create_topic *t,
 			return false;
 		}
 		told->configs[told->configs_count++] = (struct create_topics_response_creatable_topic_configs){
-			bytes_str(d.definition->name), d.value, d.read_only, (int8_t)d.source, d.sensitive};
+			bytes_str(d.definition->name), as_given(t, d.definition->name, d.value), d.read_only,
+			(int8_t)d.source, d.sensitive};
 	}
 	return true;
 }
@@ -58,7 +68,8 @@ static bool tell_outcome(struct request *rq, const struct create_topic *t, struc
 	tell(answer, t->name, t->error, t->message);
 	if (t->error)
 		return true;
-	told->topic_id = t->topic_id;
+	/* Kafka gives an id also to what it only checks. */
+	told->topic_id = uuid_is_zero(t->topic_id) ? uuid_random(shard_random(rq->shard)) : t->topic_id;
 	told->num_partitions = t->ret_partitions;
 	told->replication_factor = t->ret_replication_factor;
 	return rq->header.api_version < 5 || tell_configs(rq, t, told);
