@@ -6,6 +6,9 @@
 #include "base/alloc.h"
 #include "record/control.h"
 
+/* No log comes near it; sums of offsets and deltas below it cannot overflow. */
+#define OFFSET_MAX (INT64_MAX / 2)
+
 /* Producers whose records are of an aborted transaction at the place that is being looked at. */
 struct aborted_set {
 	const struct fetched_rules *rules;
@@ -129,7 +132,7 @@ static bool look_at_batch(struct fetched *f, const struct batch_header *h, struc
 {
 	const struct fetched_rules *rules = aborted->rules;
 
-	if (batch_last_offset(h) < h->base_offset || h->base_offset < 0) {
+	if (h->base_offset < 0 || h->base_offset > OFFSET_MAX || h->last_offset_delta < 0) {
 		fail(f, ERR_CORRUPT, f->next_offset, "a batch with impossible offsets");
 		return false;
 	}

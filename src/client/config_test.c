@@ -1,0 +1,82 @@
+/* config_test: settings as text, what is refused and in which words. */
+#include "client/config.h"
+
+#include <stdio.h>
+
+#include "base/test.h"
+
+static enum err parse(const char *name, const char *value, const char *name2, const char *value2,
+		      struct client_config *ret_config, char *ret_words)
+{
+	struct client_option options[] = {{name, value}, {name2, value2}};
+	struct buf message;
+	enum err e;
+
+	buf_init(&message, 1000);
+	e = client_config_parse(options, name2 ? 2 : name ? 1 : 0, ret_config, &message);
+	snprintf(ret_words, 400, "%.*s", BYTES_ARG(buf_bytes(&message)));
+	buf_fini(&message);
+	return e;
+}
+
+TEST(what_is_wrong_is_said_in_words)
+{
+	static const struct {
+		const char *pairs[4];
+		const char *words;
+	} cases[] = {
+		{{"acks", "2"}, "acks=2: one of all, -1, 0, 1 is wanted"},
+		{{"linger.ms", "soon"}, "linger.ms=soon: a number is wanted"},
+		{{"linger.ms", "-1"}, "linger.ms=-1: from 0 to 2147483647 is possible"},
+		{{"lingr.ms", "1"}, "unknown setting lingr.ms; did you mean linger.ms?"},
+		{{"group.id", "x"}, "unknown setting group.id; docs/guide.md lists them"},
+		{{"enable.idempotence", "yes"}, "enable.idempotence=yes: true or false is wanted"},
+		{{"security.protocol", "SSL"}, "security.protocol=SSL: only PLAINTEXT is supported as yet"},
+		{{"enable.idempotence", "true", "acks", "1"},
+		 "enable.idempotence=true needs acks=all; change that, or set enable.idempotence=false"},
+		{{"enable.idempotence", "true", "retries", "0"},
+		 "enable.idempotence=true needs retries above 0; change that, or set enable.idempotence=false"},
+		{{"delivery.timeout.ms", "10", "request.timeout.ms", "20"},
+		 "delivery.timeout.ms=10 is less than linger.ms + request.timeout.ms"},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		const char *const *p = cases[i].pairs;
+		struct client_config c;
+		char words[400];
+
+		CHECK_EQ(parse(p[0], p[1], p[2], p[3], &c, words), ERR_BAD_CONFIG);
+		CHECK_STR(words, cases[i].words);
+	}
+}
+
+TEST(names_of_both_worlds_are_understood_and_later_ones_win)
+{
+	struct client_config c;
+	char words[400];
+
+	must_ok(parse("metadata.broker.list", "a:1", "bootstrap.servers", "b:2", &c, words));
+	CHECK_STR(c.bootstrap_servers, "b:2");
+	client_config_fini(&c);
+	must_ok(parse("queue.buffering.max.ms", "7", "compression.codec", "ZSTD", &c, words));
+	CHECK_EQ(c.linger_ms, 7);
+	CHECK_EQ(c.codec, CODEC_ZSTD);
+	CHECK_EQ(client_config_level(&c), 3);
+	client_config_fini(&c);
+}
+
+TEST(idempotence_is_given_up_quietly_when_it_was_not_asked_for)
+{
+	struct client_config c;
+	char words[400];
+
+	must_ok(parse(NULL, NULL, NULL, NULL, &c, words));
+	CHECK(c.idempotence && c.acks == -1);
+	client_config_fini(&c);
+	must_ok(parse("acks", "1", NULL, NULL, &c, words));
+	CHECK(!c.idempotence && c.acks == 1);
+	client_config_fini(&c);
+	must_ok(parse("max.in.flight", "6", NULL, NULL, &c, words));
+	CHECK(!c.idempotence);
+	client_config_fini(&c);
+}
