@@ -249,6 +249,14 @@ static void remove_file_await(struct fiber *self, struct log *l, struct segment 
 	(void)!file_remove_await(self, path);
 }
 
+/* What went into the file of a write that failed. Synced: the log may go on in another segment, and then nobody looks here again. */
+static enum err take_back_await(struct fiber *self, struct round *r, struct round_log *rl)
+{
+	enum err e = file_truncate_await(self, rl->file->file, rl->segment->written);
+
+	return !e && store_syncs(r->folder->store) ? file_sync_await(self, rl->file->file) : e;
+}
+
 /* The bytes of this log's round could not be written: its appends are undone, and what came behind them. */
 static void write_failed_await(struct fiber *self, struct round *r, struct round_log *rl)
 {
@@ -256,7 +264,7 @@ static void write_failed_await(struct fiber *self, struct round *r, struct round
 	enum err reason = rl->error;
 
 	if (reason == ERR_NO_SPACE && rl->file)
-		reason = file_truncate_await(self, rl->file->file, rl->segment->written) ? ERR_IO : ERR_NO_SPACE;
+		reason = take_back_await(self, r, rl) ? ERR_IO : ERR_NO_SPACE;
 	if (rl->file)
 		file_cache_give(&f->store->files, rl->file);
 	rl->file = NULL;
