@@ -34,6 +34,8 @@ struct inquiry {
 static bool unsupported(int64_t timestamp, int16_t version)
 {
 	switch (timestamp) {
+	case MAX_TIMESTAMP:
+		return version < 7;
 	case EARLIEST_LOCAL:
 		return version < 8;
 	case LATEST_TIERED:
@@ -118,6 +120,9 @@ static enum err refuse(struct request *rq, struct map *seen, const struct image_
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (unsupported(asked->timestamp, rq->header.api_version))
 		return ERR_UNSUPPORTED_VERSION;
+	/* Only -1 is none here: Kafka takes what is below for an epoch of long ago. */
+	if (asked->current_leader_epoch < -1)
+		return ERR_FENCED_LEADER_EPOCH;
 	return OK;
 }
 
