@@ -21,6 +21,7 @@
 #define BATCH_HEADER_SIZE 61
 #define BATCH_LOG_OVERHEAD 12 /* base offset and length: what `length` does not count */
 #define BATCH_MAGIC 2
+#define BATCH_MAGIC_PLACE 16
 
 #define BATCH_CODEC_MASK 0x07
 #define BATCH_LOG_APPEND_TIME 0x08

@@ -43,11 +43,29 @@ static void fail(struct partition_append *a, enum err e)
 	a->acknowledged = true;
 }
 
-/* What was checked before the log was asked has no start offset in its answer. */
-static bool checked_before_the_log(enum err e)
+/* Kafka looks at the request before it asks the log: one whole batch of today's format, or no answer of the log's. */
+static bool is_one_batch(struct bytes records)
 {
-	return e != ERR_INVALID_RECORD && e != ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && e != ERR_INVALID_PRODUCER_EPOCH &&
-	       e != ERR_INVALID_TIMESTAMP;
+	struct batch_header header;
+	struct bytes batch, rest = records;
+
+	return !batch_next(&rest, &header, &batch) && rest.size < BATCH_HEADER_SIZE;
+}
+
+/* What was checked before the log was asked has no start offset in its answer. */
+static bool checked_before_the_log(const struct partition_append *a, enum err e)
+{
+	switch (e) {
+	case ERR_INVALID_RECORD:
+		return !is_one_batch(a->records);
+	case ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
+	case ERR_INVALID_PRODUCER_EPOCH:
+	case ERR_INVALID_TIMESTAMP:
+	case ERR_UNKNOWN_SERVER_ERROR:
+		return false;
+	default:
+		return true;
+	}
 }
 
 static void released(struct log_append *log_append)
@@ -147,7 +165,7 @@ static void append_now(struct partition *p, struct partition_append *a)
 	}
 	if (e && e != ERR_DUPLICATE_SEQUENCE_NUMBER) {
 		fail(a, (enum err)err_to_kafka(e));
-		a->log_start_offset = checked_before_the_log(e) ? -1 : log_start_offset(p->log);
+		a->log_start_offset = checked_before_the_log(a, e) ? -1 : log_start_offset(p->log);
 		settle(a);
 		return;
 	}

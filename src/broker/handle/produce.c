@@ -125,7 +125,25 @@ static void fill_record_errors(struct request *rq, const struct produce_part *pa
 		answer->record_errors[i].batch_index_error_message = bytes_str(part->record_errors[i].text);
 	}
 	answer->record_errors_count = (int32_t)part->record_error_count;
-	answer->error_message = bytes_str("One or more records have been rejected, see the record errors");
+	answer->error_message = bytes_str(part->append.error == ERR_INVALID_TIMESTAMP
+						  ? "One or more records have been rejected due to invalid timestamp"
+						  : "One or more records have been rejected, see the record errors");
+}
+
+/* The one damaged batch for which Kafka has words. */
+static void fill_magic_error(struct request *rq, const struct produce_part *part)
+{
+	struct bytes records = part->append.records;
+	struct buf text;
+
+	if (part->append.error != ERR_CORRUPT_MESSAGE || records.size < BATCH_HEADER_SIZE)
+		return;
+	if ((int8_t)records.data[BATCH_MAGIC_PLACE] <= BATCH_MAGIC)
+		return;
+	buf_init(&text, 64);
+	buf_printf(&text, "Invalid magic found in record: %d", (int8_t)records.data[BATCH_MAGIC_PLACE]);
+	part->answer->error_message = arena_copy(&rq->arena, buf_bytes(&text));
+	buf_fini(&text);
 }
 
 static void fill_answer(struct request *rq, const struct produce_group *g)
@@ -143,6 +161,7 @@ static void fill_answer(struct request *rq, const struct produce_group *g)
 		answer->log_append_time_ms = part->append.log_append_time_ms;
 		answer->log_start_offset = part->append.log_start_offset;
 		fill_record_errors(rq, part);
+		fill_magic_error(rq, part);
 	}
 }
 
