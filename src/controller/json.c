@@ -63,12 +63,12 @@ static bool next(struct json *j, char close)
 	return !j->error && peek(j) != 0;
 }
 
-bool json_object(struct json *j)
+bool json_enter_object(struct json *j)
 {
 	return enter(j, '{');
 }
 
-bool json_array(struct json *j)
+bool json_enter_array(struct json *j)
 {
 	return enter(j, '[');
 }
@@ -250,10 +250,10 @@ void json_skip(struct json *j)
 	struct bytes key;
 	char c = peek(j);
 
-	if (c == '{' && json_object(j)) {
+	if (c == '{' && json_enter_object(j)) {
 		while (json_key(j, &key))
 			json_skip(j);
-	} else if (c == '[' && json_array(j)) {
+	} else if (c == '[' && json_enter_array(j)) {
 		while (json_element(j))
 			json_skip(j);
 	} else if (c == '"') {

@@ -2,7 +2,7 @@
  * json: the little of JSON that nodes of the metastore hold, read by pulling and written straight into a buf. Foreign bytes are safe:
  * the reader has a sticky error, a bound on depth, and copies only texts that hold escapes (into the arena).
  *
- *      if (json_object(&j))
+ *      if (json_enter_object(&j))
  *              while (json_key(&j, &key)) { if (...) v = json_number(&j); else json_skip(&j); }
  */
 #ifndef CONTROLLER_JSON_H
@@ -26,10 +26,10 @@ struct json {
 
 struct json json_of(struct bytes text, struct arena *a);
 /* Steps into an object; false with the error set when there is none. */
-bool json_object(struct json *j);
+bool json_enter_object(struct json *j);
 /* The next key, its value is then to be read or skipped; false at the end of the object, which is left, or on an error. */
 bool json_key(struct json *j, struct bytes *ret_key);
-bool json_array(struct json *j);
+bool json_enter_array(struct json *j);
 /* True: an element is to be read. False: the array was left, or an error. */
 bool json_element(struct json *j);
 /* Whole numbers only; a number in quotes will do as well, as Kafka writes both. */

@@ -122,7 +122,7 @@ static int32_t *get_ids(struct json *j, struct arena *a, uint32_t *ret_count)
 	int32_t ids[DELTA_MAX_REPLICAS], *copy;
 	uint32_t count = 0;
 
-	if (!json_array(j))
+	if (!json_enter_array(j))
 		return NULL;
 	while (json_element(j)) {
 		int64_t id = json_number(j);
@@ -192,7 +192,7 @@ static void get_partitions(struct json *j, struct arena *a, struct partitions *p
 {
 	struct bytes key;
 
-	if (!json_object(j))
+	if (!json_enter_object(j))
 		return;
 	while (json_key(j, &key)) {
 		uint32_t index, count = 0;
@@ -228,7 +228,7 @@ enum err layout_get_topic(struct bytes text, struct arena *a, struct delta_recor
 	struct uuid id = {0};
 	struct bytes key;
 
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
 			if (bytes_equal_str(key, "partitions") && !p.items)
 				get_partitions(&j, a, &p);
@@ -258,7 +258,7 @@ enum err layout_get_state(struct bytes text, int32_t node_version, struct arena 
 
 	p.isr = NULL;
 	p.partition_epoch = node_version;
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
 			if (bytes_equal_str(key, "leader"))
 				p.leader = (int32_t)json_number(&j);
@@ -286,9 +286,9 @@ enum err layout_get_configs(struct bytes text, struct arena *a, const struct con
 	uint32_t count = 0;
 	struct bytes key, name;
 
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
-			if (!bytes_equal_str(key, "config") || !json_object(&j)) {
+			if (!bytes_equal_str(key, "config") || !json_enter_object(&j)) {
 				json_skip(&j);
 				continue;
 			}
@@ -329,7 +329,7 @@ enum err layout_get_producer_ids(struct bytes text, int64_t *ret_next)
 	}
 	arena_init(&a, MAX_SMALL);
 	j = json_of(text, &a);
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
 			if (bytes_equal_str(key, "block_end"))
 				end = json_number(&j);
@@ -355,7 +355,7 @@ enum err layout_get_cluster_id(struct bytes text, char *ret_id, size_t size)
 
 	arena_init(&a, MAX_SMALL);
 	j = json_of(text, &a);
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
 			if (bytes_equal_str(key, "id"))
 				id = json_text(&j);
@@ -379,7 +379,7 @@ static int16_t get_level(struct json *j)
 	struct bytes key;
 	int64_t level = 0;
 
-	if (json_object(j)) {
+	if (json_enter_object(j)) {
 		while (json_key(j, &key)) {
 			if (bytes_equal_str(key, "max_version_level"))
 				level = json_number(j);
@@ -402,9 +402,9 @@ enum err layout_get_features(struct bytes text, void (*feature)(void *context, s
 
 	arena_init(&a, MAX_SMALL);
 	j = json_of(text, &a);
-	if (json_object(&j)) {
+	if (json_enter_object(&j)) {
 		while (json_key(&j, &key)) {
-			if (!bytes_equal_str(key, "features") || !json_object(&j)) {
+			if (!bytes_equal_str(key, "features") || !json_enter_object(&j)) {
 				json_skip(&j);
 				continue;
 			}
