@@ -411,6 +411,28 @@ TEST(an_api_that_is_not_served_ends_the_connection)
 	run_over_both(1, unknown_fiber, NULL);
 }
 
+/* A client id, and a body that ends before its first field does. */
+static void cut_fiber(struct fiber *self, void *argument)
+{
+	static const uint8_t frame[] = {0, 0, 0, 11, 0, API_PRODUCE, 0, 3, 0, 0, 0, 1, 0, 0, 0xff};
+	struct world *w = world_open_await(self, SIZE_MAX);
+	struct bytes part = bytes_of(frame, sizeof(frame));
+	size_t count = 0;
+
+	(void)argument;
+	EXPECT_OK(socket_send(w->socket, &part, 1, &count));
+	EXPECT(count == sizeof(frame));
+	EXPECT(answer_await(self, w) == -1);
+	EXPECT(w->begun == 0);
+	EXPECT(w->abandoned == 0);
+	world_close_await(self, w);
+}
+
+TEST(a_handler_hears_nothing_of_a_request_that_does_not_parse)
+{
+	run_over_both(1, cut_fiber, NULL);
+}
+
 static void refused_fiber(struct fiber *self, void *argument)
 {
 	struct world *w = world_open_await(self, 0);

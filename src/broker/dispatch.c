@@ -33,6 +33,7 @@ bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16
 		     char ret_why[static DISPATCH_WHY_SIZE])
 {
 	struct reader r = reader_of(blob_bytes(rq->frame));
+	const struct api_handler *handler;
 	const struct message_type *type;
 	enum err e = request_header_decode(&r, &rq->header);
 
@@ -41,14 +42,15 @@ bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16
 		return false;
 	}
 	rq->api = api_find(rq->header.api_key);
-	rq->handler = find(rq->header.api_key);
-	if (!rq->api || !rq->handler)
+	handler = find(rq->header.api_key);
+	if (!rq->api || !handler)
 		return refuse(ret_why, rq, "this API is not served");
-	if (rq->header.api_version < rq->handler->min_version || rq->header.api_version > rq->handler->max_version) {
+	if (rq->header.api_version < handler->min_version || rq->header.api_version > handler->max_version) {
 		if (rq->header.api_key != API_API_VERSIONS)
 			return refuse(ret_why, rq, "this version is not served");
 		rq->header.api_version = 0;
 		rq->body = NULL;
+		rq->handler = handler;
 		return true;
 	}
 	type = rq->api->request;
@@ -57,5 +59,6 @@ bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16
 	e = message_decode(type, rq->header.api_version, &r, &rq->arena, rq->body);
 	if (e)
 		return refuse(ret_why, rq, err_text(e));
+	rq->handler = handler;
 	return true;
 }

@@ -12,7 +12,10 @@
 
 #define DISPATCH_WHY_SIZE 200
 
-/* Fills header, api, handler and body of `rq` from its frame. False: the connection has to go, and `ret_why` says why. */
+/*
+ * Fills header, api, handler and body of `rq` from its frame. False: the connection has to go, and `ret_why` says why; rq->handler is then
+ * NULL, so that nobody tells a handler of the end of what it never began.
+ */
 bool dispatch_decode(struct request *rq, const struct api_handler *(*find)(int16_t key),
 		     char ret_why[static DISPATCH_WHY_SIZE]) MUST_CHECK;
 
