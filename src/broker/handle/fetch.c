@@ -149,24 +149,6 @@ static void fetch_finish(struct request *rq)
 	request_reply_blobs(rq, &f->response, blobs, blob_count);
 }
 
-static void group_news(struct shard *at, struct message *m)
-{
-	struct fetch_group *from = container_of(m, struct fetch_group, news);
-	struct fetch *f = from->request->state;
-	int64_t available = 0;
-
-	(void)at;
-	for (unsigned i = 0; i < f->group_count; i++)
-		if (f->groups[i].first)
-			available += f->groups[i].news_available;
-	fetch_group_return_news(from);
-	if (available < from->min_bytes)
-		return;
-	for (unsigned i = 0; i < f->group_count; i++)
-		if (f->groups[i].first)
-			fetch_group_flush(&f->groups[i]);
-}
-
 static void flush_all(struct request *rq)
 {
 	struct fetch *f = rq->state;
@@ -174,6 +156,23 @@ static void flush_all(struct request *rq)
 	for (unsigned i = 0; i < f->group_count; i++)
 		if (f->groups[i].first)
 			fetch_group_flush(&f->groups[i]);
+}
+
+static void group_news(struct shard *at, struct message *m)
+{
+	struct fetch_group *from = container_of(m, struct fetch_group, news);
+	struct request *rq = from->request;
+	struct fetch *f = rq->state;
+	int64_t available = 0;
+
+	(void)at;
+	from->told_available = from->news_available;
+	for (unsigned i = 0; i < f->group_count; i++)
+		if (f->groups[i].first)
+			available += f->groups[i].told_available;
+	fetch_group_return_news(from);
+	if (available >= from->min_bytes)
+		flush_all(rq);
 }
 
 static void group_done(struct shard *at, struct message *m)

@@ -56,9 +56,10 @@ struct fetch_group {
 	struct message news;
 	void (*news_home)(struct shard *at, struct message *m);
 	int64_t news_available;
-	bool news_away;     /* on the shard: not here to be sent */
-	bool news_returned; /* on the shard: here, and home holds the request for it */
-	bool news_held;     /* at home: it holds the request, once however often the news goes to and fro */
+	bool news_away;         /* on the shard: not here to be sent */
+	bool news_returned;     /* on the shard: here, and home holds the request for it */
+	int64_t told_available; /* at home: what its last news said, since news_available may be the shard's again */
+	bool news_held;         /* at home: it holds the request, once however often the news goes to and fro */
 	/* To home at the end. */
 	struct message done;
 	bool over; /* at home */
