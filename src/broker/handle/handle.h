@@ -1,5 +1,5 @@
 /*
- * handle: the handlers of all APIs that this broker serves, one file each. dispatch.c makes its table of them, which is also
+ * handle: the handlers of all APIs that this broker serves, one file each. handlers.c makes its table of them, which is also
  * what ApiVersions advertises.
  */
 #ifndef BROKER_HANDLE_HANDLE_H
