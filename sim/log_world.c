@@ -62,11 +62,12 @@ static void end_life(struct log_world *w)
 {
 	struct scheduler *s = &w->sim->scheduler;
 	/* After a sync that failed the page cache lies about what is on disk: nobody but a reboot finds out. */
-	bool cache_lies = w->sim->hits[HIT_SYNC_LOST] > 0 && w->folder_failed;
+	bool cache_lies = w->sim->hits[HIT_SYNC_LOST] > w->lost_syncs;
 
 	if (!node_up(w->node))
 		return;
 	w->history->faults++;
+	w->lost_syncs = w->sim->hits[HIT_SYNC_LOST];
 	if (cache_lies || chance(s, 2, 5))
 		node_power_loss(w->node);
 	else if (w->opened && !w->folder_failed && chance(s, 1, 2))

@@ -39,6 +39,7 @@ struct log_world {
 	int32_t segment_bytes;
 	size_t max_open_files;
 	struct log_partition partitions[LOG_WORLD_PARTITIONS];
+	uint64_t lost_syncs; /* when the machine last booted */
 	/* Of the present life. */
 	bool opened;
 	bool stop_requested;

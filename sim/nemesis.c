@@ -36,6 +36,18 @@ static void note_fault(struct nemesis *n, const char *what)
 
 /* --- what is down comes up again ------------------------------------------------------------------------------------------------ */
 
+static void reboot_if_cache_lies(struct nemesis *n)
+{
+	struct world *w = n->world;
+	struct disk_loss loss;
+
+	if (!world_cache_lies(w))
+		return;
+	disk_power_loss(w->broker->disk, &sched(n)->random, &loss);
+	w->lost_syncs = w->sim->hits[HIT_SYNC_LOST];
+	trace_text(&sched(n)->trace, "nemesis", "reboot", "of the broker's machine, since its page cache lies");
+}
+
 static void restart_broker(struct sim_event *e)
 {
 	struct nemesis *n = container_of(e, struct nemesis, restart_broker);
@@ -45,8 +57,10 @@ static void restart_broker(struct sim_event *e)
 		return;
 	if (node_up(w->broker)) /* it is starting, or still stopping */
 		scheduler_at(sched(n), e, sched(n)->now_us + choose(sched(n), 50000, 500000));
-	else
+	else {
+		reboot_if_cache_lies(n);
 		world_start_broker(w);
+	}
 }
 
 static void restart_clients(struct sim_event *e)
@@ -73,7 +87,7 @@ static void end_broker(struct nemesis *n)
 
 	if (!node_up(w->broker))
 		return;
-	if (w->cache_lies || chance(sched(n), 2, 5)) {
+	if (world_cache_lies(w) || chance(sched(n), 2, 5)) {
 		note_fault(n, "power loss of the broker");
 		world_kill_broker(w, true);
 	} else if (w->broker_ready && chance(sched(n), 1, 3)) {
@@ -191,7 +205,6 @@ static void trouble_disk(struct nemesis *n)
 		node->faults.write_errors = 20000;
 	else
 		node->faults.sync_errors = 30000;
-	n->world->cache_lies = n->world->cache_lies || kind == 5;
 }
 
 static void mend_network(struct affliction *a)
@@ -316,14 +329,8 @@ void nemesis_heal(struct nemesis *n)
 			affliction_over(&n->afflictions[i].end);
 	network_heal(w->sim->network);
 	/* A disk that failed is seen by a process that starts anew; and so is what a failed sync left. */
-	if (node_up(w->broker) && (w->disk_trouble || w->cache_lies))
-		world_kill_broker(w, w->cache_lies);
-	if (!node_up(w->broker) && w->cache_lies) {
-		struct disk_loss loss;
-
-		disk_power_loss(w->broker->disk, &sched(n)->random, &loss);
-	}
-	w->cache_lies = false;
+	if (node_up(w->broker) && (w->disk_trouble || world_cache_lies(w)))
+		world_kill_broker(w, world_cache_lies(w));
 	restart_broker(&n->restart_broker);
 	restart_clients(&n->restart_clients);
 	world_unwell_until(w, sched(n)->now_us + 10 * SECOND_US);

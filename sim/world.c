@@ -55,6 +55,11 @@ bool world_was_well(const struct world *w, int64_t since_us)
 	return world_is_well(w) && since_us >= w->unwell_until_us;
 }
 
+bool world_cache_lies(const struct world *w)
+{
+	return w->sim->hits[HIT_SYNC_LOST] > w->lost_syncs;
+}
+
 void world_unwell_until(struct world *w, int64_t time_us)
 {
 	if (time_us > w->unwell_until_us)
@@ -179,7 +184,7 @@ void world_kill_broker(struct world *w, bool power)
 	w->broker_handle = NULL;
 	w->broker_config = NULL;
 	if (power)
-		w->cache_lies = false;
+		w->lost_syncs = w->sim->hits[HIT_SYNC_LOST];
 	broker_stopped(w->broker);
 }
 

@@ -65,7 +65,7 @@ struct world {
 	int64_t roll_ms; /* how segments end */
 	int64_t index_bytes;
 	bool disk_trouble;       /* now, or since the broker last started */
-	bool cache_lies;         /* a sync failed: only a reboot shows what is on disk */
+	uint64_t lost_syncs;     /* that were lost when the machine last booted */
 	unsigned troubles;       /* faults that last */
 	int64_t unwell_until_us; /* of faults that are over in a moment but are felt longer */
 	enum client_phase phase;
@@ -88,6 +88,8 @@ struct scheduler *world_scheduler(struct world *w);
 bool world_is_well(const struct world *w);
 /* All was well from then until now: whoever waited that long waits for a broker that forgot him. */
 bool world_was_well(const struct world *w, int64_t since_us);
+/* A sync failed since the machine booted: its page cache shows what is not on disk, and nobody but a reboot finds out. */
+bool world_cache_lies(const struct world *w);
 /* Something is wrong until then. */
 void world_unwell_until(struct world *w, int64_t time_us);
 
