@@ -256,6 +256,22 @@ static enum err load_bounds_await(struct fiber *self, struct storage_folder *sf,
 	return e;
 }
 
+/* After a clean stop all is synced up to each log's end; what the shards' files say is older than what may have been cut since. */
+static void bounds_from_manifest(struct storage_folder *sf)
+{
+	const struct map_entry *at;
+	size_t place = 0;
+
+	while ((at = map_next(&sf->manifest, &place)) != NULL) {
+		const struct manifest_entry *entry = at->value;
+		struct manifest_log m;
+
+		if (manifest_read_identity(entry->content, &m) == OK)
+			*bounds_of(&sf->bounds, m.topic, m.partition, true) = (struct log_bounds){m.topic_id, m.end,
+												  m.start, m.end};
+	}
+}
+
 /* One file instead of the shards': their number may change from start to start. */
 static enum err merge_bounds_await(struct fiber *self, struct storage_folder *sf, const struct folder_list *list)
 {
@@ -395,7 +411,10 @@ static enum err recover_folder_await(struct fiber *self, struct storage *s, stru
 		e = folder_list_await(self, sf->path, &list);
 	if (e)
 		return e;
-	e = load_bounds_await(self, sf, &list, log);
+	if (sf->clean)
+		bounds_from_manifest(sf);
+	else
+		e = load_bounds_await(self, sf, &list, log);
 	if (!e && !sf->clean && sf->run)
 		e = journal_replay_await(self, sf, log, s->options.sync_disabled);
 	if (!e)

@@ -330,26 +330,23 @@ static void release_all(struct list *appends)
 	}
 }
 
-/* Segments that began at or behind the offset: nothing of them is written. True when there was one. */
-static bool drop_segments_from(struct log *l, int64_t offset)
+/* Segments that began at or behind the offset: nothing of them is written. */
+static void drop_segments_from(struct log *l, int64_t offset)
 {
-	bool any = false;
-
 	while (l->segment_count > 1 && log_active(l)->base_offset >= offset) {
 		struct segment *s = l->segments[--l->segment_count];
 
 		file_cache_drop(&l->store->files, &s->file);
 		list_push_back(&l->graveyard, &s->grave);
-		any = true;
 	}
 	log_bury(l);
-	return any;
 }
 
 void log_cut_pending(struct log *l, int64_t offset, enum err reason)
 {
 	struct list gone;
 	int64_t position = -1;
+	bool within;
 
 	list_init(&gone);
 	list_for_each(&l->pending, n)
@@ -366,7 +363,9 @@ void log_cut_pending(struct log *l, int64_t offset, enum err reason)
 	if (position < 0)
 		return;
 	l->cuts++;
-	if (!drop_segments_from(l, offset)) /* else the cut is where a segment begins */
+	within = log_segment_at(l, offset) == 0 || l->segments[log_segment_at(l, offset)]->base_offset < offset;
+	drop_segments_from(l, offset);
+	if (within) /* else the cut is where a segment begins, and that one is gone */
 		segment_truncate(log_active(l), position, offset);
 	producer_state_cut(&l->producers, offset);
 	epoch_cache_truncate_end(&l->epochs, offset);
