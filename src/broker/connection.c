@@ -16,7 +16,7 @@ void connection_table_init(struct connection_table *t, struct broker_shard *b, s
 
 void connection_table_fini(struct connection_table *t)
 {
-	must(t->count == 0 && t->requests == 0);
+	must(t->count == 0 && t->requests == 0 && t->checking == 0);
 	conn_shard_fini(&t->conns);
 }
 
@@ -96,6 +96,7 @@ void connection_arrived(struct connection_table *t, struct place *place)
 	t->count++;
 	if (acceptor_checks_addresses(place->acceptor)) {
 		c->checking = true;
+		t->checking++;
 		place_check(place, conn_peer(c->conn));
 	} else {
 		conn_resume(c->conn);
@@ -107,6 +108,8 @@ void connection_checked(struct place *place)
 	struct connection *c = place->user;
 
 	c->checking = false;
+	if (--c->table->checking == 0)
+		event_signal(&c->table->fewer);
 	if (c->closed)
 		connection_free(c);
 	else if (place->refused)
@@ -141,8 +144,6 @@ void connection_close(struct connection *c, const char *why)
 		request_abandon(rq);
 	list_remove(&c->node);
 	t->count--;
-	if (t->count == 0)
-		event_signal(&t->fewer);
 	if (!c->checking)
 		connection_free(c);
 }
@@ -166,7 +167,7 @@ void connection_table_stop(struct connection_table *t)
 
 bool connection_table_quiet_await(struct fiber *self, struct connection_table *t, int64_t deadline_us)
 {
-	while (t->requests > 0)
+	while (t->requests > 0 || t->checking > 0)
 		if (event_wait_await(self, &t->fewer, deadline_us))
 			return false;
 	return true;

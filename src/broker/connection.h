@@ -29,8 +29,9 @@ struct connection_table {
 	struct list connections;
 	size_t count;
 	size_t requests;    /* alive, also those whose connection is gone */
+	size_t checking;    /* connections whose address is being checked, also closed ones: their place is under way */
 	bool draining;      /* nothing begins any more */
-	struct event fewer; /* signalled when the last request or connection went while draining */
+	struct event fewer; /* signalled when the last request went, or the last check came back */
 };
 
 struct connection {
@@ -42,8 +43,6 @@ struct connection {
 	struct line line;
 	bool checking; /* place_check is under way */
 	bool closed;
-	bool software_known; /* an ApiVersions said who the client is */
-	char software[64];
 };
 
 void connection_table_init(struct connection_table *t, struct broker_shard *b, struct shard *s, size_t max_frame,
@@ -66,7 +65,7 @@ void connection_may_go_on(struct connection *c);
 
 /* Nothing begins from now on. */
 void connection_table_stop(struct connection_table *t);
-/* Waits until no request is alive, or until the deadline: false. */
+/* Waits until no request is alive and no check under way, or until the deadline: false. */
 bool connection_table_quiet_await(struct fiber *self, struct connection_table *t, int64_t deadline_us);
 void connection_table_close_all(struct connection_table *t);
 

@@ -22,6 +22,8 @@ struct world {
 	struct request *requests[MAX_REQUESTS];
 	size_t abandoned;
 	size_t expired;
+	bool closes_at_once; /* what arrives */
+	size_t checked;
 	struct event changed;
 };
 
@@ -123,6 +125,10 @@ static void on_arrived(void *context, struct shard *at, struct place *place)
 
 	(void)at;
 	connection_arrived(&w->table, place);
+	if (w->closes_at_once) {
+		connection_table_close_all(&w->table);
+		EXPECT(w->table.checking == 1);
+	}
 	event_signal(&w->changed);
 }
 
@@ -132,6 +138,7 @@ static void on_checked(void *context, struct shard *at, struct place *place)
 
 	(void)at;
 	connection_checked(place);
+	w->checked++;
 	event_signal(&w->changed);
 }
 
@@ -144,7 +151,7 @@ static void on_ready(struct socket_owner *owner, unsigned events)
 	event_signal(&w->readable);
 }
 
-static struct world *world_open_await(struct fiber *self, size_t max_per_address)
+static struct world *world_open_with_await(struct fiber *self, size_t max_per_address, bool closes_at_once)
 {
 	struct world *w = mem_new(struct world);
 	struct acceptor_options o = {.shard = fiber_shard(self),
@@ -156,6 +163,7 @@ static struct world *world_open_await(struct fiber *self, size_t max_per_address
 				     .checked = on_checked};
 	struct address address = {.host = "127.0.0.1"};
 
+	w->closes_at_once = closes_at_once;
 	event_init(&w->changed);
 	event_init(&w->readable);
 	buf_init(&w->received, 1000000);
@@ -166,9 +174,14 @@ static struct world *world_open_await(struct fiber *self, size_t max_per_address
 	acceptor_begin(w->acceptor);
 	w->owner.ready = on_ready;
 	EXPECT_OK(socket_connect_await(self, &address, FIBER_NO_DEADLINE, &w->owner, &w->socket));
-	while (w->table.count == 0 && max_per_address > 0)
+	while (w->table.count == 0 && max_per_address > 0 && !closes_at_once)
 		EXPECT_OK(event_wait_await(self, &w->changed, FIBER_NO_DEADLINE));
 	return w;
+}
+
+static struct world *world_open_await(struct fiber *self, size_t max_per_address)
+{
+	return world_open_with_await(self, max_per_address, false);
 }
 
 static void world_close_await(struct fiber *self, struct world *w)
@@ -446,4 +459,23 @@ static void refused_fiber(struct fiber *self, void *argument)
 TEST(a_connection_beyond_the_limit_of_its_address_ends_unread)
 {
 	run_over_both(1, refused_fiber, NULL);
+}
+
+static void closed_while_checked_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_with_await(self, 1, true);
+
+	(void)argument;
+	while (acceptor_open_count(w->acceptor) == 0)
+		fiber_yield_await(self);
+	while (w->table.checking == 0 && w->checked == 0)
+		fiber_yield_await(self);
+	EXPECT(connection_table_quiet_await(self, &w->table, FIBER_NO_DEADLINE));
+	EXPECT(w->checked == 1); /* only then may its place's acceptor go */
+	world_close_await(self, w);
+}
+
+TEST(a_table_is_not_quiet_while_an_address_is_checked)
+{
+	run_over_both(1, closed_while_checked_fiber, NULL);
 }
