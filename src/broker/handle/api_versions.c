@@ -9,16 +9,8 @@
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
 #include "broker/handlers.h"
+#include "controller/features.h"
 #include "protocol/messages.h"
-
-/* What finalized levels may range over; a feature that is not here is at level 0 and not told. */
-static const struct {
-	const char *name;
-	int16_t min;
-	int16_t max;
-} supported[] = {
-	{"metadata.version", 7, 30},
-};
 
 /* Kafka: [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? */
 static bool is_software_text(struct bytes text)
@@ -63,9 +55,10 @@ static void list_apis(struct api_versions_response *answer)
 }
 
 /* Before version 4 a client cannot read a range that starts at 0, so such features are left out there. */
-static void list_supported(struct request *rq, struct api_versions_response *answer)
+static void list_supported(struct request *rq, const struct feature_range *supported, size_t count,
+			   struct api_versions_response *answer)
 {
-	for (size_t i = 0; i < countof(supported); i++)
+	for (size_t i = 0; i < count; i++)
 		if (supported[i].min > 0 || rq->header.api_version >= 4)
 			answer->supported_features[answer->supported_features_count++] =
 				(struct api_versions_response_supported_feature_key){
@@ -95,6 +88,8 @@ static void api_versions_begin(struct request *rq)
 	const struct api_versions_request *body = rq->body;
 	const struct image *image = rq->broker->image;
 	struct api_versions_response answer;
+	size_t supported_count;
+	const struct feature_range *supported = features_supported(&supported_count);
 
 	if (!body) {
 		answer_error(rq, ERR_UNSUPPORTED_VERSION);
@@ -113,14 +108,14 @@ static void api_versions_begin(struct request *rq)
 	answer.api_keys = told_alloc(rq, HANDLERS_MAX_KEY, sizeof(*answer.api_keys));
 	if (!answer.api_keys)
 		return;
-	answer.supported_features = told_alloc(rq, countof(supported), sizeof(*answer.supported_features));
+	answer.supported_features = told_alloc(rq, supported_count, sizeof(*answer.supported_features));
 	if (!answer.supported_features)
 		return;
 	answer.finalized_features = told_alloc(rq, image_feature_count(image), sizeof(*answer.finalized_features));
 	if (!answer.finalized_features)
 		return;
 	list_apis(&answer);
-	list_supported(rq, &answer);
+	list_supported(rq, supported, supported_count, &answer);
 	list_finalized(image, &answer);
 	request_reply(rq, &answer);
 }
