@@ -24,6 +24,7 @@
 /* Shares of the memory limit; what remains is for requests' arenas, answers and everything small. */
 #define FRAMES_PERCENT 40
 #define READS_PERCENT 35
+#define SESSIONS_PERCENT 8
 
 /* --- opening --------------------------------------------------------------------------------------------------------- */
 
@@ -132,7 +133,8 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 	s->image = image_new();
 	s->fetch_sessions = fetch_session_cache_new(
 		shard_random(s->shard),
-		(size_t)config_int32(b->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS));
+		(size_t)config_int32(b->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS),
+		b->memory_limit_bytes / 100 * SESSIONS_PERCENT / b->shard_count);
 	map_init(&s->creations);
 	event_init(&part->created);
 	budget_init(&part->frames, s->shard, b->memory_limit_bytes / 100 * FRAMES_PERCENT / b->shard_count);
@@ -255,19 +257,19 @@ static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
 static enum err part_close_await(struct fiber *self, struct broker_part *part)
 {
 	struct broker_shard *s = &part->shard;
-	enum err e, closed;
+	enum err e;
 
 	if (!part->opened)
 		return OK;
-	e = replicas_close_await(self, s->replicas);
-	closed = store_close_await(self, s->store);
+	replicas_close_await(self, s->replicas);
+	e = store_close_await(self, s->store);
 	connection_table_fini(&part->connections);
 	budget_fini(&part->frames);
 	fetch_session_cache_free(s->fetch_sessions);
 	image_free(s->image);
 	map_fini(&s->creations);
 	part->opened = false;
-	return e ? e : closed;
+	return e;
 }
 
 /* False: something could not be made durable; the next start recovers. */
@@ -381,11 +383,6 @@ void broker_free(struct broker *b)
 struct broker_shard *broker_shard_of(struct broker *b, struct uuid topic_id, int32_t partition)
 {
 	return &b->parts[partition_shard_index(topic_id, partition, b->shard_count)].shard;
-}
-
-struct broker_shard *broker_shard_at(struct broker *b, unsigned index)
-{
-	return &b->parts[index].shard;
 }
 
 const struct config *broker_config(const struct broker *b)

@@ -36,7 +36,6 @@ struct broker_shard {
 
 /* The shard that a partition lives on: the same on every shard, whatever the image says. */
 struct broker_shard *broker_shard_of(struct broker *b, struct uuid topic_id, int32_t partition);
-struct broker_shard *broker_shard_at(struct broker *b, unsigned index);
 const struct config *broker_config(const struct broker *b);
 int32_t broker_node_id(const struct broker *b);
 struct controller *broker_controller(struct broker *b);

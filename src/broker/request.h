@@ -37,7 +37,7 @@ struct api_handler {
 	int16_t min_version; /* as advertised and accepted */
 	int16_t max_version;
 	bool overlaps; /* calls request_ordered itself; others hold the connection until they are answered */
-	/* Decoded and authorised; `rq->body` is the request's struct. Checks and submits. Never suspends. */
+	/* Decoded; `rq->body` is the request's struct. Checks and submits. Never suspends. */
 	void (*begin)(struct request *rq);
 	/* The deadline of request_arm came: answers with what is there, or has it fetched by parts that hold the request. NULL: arms none. */
 	void (*expired)(struct request *rq);

@@ -308,7 +308,7 @@ static void log_cut(struct log_owner *o, int64_t offset, enum err reason)
 	}
 	finish_all(&done);
 	if (p->state == PARTITION_OPEN && log_state(p->log))
-		partition_failed(p, log_state(p->log));
+		partition_failed(p);
 }
 
 void partition_init(struct partition *p, struct topic_replicas *topic, int32_t index, int32_t leader_epoch)
@@ -356,10 +356,9 @@ static void refuse(struct partition *p, struct list *line, enum err reason)
 	}
 }
 
-void partition_failed(struct partition *p, enum err reason)
+void partition_failed(struct partition *p)
 {
 	p->state = PARTITION_OFFLINE;
-	p->offline_reason = reason;
 	refuse(p, &p->arrivals, ERR_KAFKA_STORAGE_ERROR);
 	refuse(p, &p->appended, ERR_KAFKA_STORAGE_ERROR);
 	wake_readers(p);

@@ -27,15 +27,14 @@ struct topic_replicas;
 enum partition_state { PARTITION_CLOSED, PARTITION_OPENING, PARTITION_OPEN, PARTITION_OFFLINE, PARTITION_REMOVED };
 
 struct partition {
-	struct log_owner log_owner; /* first: the log's callbacks find the partition by it */
+	struct log_owner log_owner; /* the log's callbacks find the partition by it */
 	struct topic_replicas *topic;
 	struct log *log; /* open, or NULL */
 	int32_t index;
 	int32_t leader_epoch;
 	enum partition_state state;
-	enum err offline_reason;
 	int64_t high_watermark;
-	struct list arrivals;     /* of struct partition_append and touches: wait for the log to be open */
+	struct list arrivals;     /* of struct partition_append: wait for the log to be open */
 	struct list appended;     /* of struct partition_append, by last offset: wait for their acks */
 	struct list readers;      /* of struct partition_reader: told at progress */
 	struct list_node opening; /* in the replicas' line of logs to open */
@@ -101,7 +100,7 @@ int64_t partition_read_bound(const struct partition *p);
 /* For replicas.c. */
 void partition_init(struct partition *p, struct topic_replicas *topic, int32_t index, int32_t leader_epoch);
 void partition_opened(struct partition *p, struct log *log);
-void partition_failed(struct partition *p, enum err reason);
+void partition_failed(struct partition *p);
 /* Everybody who waits is told `reason`; afterwards no list holds anything, and the log no longer calls back. */
 void partition_removed(struct partition *p, enum err reason);
 /* The topic's settings changed: what waits for a high watermark may be there now. */

@@ -36,11 +36,6 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	return r;
 }
 
-struct store *replicas_store(struct replicas *r)
-{
-	return r->options.store;
-}
-
 struct shard *replicas_shard(struct replicas *r)
 {
 	return r->options.shard;
@@ -106,7 +101,7 @@ static void open_one_await(struct fiber *self, struct partition *p)
 	} else if (e) {
 		log_error(shard_log(r->options.shard), "%s-%d is offline: its log does not open: %s", p->topic->name,
 			  p->index, err_text(e));
-		partition_failed(p, e);
+		partition_failed(p);
 	} else {
 		/* Settings may have changed meanwhile. */
 		log_configure(log, &p->topic->settings.log);
@@ -216,11 +211,6 @@ enum err replicas_open_await(struct fiber *self, struct replicas *r, struct uuid
 static struct topic_replicas *topic_of(struct replicas *r, struct uuid id)
 {
 	return map_get(&r->topics, id_key(&id));
-}
-
-const struct topic_replicas *replicas_topic(struct replicas *r, struct uuid topic_id)
-{
-	return topic_of(r, topic_id);
 }
 
 struct partition *replicas_find(struct replicas *r, struct uuid topic_id, int32_t partition)
@@ -401,7 +391,7 @@ static void free_with_partitions(struct topic_replicas *t)
 		}
 }
 
-enum err replicas_close_await(struct fiber *self, struct replicas *r)
+void replicas_close_await(struct fiber *self, struct replicas *r)
 {
 	struct list_node *n;
 	size_t place = 0;
@@ -428,5 +418,4 @@ enum err replicas_close_await(struct fiber *self, struct replicas *r)
 	map_fini(&r->topics);
 	compressor_free(r->compressor);
 	mem_free(r);
-	return OK;
 }

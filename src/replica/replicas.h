@@ -48,8 +48,8 @@ struct replicas_options {
 };
 
 struct replicas *replicas_new(const struct replicas_options *o);
-/* Closes every log (nothing may wait on them by then but what can be told so) and frees all. */
-enum err replicas_close_await(struct fiber *self, struct replicas *r) MUST_CHECK;
+/* Tells everybody who still waits, and frees all. The logs stay open: store_close_await closes them. */
+void replicas_close_await(struct fiber *self, struct replicas *r);
 
 /* On which shard a partition lives: the same on every shard, and spread evenly over a topic's partitions. */
 unsigned partition_shard_index(struct uuid topic_id, int32_t partition, unsigned shard_count);
@@ -62,7 +62,6 @@ void replicas_configure_topic(struct replicas *r, struct uuid id, const struct r
 void replicas_remove_topic(struct replicas *r, struct uuid id);
 /* NULL when it does not live here. */
 struct partition *replicas_find(struct replicas *r, struct uuid topic_id, int32_t partition);
-const struct topic_replicas *replicas_topic(struct replicas *r, struct uuid topic_id);
 
 /* Starts to open the log if it is closed. */
 void replicas_touch(struct replicas *r, struct partition *p);
@@ -79,7 +78,6 @@ struct replicas_count {
 };
 
 struct replicas_count replicas_count(const struct replicas *r);
-struct store *replicas_store(struct replicas *r);
 struct shard *replicas_shard(struct replicas *r);
 size_t replicas_max_decompressed_bytes(const struct replicas *r);
 /* Shared by the shard's appends, one at a time. */
