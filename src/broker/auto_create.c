@@ -1,6 +1,6 @@
 /*
- * auto_create: topics that come to be because somebody asked for them. One creation a name and shard, whoever waits; two
- * shards that create one name at once are put in order by the controller, and both are content.
+ * auto_create: topics that come to be because somebody asked for them. One creation a name and shard at a time; when two
+ * shards create one name at once, the controller puts them in order and refuses the second, which nobody hears of.
  */
 #include "base/alloc.h"
 #include "broker/broker_own.h"
@@ -12,10 +12,6 @@
 
 struct creation {
 	struct broker_part *part;
-	struct event over;
-	size_t waiting; /* fibers that will look at the outcome */
-	bool done;
-	enum err error;
 	size_t name_size;
 	char name[];
 };
@@ -37,71 +33,33 @@ static void creation_main(struct fiber *self, void *argument)
 	arena_init(&arena, MAX_TEXTS);
 	controller_create_topics_from_await(self, part->shard.broker->controller, &call);
 	arena_fini(&arena);
-	c->error = topic.error == ERR_TOPIC_ALREADY_EXISTS ? OK : topic.error;
-	c->done = true;
 	(void)map_remove(&part->shard.creations, bytes_of(c->name, c->name_size));
-	event_signal(&c->over);
-	if (c->waiting == 0)
-		mem_free(c);
+	mem_free(c);
 	part->creating--;
 	event_signal(&part->created);
 }
 
-/* The one under way, or a new one; NULL with the reason. */
-static struct creation *start(struct broker_part *part, struct bytes topic, enum err *ret_error)
+void broker_auto_create(struct broker_shard *b, struct bytes topic)
 {
 	static const struct fiber_options options = {.name = "auto-create"};
-	struct creation *c = map_get(&part->shard.creations, topic);
+	struct broker_part *part = part_of(b);
+	struct creation *c;
 
-	if (c)
-		return c;
-	*ret_error = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (!config_bool(part->shard.broker->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE) || told_is_internal(topic) ||
+	if (topic.size == 0 || map_get(&b->creations, topic))
+		return;
+	if (!config_bool(b->broker->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE) || told_is_internal(topic) ||
 	    part->creating >= MAX_CREATIONS || part->connections.draining)
-		return NULL;
+		return;
 	c = mem_zalloc(sizeof(*c) + topic.size);
 	c->part = part;
 	c->name_size = topic.size;
 	memcpy(c->name, topic.data, topic.size);
-	event_init(&c->over);
-	if (!fiber_start(part->shard.shard, &options, creation_main, c)) {
+	if (!fiber_start(b->shard, &options, creation_main, c)) {
 		mem_free(c);
-		return NULL;
+		return;
 	}
-	(void)map_put(&part->shard.creations, topic, c);
+	(void)map_put(&b->creations, topic, c);
 	part->creating++;
-	return c;
-}
-
-void broker_auto_create(struct broker_shard *b, struct bytes topic)
-{
-	enum err ignored;
-
-	if (topic.size > 0)
-		(void)start(part_of(b), topic, &ignored);
-}
-
-enum err broker_auto_create_await(struct fiber *self, struct broker_shard *b, struct bytes topic)
-{
-	struct creation *c;
-	enum err e = OK;
-
-	if (image_topic_by_name(b->image, topic))
-		return OK;
-	if (topic.size == 0)
-		return ERR_INVALID_TOPIC_EXCEPTION;
-	c = start(part_of(b), topic, &e);
-	if (!c)
-		return e;
-	c->waiting++;
-	/* A cancelled waiter stays until it is over: creations end soon, and it may not leave while it is counted. */
-	while (!c->done)
-		if (event_wait_await(self, &c->over, FIBER_NO_DEADLINE) && !c->done)
-			fiber_yield_await(self);
-	e = c->error;
-	if (--c->waiting == 0)
-		mem_free(c);
-	return e;
 }
 
 void auto_create_quiet_await(struct fiber *self, struct broker_part *part)

@@ -31,7 +31,7 @@ struct broker_shard {
 	struct budget *frames;
 	struct connection_table *connections;
 	struct producer_ids producer_ids; /* this shard's supply */
-	struct map creations;             /* topic -> struct creation: those that broker_auto_create_await waits for */
+	struct map creations;             /* topic -> struct creation: under way (auto_create.c) */
 };
 
 /* The shard that a partition lives on: the same on every shard, whatever the image says. */
@@ -43,11 +43,9 @@ struct controller *broker_controller(struct broker *b);
 const char *broker_listener_name(const struct broker *b, unsigned number);
 
 /*
- * Makes sure that a topic exists (auto.create.topics.enable): starts its creation with the broker's defaults when it does not; many who ask for
- * one name share one creation. OK, or Kafka's error (INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION when it is off, ...).
+ * Starts to create a topic with the broker's defaults, when auto.create.topics.enable says so and nobody does already; what comes of it
+ * shows in the image.
  */
-enum err broker_auto_create_await(struct fiber *self, struct broker_shard *b, struct bytes topic) MUST_CHECK;
-/* Starts it and does not wait; what comes of it shows in the image. */
 void broker_auto_create(struct broker_shard *b, struct bytes topic);
 
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
