@@ -8,14 +8,7 @@
 
 static void set(struct config *c, const char *name, const char *value)
 {
-	struct buf why;
-
-	buf_init(&why, 1000);
-	if (config_set(c, bytes_str(name), bytes_str(value), &why)) {
-		fprintf(stderr, "moldau-sim: %s: %.*s\n", name, BYTES_ARG(buf_bytes(&why)));
-		must_not_reach();
-	}
-	buf_fini(&why);
+	must(config_set(c, bytes_str(name), bytes_str(value), NULL) == OK);
 }
 
 static void set_number(struct config *c, const char *name, int64_t value)

@@ -582,7 +582,7 @@ struct open_argument {
 	unsigned shard;
 };
 
-static void open_body(struct fiber *there, void *argument)
+static void open_body_await(struct fiber *there, void *argument)
 {
 	struct open_argument *o = argument;
 	struct log_world *w = o->world;
@@ -597,7 +597,7 @@ static void open_body(struct fiber *there, void *argument)
 		open_one_await(there, life, &w->partitions[i]);
 }
 
-static void close_body(struct fiber *there, void *argument)
+static void close_body_await(struct fiber *there, void *argument)
 {
 	struct log_life *life = argument;
 	enum err e;
@@ -641,13 +641,13 @@ static void life_fiber(struct fiber *self, void *argument)
 	for (unsigned i = 0; i < w->shard_count; i++) {
 		struct open_argument a = {.world = w, .storage = storage, .shard = i};
 
-		must(shard_call_await(self, runtime_shard(rt, i), "open", open_body, &a) == OK);
+		must(shard_call_await(self, runtime_shard(rt, i), "open", open_body_await, &a) == OK);
 	}
 	w->opened = true;
 	while (!w->stop_requested)
 		(void)fiber_sleep_await(self, 5000);
 	for (unsigned i = 0; i < w->shard_count; i++)
-		must(shard_call_await(self, runtime_shard(rt, i), "close", close_body, w->lives[i]) == OK);
+		must(shard_call_await(self, runtime_shard(rt, i), "close", close_body_await, w->lives[i]) == OK);
 	e = storage_close_await(self, storage);
 	if (e && !is_trouble(e))
 		sim_fail(w->sim, "the storage does not close: %s", err_name(e));

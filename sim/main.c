@@ -284,7 +284,7 @@ static void job_reported(struct job *j, const struct options *o, struct campaign
 
 static void run_jobs(const struct options *o, struct campaign *c)
 {
-	static struct job jobs[JOBS_MAX];
+	struct job jobs[JOBS_MAX] = {0};
 
 	for (unsigned i = 0; i < o->jobs; i++) {
 		jobs[i].from = -1;
