@@ -1,68 +1,33 @@
 /*
- * call: the controller's functions from other shards: a message to shard 0 starts a fiber there, which does the work on the caller's
- * memory while the caller is parked, and a message back wakes it.
+ * call: the controller's functions from other shards: a fiber on shard 0 does the work on the caller's memory while the caller waits.
  */
+#include "runtime/call.h"
 #include "controller/state.h"
 
 struct call {
-	struct message message;
 	struct controller *c;
-	struct shard *home;
-	struct fiber *caller;
 	void (*work_await)(struct fiber *self, struct controller *c, struct call *call);
 	void *request;
 	enum err error;
-	bool done;
 };
 
-static void came_back(struct shard *at, struct message *m)
-{
-	struct call *call = container_of(m, struct call, message);
-
-	(void)at;
-	call->done = true;
-	fiber_wake(call->caller);
-}
-
-static void send_back(struct call *call)
-{
-	call->message.run = came_back;
-	shard_send(call->c->shard, call->home, &call->message);
-}
-
-static void call_main(struct fiber *self, void *argument)
+static void call_main(struct fiber *there, void *argument)
 {
 	struct call *call = argument;
 
-	call->work_await(self, call->c, call);
-	send_back(call);
-}
-
-static void arrived(struct shard *at, struct message *m)
-{
-	static const struct fiber_options options = {.name = "controller call"};
-	struct call *call = container_of(m, struct call, message);
-
-	if (!fiber_start(at, &options, call_main, call)) {
-		call->error = ERR_NO_MEMORY;
-		send_back(call);
-	}
+	call->work_await(there, call->c, call);
 }
 
 /* ERR_NO_MEMORY: shard 0 has too much to do; nothing was done. */
 static enum err call_await(struct fiber *self, struct call *call)
 {
-	call->home = fiber_shard(self);
-	call->caller = self;
-	if (call->home == call->c->shard) {
-		call->work_await(self, call->c, call);
-		return call->error;
-	}
-	call->message.run = arrived;
-	shard_send(call->home, call->c->shard, &call->message);
-	while (!call->done)
-		fiber_park_await(self);
-	return call->error;
+	enum err e = OK;
+
+	if (fiber_shard(self) == call->c->shard)
+		call_main(self, call);
+	else
+		e = shard_call_await(self, call->c->shard, "controller call", call_main, call);
+	return e ? e : call->error;
 }
 
 static void create_work_await(struct fiber *self, struct controller *c, struct call *call)
