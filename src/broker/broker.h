@@ -52,7 +52,7 @@ void broker_auto_create(struct broker_shard *b, struct bytes topic);
 
 struct broker_options {
 	const struct config *config; /* outlives the broker */
-	size_t memory_limit_bytes;   /* 0: from memory.limit.bytes, or broker_default_memory */
+	size_t memory_limit_bytes;   /* 0: from memory.limit.bytes, or 512 MiB */
 	bool sync_disabled;          /* for the test that shows that the power-loss test can fail */
 	size_t journal_bytes;        /* storage_options; 0: the default. The simulator takes few */
 	/* On shard 0, once clients are served: for the start lines. May be NULL. */
