@@ -49,6 +49,36 @@ static enum err grow(struct walk_buffer *b, size_t size, int64_t left)
 	return OK;
 }
 
+enum err segment_walk_bytes(struct bytes rest, struct batch_walker *w)
+{
+	struct batch_header h;
+	struct bytes batch;
+	enum err e;
+
+	while ((e = batch_next(&rest, &h, &batch)) == OK) {
+		if (w->check_crc && !batch_crc_ok(batch))
+			return ERR_CORRUPT;
+		if (h.base_offset < 0 || h.last_offset_delta < 0 || h.base_offset > INT64_MAX - INT32_MAX - 1)
+			return ERR_CORRUPT;
+		if (!w->batch(w, &h, batch, w->position)) {
+			w->enough = true;
+			return OK;
+		}
+		w->position += (int64_t)batch.size;
+	}
+	return e == ERR_END ? OK : e;
+}
+
+/* What the batch at the start of the buffer needs, when the buffer does not hold it; 0 when that is not why the walk stands still. */
+static size_t size_wanted(const struct walk_buffer *b)
+{
+	uint32_t length = b->size >= BATCH_LOG_OVERHEAD ? get_be32(b->data + 8) : 0;
+
+	if (length >= INT32_MAX - BATCH_LOG_OVERHEAD || length + BATCH_LOG_OVERHEAD <= b->size)
+		return 0;
+	return length + BATCH_LOG_OVERHEAD;
+}
+
 enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
 			    struct batch_walker *w)
 {
@@ -56,35 +86,19 @@ enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position
 	enum err e = OK;
 
 	w->position = position;
-	while (!e && w->position < end_position) {
-		struct bytes rest, batch;
-		struct batch_header h;
-		bool any = false;
+	w->enough = false;
+	while (!e && !w->enough && w->position < end_position) {
+		int64_t before = w->position;
 
-		e = fill_await(self, f, w->position, end_position, &b);
-		rest = bytes_of(b.data, b.size);
-		while (!e && (e = batch_next(&rest, &h, &batch)) == OK) {
-			any = true;
-			if (w->check_crc && !batch_crc_ok(batch))
-				e = ERR_CORRUPT;
-			else if (h.base_offset < 0 || h.last_offset_delta < 0 ||
-				 h.base_offset > INT64_MAX - INT32_MAX - 1)
-				e = ERR_CORRUPT;
-			else if (!w->batch(w, &h, batch, w->position))
-				goto out;
-			else
-				w->position += (int64_t)batch.size;
-		}
-		if (e == ERR_END)
-			e = any ? OK : ERR_CORRUPT;
-		if (e != ERR_CORRUPT || any || rest.size < BATCH_LOG_OVERHEAD || b.size < b.capacity)
+		e = fill_await(self, f, before, end_position, &b);
+		if (!e)
+			e = segment_walk_bytes(bytes_of(b.data, b.size), w);
+		if (e || w->enough || w->position > before)
 			continue;
-		/* The buffer is full and holds no whole batch: the length says how large it has to be. */
-		if (get_be32(b.data + 8) < INT32_MAX - BATCH_LOG_OVERHEAD &&
-		    get_be32(b.data + 8) + BATCH_LOG_OVERHEAD > b.capacity)
-			e = grow(&b, get_be32(b.data + 8) + BATCH_LOG_OVERHEAD, end_position - w->position);
+		/* Not one batch: the first is larger than the buffer, or the file ends within it. */
+		e = b.size == b.capacity && size_wanted(&b) ? grow(&b, size_wanted(&b), end_position - before)
+							    : ERR_CORRUPT;
 	}
-out:
 	mem_free(b.data);
 	return e;
 }

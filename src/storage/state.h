@@ -277,7 +277,10 @@ struct batch_walker {
 	bool (*batch)(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position);
 	int64_t position; /* where the walk ended: behind the last batch that was whole */
 	bool check_crc;
+	bool enough; /* `batch` said so */
 };
+/* The same over bytes in memory, from w->position on; OK also when the last batch is cut off. */
+enum err segment_walk_bytes(struct bytes rest, struct batch_walker *w) MUST_CHECK;
 /* ERR_CORRUPT where something is that is no whole batch. */
 enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
 			    struct batch_walker *w) MUST_CHECK;
