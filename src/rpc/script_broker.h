@@ -10,6 +10,7 @@
 #define RPC_SCRIPT_BROKER_H
 
 #include "base/alloc.h"
+#include "protocol/codec.h"
 #include "protocol/messages.h"
 #include "runtime/socket.h"
 
