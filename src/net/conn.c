@@ -11,6 +11,12 @@
 #define FRAMES_PER_TURN 64
 #define SENDS_PER_TURN 16
 #define SLOWEST_BYTES_PER_SECOND 16384
+/* While others wait for the memory of a large frame. */
+#define SLOWEST_AWAITED_BYTES_PER_SECOND 262144
+#define PATIENCE_US 10000000
+/* Small is up to this, and up to a part of the budget. A batch of most producers is small, and whatever else clients ask. */
+#define SMALL_FRAME_BYTES ((size_t)64 * 1024)
+#define SMALL_FRAME_PART 64
 #define WHY_SIZE 120
 
 struct conn {
@@ -43,12 +49,18 @@ void conn_shard_init(struct conn_shard *cs, struct shard *s, struct budget *fram
 				  .frames = frames,
 				  .scratch = mem_alloc(CONN_SCRATCH_SIZE),
 				  .max_frame = max_frame,
-				  .idle_us = idle_us};
+				  .idle_us = idle_us,
+				  .patience_us = PATIENCE_US,
+				  .small_bytes = frames->limit / SMALL_FRAME_PART};
+	if (cs->small_bytes > SMALL_FRAME_BYTES)
+		cs->small_bytes = SMALL_FRAME_BYTES;
+	budget_init(&cs->small_frames, s, frames->limit / 4);
 }
 
 void conn_shard_fini(struct conn_shard *cs)
 {
 	must(cs->open_count == 0);
+	budget_fini(&cs->small_frames);
 	mem_free(cs->scratch);
 	cs->scratch = NULL;
 }
@@ -87,13 +99,38 @@ static void tell(struct conn *c)
 	c->owner->closed(c->owner, c->end_reason, c->why);
 }
 
+static bool is_large(const struct conn *c)
+{
+	return intake_within_body(&c->intake) && (size_t)intake_declared(&c->intake) > c->cs->small_bytes;
+}
+
+/* It holds memory that others wait for, and does not send. */
+static bool hoards(const struct conn *c, int64_t now_us)
+{
+	int64_t earned_us = (int64_t)intake_received(&c->intake) * 1000000 / SLOWEST_AWAITED_BYTES_PER_SECOND;
+
+	return is_large(c) && !list_empty(&c->cs->frames->waiters) &&
+	       now_us >= c->frame_began_us + c->cs->patience_us + earned_us;
+}
+
+static int64_t frame_deadline(const struct conn *c, int64_t now_us)
+{
+	int64_t due_us = c->frame_began_us + c->cs->idle_us +
+			 (int64_t)intake_declared(&c->intake) * 1000000 / SLOWEST_BYTES_PER_SECOND;
+	int64_t again_us = now_us + c->cs->patience_us;
+
+	if (hoards(c, now_us))
+		return now_us;
+	/* Whether others wait may change: looked at now and then. */
+	return is_large(c) && again_us < due_us ? again_us : due_us;
+}
+
 static int64_t deadline(struct conn *c, int64_t now_us)
 {
 	int64_t idle_us = c->cs->idle_us;
 
 	if (intake_within_frame(&c->intake) && !c->intake.waiting)
-		return c->frame_began_us + idle_us +
-		       (int64_t)intake_declared(&c->intake) * 1000000 / SLOWEST_BYTES_PER_SECOND;
+		return frame_deadline(c, now_us);
 	if (c->sending.size_bytes == 0 && c->owner->busy(c->owner))
 		return now_us + idle_us;
 	return c->active_us + idle_us;
@@ -116,6 +153,8 @@ static void on_timer(struct timer *t)
 		send_queue_fini(&c->sending);
 		c->blocked = false;
 		end(c, ERR_TIMED_OUT, "the peer does not read its answers");
+	} else if (intake_within_frame(&c->intake) && hoards(c, now_us)) {
+		end(c, ERR_TIMED_OUT, "a request stopped on its way while others wait for the memory that it takes");
 	} else if (intake_within_frame(&c->intake)) {
 		end(c, ERR_TIMED_OUT, "a request did not arrive within connections.max.idle.ms");
 	} else {
@@ -160,6 +199,15 @@ static void give_frame(struct conn *c, struct blob *frame)
 	c->owner->frame(c->owner, frame);
 }
 
+/* From here on a large frame is watched: others may come to wait for its memory. */
+static void watch(struct conn *c)
+{
+	int64_t soon_us = c->cs->patience_us < c->cs->idle_us ? c->cs->patience_us : c->cs->idle_us;
+
+	if (is_large(c))
+		timer_arm(c->cs->shard, &c->timer, shard_now_us(c->cs->shard) + soon_us);
+}
+
 /* It may not read on: it waits for memory, or the owner takes no further request now. */
 static bool stopped(struct conn *c)
 {
@@ -171,7 +219,7 @@ static bool cut_frames(struct conn *c, struct bytes *source)
 {
 	while (!c->closed && !c->ended) {
 		struct blob *frame = NULL;
-		bool begun = intake_within_frame(&c->intake);
+		bool begun = intake_within_frame(&c->intake), sized = intake_within_body(&c->intake);
 		char why[WHY_SIZE];
 
 		if (!begun && source->size == 0)
@@ -182,6 +230,8 @@ static bool cut_frames(struct conn *c, struct bytes *source)
 		case INTAKE_MORE:
 			if (!begun)
 				c->frame_began_us = shard_now_us(c->cs->shard);
+			if (!sized)
+				watch(c);
 			return true;
 		case INTAKE_FRAME:
 			give_frame(c, frame);
@@ -204,9 +254,10 @@ static bool cut_frames(struct conn *c, struct bytes *source)
 	return false;
 }
 
-static bool has_room(const struct budget *b, size_t size)
+static bool has_room(const struct conn_shard *cs, size_t size)
 {
-	return list_empty(&b->waiters) && b->used + size <= b->limit;
+	return list_empty(&cs->frames->waiters) && list_empty(&cs->small_frames.waiters) &&
+	       cs->small_frames.used + size <= cs->small_frames.limit;
 }
 
 /* What was received before and could not be cut then. False: some of it still waits. */
@@ -252,7 +303,7 @@ static bool receive_scratch(struct conn *c)
 	bool done;
 
 	/* Short of memory: no more than the next size, so that nothing comes to hand that the budget does not know. */
-	if (!intake_within_frame(&c->intake) && !has_room(c->cs->frames, CONN_SCRATCH_SIZE))
+	if (!intake_within_frame(&c->intake) && !has_room(c->cs, CONN_SCRATCH_SIZE))
 		size = 4;
 	if (receive_failed(c, socket_receive(c->socket, c->cs->scratch, size, &count)))
 		return false;
@@ -336,7 +387,10 @@ static void on_budget(struct intake *i)
 {
 	struct conn *c = container_of(i, struct conn, intake);
 
+	if (c->closed)
+		return; /* its task, which gives the memory back, comes right behind */
 	c->frame_began_us = shard_now_us(c->cs->shard);
+	watch(c);
 	conn_resume(c);
 }
 
@@ -356,6 +410,7 @@ enum err conn_open(struct conn_shard *cs, struct connection_handle handle, struc
 		return e;
 	}
 	intake_init(&c->intake, cs->shard, cs->frames, cs->max_frame, on_budget);
+	intake_set_small(&c->intake, &cs->small_frames, cs->small_bytes);
 	send_queue_init(&c->sending, cs->shard);
 	socket_peer_address(c->socket, &c->peer);
 	c->active_us = shard_now_us(cs->shard);

@@ -10,6 +10,7 @@
  * 3. owner.closed is called at most once, never inside a call to the connection; the owner then calls conn_close. Nothing comes after that.
  * 4. A frame completes within its bound and an idle connection ends: idle_us without a request, or within a frame, idle_us and
  *    a second for each 16 KiB of it.
+ * 5. Who holds memory that others wait for has to send: a large frame then has patience_us and a second for each 256 KiB that came.
  * Lifetime: conn_open .. conn_close; belongs to the shard that opened it.
  * Not here: what a frame means, the order of requests (broker/connection), who may connect (net/acceptor).
  */
@@ -37,6 +38,10 @@ struct conn_owner {
 struct conn_shard {
 	struct shard *shard;
 	struct budget *frames;
+	struct budget
+		small_frames; /* a quarter of `frames` beside it: requests that are small need not wait for large ones */
+	size_t small_bytes;
+	int64_t patience_us; /* of invariant 5 */
 	uint8_t *scratch;
 	size_t max_frame;
 	int64_t idle_us;

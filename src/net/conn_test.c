@@ -470,3 +470,106 @@ TEST(a_peer_that_goes_within_a_frame_leaves_nothing_behind)
 	reset = true;
 	run_over_both(1, gone_fiber, &reset);
 }
+
+static void granted_when_closed_fiber(struct fiber *self, void *argument)
+{
+	struct pair *p = pair_open_await(self, LIMIT, 2000);
+	struct buf all;
+	int64_t later_us;
+
+	(void)argument;
+	EXPECT(budget_try_take(&p->server.budget, LIMIT));
+	buf_init(&all, LIMIT);
+	put_frame(&all, (size_t)LIMIT / 2, 1);
+	client_send_await(self, &p->client, all.data, 104);
+	while (list_empty(&p->server.budget.waiters))
+		fiber_yield_await(self);
+	budget_give(&p->server.budget, LIMIT);
+	conn_close(p->server.conn);
+	/* No timer of it may fire any more. */
+	later_us = shard_now_us(fiber_shard(self)) + 10000;
+	while (shard_now_us(fiber_shard(self)) < later_us)
+		fiber_yield_await(self);
+	EXPECT(p->server.budget.used == 0);
+	socket_close(p->client.socket, false);
+	conn_shard_fini(&p->server.cs);
+	budget_fini(&p->server.budget);
+	buf_fini(&all);
+	mem_free(p);
+}
+
+TEST(memory_that_is_granted_to_a_closed_connection_comes_back)
+{
+	run_over_both(1, granted_when_closed_fiber, NULL);
+}
+
+static void small_fiber(struct fiber *self, void *argument)
+{
+	struct pair *p = pair_open_await(self, LIMIT, IDLE_US);
+	struct buf all;
+
+	(void)argument;
+	/* Large frames have taken all that there is for them, and more of them wait. */
+	EXPECT(budget_try_take(&p->server.budget, LIMIT));
+	buf_init(&all, LIMIT);
+	put_frame(&all, 100, 1);
+	put_frame(&all, (size_t)LIMIT / 2, 2);
+	client_send_await(self, &p->client, all.data, 104);
+	frames_wait_await(self, &p->server, 1);
+	expect_frame(p->server.frames[0], 100, 1);
+	EXPECT(p->server.budget.used == LIMIT);
+	client_send_await(self, &p->client, all.data + 104, all.size - 104);
+	while (list_empty(&p->server.budget.waiters))
+		fiber_yield_await(self);
+	budget_give(&p->server.budget, LIMIT);
+	frames_wait_await(self, &p->server, 2);
+	expect_frame(p->server.frames[1], (size_t)LIMIT / 2, 2);
+	buf_fini(&all);
+	pair_close_await(self, p);
+}
+
+TEST(small_frames_do_not_wait_for_the_memory_of_large_ones)
+{
+	run_over_both(1, small_fiber, NULL);
+}
+
+static void no_grant(struct budget_wish *w)
+{
+	(void)w;
+}
+
+static void hoard_fiber(struct fiber *self, void *argument)
+{
+	struct pair *p = pair_open_await(self, LIMIT, IDLE_US);
+	struct budget_wish other = {.size = LIMIT, .granted = no_grant};
+	struct buf all;
+
+	(void)argument;
+	p->server.cs.patience_us = 2000;
+	buf_init(&all, LIMIT);
+	put_frame(&all, (size_t)LIMIT / 2, 1);
+	/* The size in two parts, and a little of the body. */
+	client_send_await(self, &p->client, all.data, 2);
+	fiber_yield_await(self);
+	client_send_await(self, &p->client, all.data + 2, 100);
+	while (p->server.budget.used == 0)
+		fiber_yield_await(self);
+	budget_wait(&p->server.budget, &other);
+	closed_wait_await(self, &p->server);
+	EXPECT(strstr(p->server.why, "others wait for the memory"));
+	conn_close(p->server.conn);
+	while (p->server.budget.used != LIMIT)
+		fiber_yield_await(self);
+	budget_give(&p->server.budget, LIMIT);
+	socket_close(p->client.socket, false);
+	fiber_yield_await(self);
+	conn_shard_fini(&p->server.cs);
+	budget_fini(&p->server.budget);
+	buf_fini(&all);
+	mem_free(p);
+}
+
+TEST(a_large_frame_that_stops_gives_way_to_those_who_wait)
+{
+	run_over_both(1, hoard_fiber, NULL);
+}

@@ -20,15 +20,27 @@ void intake_init(struct intake *i, struct shard *s, struct budget *budget, size_
 		 void (*granted)(struct intake *i))
 {
 	*i = (struct intake){.shard = s, .budget = budget, .max_frame = max_frame, .granted = granted};
+	i->small = budget;
 	i->wish.granted = on_granted;
+}
+
+void intake_set_small(struct intake *i, struct budget *small, size_t small_bytes)
+{
+	i->small = small;
+	i->small_bytes = small_bytes;
+}
+
+static struct budget *budget_of(const struct intake *i, size_t size)
+{
+	return size <= i->small_bytes ? i->small : i->budget;
 }
 
 void intake_fini(struct intake *i)
 {
 	if (i->waiting)
-		budget_cancel(i->budget, &i->wish);
+		budget_cancel(budget_of(i, (size_t)i->declared), &i->wish);
 	if (i->admitted)
-		budget_give(i->budget, (size_t)i->declared);
+		budget_give(budget_of(i, (size_t)i->declared), (size_t)i->declared);
 	blob_unref(i->frame);
 	blob_unref(i->stash);
 	*i = (struct intake){0};
@@ -51,7 +63,7 @@ static enum intake_state admit(struct intake *i)
 	i->declared = (int32_t)get_be32(i->head);
 	if (i->declared < 0 || (size_t)i->declared > i->max_frame)
 		return INTAKE_TOO_LARGE;
-	if (budget_try_take(i->budget, (size_t)i->declared)) {
+	if (budget_try_take(budget_of(i, (size_t)i->declared), (size_t)i->declared)) {
 		i->admitted = true;
 		return INTAKE_MORE;
 	}
@@ -63,13 +75,13 @@ static enum intake_state admit(struct intake *i)
 	}
 	i->waiting = true;
 	i->wish.size = (size_t)i->declared;
-	budget_wait(i->budget, &i->wish);
+	budget_wait(budget_of(i, (size_t)i->declared), &i->wish);
 	return INTAKE_WAITS;
 }
 
 static bool begin_body(struct intake *i)
 {
-	i->frame = blob_new(i->shard, (size_t)i->declared, i->budget, (size_t)i->declared);
+	i->frame = blob_new(i->shard, (size_t)i->declared, budget_of(i, (size_t)i->declared), (size_t)i->declared);
 	if (!i->frame)
 		return false;
 	i->admitted = false; /* the blob gives it back from now on */
@@ -144,11 +156,11 @@ bool intake_keep(struct intake *i, struct bytes rest)
 	struct blob *stash;
 
 	must(!i->stash && rest.size > 0);
-	charged = !i->waiting && budget_try_take(i->budget, rest.size);
-	stash = blob_new(i->shard, rest.size, charged ? i->budget : NULL, charged ? rest.size : 0);
+	charged = !i->waiting && budget_try_take(budget_of(i, rest.size), rest.size);
+	stash = blob_new(i->shard, rest.size, charged ? budget_of(i, rest.size) : NULL, charged ? rest.size : 0);
 	if (!stash) {
 		if (charged)
-			budget_give(i->budget, rest.size);
+			budget_give(budget_of(i, rest.size), rest.size);
 		return false;
 	}
 	memcpy(stash->data, rest.data, rest.size);

@@ -26,6 +26,8 @@
 struct intake {
 	struct shard *shard;
 	struct budget *budget;
+	struct budget *small; /* of frames up to small_bytes, so that no large ones can hold them up; else the same */
+	size_t small_bytes;
 	size_t max_frame;                  /* bytes of a body */
 	void (*granted)(struct intake *i); /* the budget's turn came: go on with intake_step */
 	struct budget_wish wish;
@@ -50,6 +52,8 @@ enum intake_state {
 void intake_init(struct intake *i, struct shard *s, struct budget *budget, size_t max_frame,
 		 void (*granted)(struct intake *i));
 void intake_fini(struct intake *i);
+/* Right after intake_init: frames up to `small_bytes` have a budget of their own. */
+void intake_set_small(struct intake *i, struct budget *small, size_t small_bytes);
 
 /* Consumes from the front of `source` up to the end of one frame. */
 enum intake_state intake_step(struct intake *i, struct bytes *source, struct blob **ret_frame);
@@ -69,6 +73,18 @@ void intake_kept_used(struct intake *i, size_t count);
 static inline bool intake_within_frame(const struct intake *i)
 {
 	return i->head_count > 0;
+}
+
+/* Its size is known: intake_declared is that of the frame under way. */
+static inline bool intake_within_body(const struct intake *i)
+{
+	return i->head_count == sizeof(i->head);
+}
+
+/* Of the body of the frame under way. */
+static inline size_t intake_received(const struct intake *i)
+{
+	return i->frame ? i->frame->size : 0;
 }
 
 static inline int32_t intake_declared(const struct intake *i)
