@@ -22,7 +22,7 @@
 #define MOST_OPEN_FILES ((size_t)32768)
 
 /* Shares of the memory limit; what remains is for requests' arenas, answers and everything small. */
-#define FRAMES_PERCENT 40
+#define FRAMES_PERCENT 32 /* and a quarter of that for small ones */
 #define READS_PERCENT 35
 #define SESSIONS_PERCENT 8
 

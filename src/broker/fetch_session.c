@@ -8,16 +8,19 @@
 struct fetch_session_cache {
 	struct prng *random;
 	size_t max_sessions;
+	size_t max_bytes;
+	size_t used_bytes;   /* by the partitions of all sessions, about */
 	struct map sessions; /* by id */
 	struct list by_use;  /* the longest unused first */
 };
 
-struct fetch_session_cache *fetch_session_cache_new(struct prng *random, size_t max_sessions)
+struct fetch_session_cache *fetch_session_cache_new(struct prng *random, size_t max_sessions, size_t max_bytes)
 {
 	struct fetch_session_cache *c = mem_new(struct fetch_session_cache);
 
 	c->random = random;
 	c->max_sessions = max_sessions;
+	c->max_bytes = max_bytes;
 	map_init(&c->sessions);
 	list_init(&c->by_use);
 	return c;
@@ -40,6 +43,22 @@ static size_t target_key_size(const struct fetch_target *t)
 	return 20 + t->topic.size;
 }
 
+/* What remembering it costs: itself, its key and its place in the map. Its name is there twice, for each partition of a topic. */
+static size_t target_cost(const struct fetch_target *t)
+{
+	return sizeof(struct fetch_session_partition) + 2 * sizeof(struct map_entry) + t->topic.size +
+	       target_key_size(t);
+}
+
+static size_t targets_cost(const struct fetch_session_request *rq)
+{
+	size_t cost = 0;
+
+	for (size_t i = 0; i < rq->target_count; i++)
+		cost += target_cost(&rq->targets[i]);
+	return cost;
+}
+
 static struct fetch_session_partition *find_partition(struct fetch_session *s, const struct fetch_target *t)
 {
 	uint8_t small[20 + 256];
@@ -51,7 +70,7 @@ static struct fetch_session_partition *find_partition(struct fetch_session *s, c
 	return p;
 }
 
-static void forget(struct fetch_session *s, const struct fetch_target *t)
+static void forget(struct fetch_session_cache *c, struct fetch_session *s, const struct fetch_target *t)
 {
 	uint8_t *memory = mem_alloc(target_key_size(t));
 	struct fetch_session_partition *p = map_remove(&s->partitions, target_key(t, memory));
@@ -59,12 +78,14 @@ static void forget(struct fetch_session *s, const struct fetch_target *t)
 	mem_free(memory);
 	if (!p)
 		return;
+	s->used_bytes -= target_cost(t);
+	c->used_bytes -= target_cost(t);
 	list_remove(&p->node);
 	mem_free(p);
 }
 
 /* Adds it, or takes over what the request says of one that is there. */
-static void remember(struct fetch_session *s, const struct fetch_target *t)
+static void remember(struct fetch_session_cache *c, struct fetch_session *s, const struct fetch_target *t)
 {
 	struct fetch_session_partition *p = find_partition(s, t);
 	uint8_t *key;
@@ -88,6 +109,8 @@ static void remember(struct fetch_session *s, const struct fetch_target *t)
 	map_put(&s->partitions, target_key(t, key), p);
 	mem_free(key);
 	list_push_back(&s->order, &p->node);
+	s->used_bytes += target_cost(t);
+	c->used_bytes += target_cost(t);
 }
 
 static struct bytes id_key(const int32_t *id)
@@ -101,6 +124,7 @@ static void end_session(struct fetch_session_cache *c, struct fetch_session *s)
 
 	map_remove(&c->sessions, id_key(&s->id));
 	list_remove(&s->node);
+	c->used_bytes -= s->used_bytes;
 	while ((n = list_pop_front(&s->order)))
 		mem_free(container_of(n, struct fetch_session_partition, node));
 	map_fini(&s->partitions);
@@ -129,19 +153,30 @@ struct fetch_session *fetch_session_find(struct fetch_session_cache *c, int32_t 
 	return map_get(&c->sessions, id_key(&id));
 }
 
-/* Room for one more: the longest unused one goes if it was idle for long enough, or is smaller than the new one. */
-static bool make_room(struct fetch_session_cache *c, size_t new_size, int64_t now_ms)
+static bool has_room(const struct fetch_session_cache *c, size_t cost)
 {
-	struct fetch_session *oldest;
+	return c->sessions.count < c->max_sessions && c->used_bytes + cost <= c->max_bytes;
+}
 
-	if (c->sessions.count < c->max_sessions)
-		return true;
-	if (list_empty(&c->by_use))
+/* Room for one more: the longest unused ones go as far as they were idle for long enough, or are smaller than the new one. */
+static bool make_room(struct fetch_session_cache *c, const struct fetch_session_request *rq, int64_t now_ms)
+{
+	size_t cost = targets_cost(rq);
+
+	if (cost > c->max_bytes)
 		return false;
-	oldest = container_of(list_first(&c->by_use), struct fetch_session, node);
-	if (now_ms - oldest->used_ms < IDLE_MS && oldest->partitions.count >= new_size)
-		return false;
-	end_session(c, oldest);
+	while (!has_room(c, cost)) {
+		struct fetch_session *oldest;
+		bool too_many = c->sessions.count >= c->max_sessions;
+
+		if (list_empty(&c->by_use))
+			return false;
+		oldest = container_of(list_first(&c->by_use), struct fetch_session, node);
+		/* Who is large may push out a smaller one for its place, but not for its memory: that would favour the greedy. */
+		if (now_ms - oldest->used_ms < IDLE_MS && !(too_many && oldest->partitions.count < rq->target_count))
+			return false;
+		end_session(c, oldest);
+	}
 	return true;
 }
 
@@ -160,7 +195,7 @@ static struct fetch_session *begin_session(struct fetch_session_cache *c, const 
 {
 	struct fetch_session *s;
 
-	if (rq->target_count == 0 || !make_room(c, rq->target_count, now_ms))
+	if (rq->target_count == 0 || !make_room(c, rq, now_ms))
 		return NULL;
 	s = mem_new(struct fetch_session);
 	s->id = new_id(c);
@@ -170,7 +205,7 @@ static struct fetch_session *begin_session(struct fetch_session_cache *c, const 
 	map_init(&s->partitions);
 	list_init(&s->order);
 	for (size_t i = 0; i < rq->target_count; i++)
-		remember(s, &rq->targets[i]);
+		remember(c, s, &rq->targets[i]);
 	map_put(&c->sessions, id_key(&s->id), s);
 	list_push_back(&c->by_use, &s->node);
 	return s;
@@ -185,6 +220,16 @@ static enum err take_full(struct fetch_session_cache *c, const struct fetch_sess
 		end_session(c, old);
 	*ret_session = rq->epoch == FETCH_SESSION_EPOCH_FINAL ? NULL : begin_session(c, rq, now_ms);
 	return OK;
+}
+
+static size_t cost_of_new(struct fetch_session *s, const struct fetch_session_request *rq)
+{
+	size_t cost = 0;
+
+	for (size_t i = 0; i < rq->target_count; i++)
+		if (!find_partition(s, &rq->targets[i]))
+			cost += target_cost(&rq->targets[i]);
+	return cost;
 }
 
 /* After 2^31-1 comes 1: 0 is a new session's. */
@@ -208,10 +253,15 @@ enum err fetch_session_take(struct fetch_session_cache *c, const struct fetch_se
 		return ERR_INVALID_FETCH_SESSION_EPOCH;
 	if (s->by_id != rq->by_id)
 		return ERR_FETCH_SESSION_TOPIC_ID_ERROR;
+	if (c->used_bytes + cost_of_new(s, rq) > c->max_bytes) {
+		/* It outgrew its memory: the client starts anew, and is served without a session if that is still so. */
+		end_session(c, s);
+		return ERR_FETCH_SESSION_ID_NOT_FOUND;
+	}
 	for (size_t i = 0; i < rq->target_count; i++)
-		remember(s, &rq->targets[i]);
+		remember(c, s, &rq->targets[i]);
 	for (size_t i = 0; i < rq->forgotten_count; i++)
-		forget(s, &rq->forgotten[i]);
+		forget(c, s, &rq->forgotten[i]);
 	if (s->partitions.count == 0) {
 		/* Nothing left to remember: this request is served without a session, the next one finds none. */
 		end_session(c, s);

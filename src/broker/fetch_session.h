@@ -4,7 +4,8 @@
  *      epoch 0, id 0      a full request that asks for a session        epoch -1   a full request without one; ends the named one
  *      epoch n > 0        the changes since n - 1                       the answer has only partitions with news
  *
- * Invariants: a session's next epoch is known before its request is answered; a request that does not fit changes nothing;
+ * Invariants: a session's next epoch is known before its request is answered; a request that does not fit changes nothing, but a
+ * session that outgrows the cache's memory ends and its request is told that there is none;
  * a session that was not used for its time may be pushed out by a new one, never sooner than a smaller one that was idle longer.
  * Lifetime: one cache a shard, for the connections of that shard; a session that is asked for on another shard is unknown there
  * (the client then starts anew, which costs it one full request). Pure, but for `now`.
@@ -52,11 +53,13 @@ struct fetch_session {
 	int32_t next_epoch;
 	bool by_id;
 	int64_t used_ms;
+	size_t used_bytes;     /* counted in the cache's too */
 	struct map partitions; /* by topic and partition -> struct fetch_session_partition */
 	struct list order;
 };
 
-struct fetch_session_cache *fetch_session_cache_new(struct prng *random, size_t max_sessions);
+/* `max_bytes` of all that sessions remember; beyond it requests are served without a session. */
+struct fetch_session_cache *fetch_session_cache_new(struct prng *random, size_t max_sessions, size_t max_bytes);
 /* NULL ok. */
 void fetch_session_cache_free(struct fetch_session_cache *c);
 size_t fetch_session_count(const struct fetch_session_cache *c);

@@ -8,7 +8,7 @@ static struct prng random_source;
 static struct fetch_session_cache *cache_of(size_t max_sessions)
 {
 	prng_seed(&random_source, 1);
-	return fetch_session_cache_new(&random_source, max_sessions);
+	return fetch_session_cache_new(&random_source, max_sessions, 1 << 20);
 }
 
 static struct fetch_target target(const char *topic, int32_t partition, int64_t offset)
@@ -168,5 +168,41 @@ TEST(a_full_cache_lets_a_larger_or_a_later_one_in)
 	must_ok(fetch_session_take(c, &rq, 1000 + 120 * 1000, &s, &full));
 	CHECK(s != NULL);
 	CHECK_EQ(fetch_session_count(c), 1);
+	fetch_session_cache_free(c);
+}
+
+TEST(sessions_remember_no_more_than_their_memory)
+{
+	static char name[32001];
+	struct fetch_session_cache *c = cache_of(10);
+	struct fetch_target many[20];
+	struct fetch_session *first = begin(c, "a"), *s = NULL;
+	int32_t first_id = first->id;
+	bool full = false;
+
+	memset(name, 'x', sizeof(name) - 1);
+	for (int32_t i = 0; i < 20; i++)
+		many[i] = target(name, i, 0);
+	must_ok(take(c, 0, 0, many, 20, &s, &full));
+	CHECK(s == NULL);
+	must_ok(take(c, 0, 0, many, 10, &s, &full));
+	CHECK(s != NULL);
+	/* One that grows beyond it ends; who was there before stays. */
+	CHECK_ERR(take(c, s->id, 1, many + 10, 10, &s, &full), ERR_FETCH_SESSION_ID_NOT_FOUND);
+	CHECK_EQ(fetch_session_count(c), 1);
+	CHECK(fetch_session_find(c, first_id) == first);
+	/* What was forgotten, or ended, makes room. */
+	for (int i = 0; i < 5; i++) {
+		must_ok(take(c, 0, 0, many, 16, &s, &full));
+		CHECK(s != NULL);
+		struct fetch_session_request rq = {.id = s->id, .epoch = 1, .forgotten = many, .forgotten_count = 16};
+		must_ok(fetch_session_take(c, &rq, 0, &s, &full));
+		CHECK(s == NULL);
+	}
+	/* The partitions that it has already cost nothing when they are named again. */
+	must_ok(take(c, 0, 0, many, 16, &s, &full));
+	for (int32_t epoch = 1; epoch < 5; epoch++)
+		must_ok(take(c, s->id, epoch, many, 16, &s, &full));
+	CHECK_EQ(fetch_session_count(c), 2);
 	fetch_session_cache_free(c);
 }
