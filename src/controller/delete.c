@@ -43,32 +43,50 @@ static const struct image_topic *resolve(const struct image *i, struct delete_to
 	return topic;
 }
 
-/* What is asked for twice is not done at all. */
+static const char *repeated_text(const struct delete_topic *t, const struct delete_topic *earlier)
+{
+	bool t_named = !bytes_is_null(t->name), earlier_named = !bytes_is_null(earlier->name);
+
+	if (t_named && earlier_named)
+		return "Duplicate topic name.";
+	if (!t_named && !earlier_named)
+		return "Duplicate topic id.";
+	return "The provided topic name maps to an ID that was already supplied.";
+}
+
+static struct bytes id_key(const struct delete_topic *t)
+{
+	return bytes_of(t->ret_id.bytes, sizeof(t->ret_id.bytes));
+}
+
+/* What is asked for twice is not done at all. Names and ids apart: a name that is not there has no id. */
 static void refuse_repeated(struct delete_topics *r)
 {
+	struct map by_name, by_id;
+
+	map_init(&by_name);
+	map_init(&by_id);
 	for (size_t i = 0; i < r->count; i++) {
-		struct delete_topic *t = &r->topics[i];
+		struct delete_topic *t = &r->topics[i], *earlier = NULL;
+		bool named = !bytes_is_null(t->name), has_id = !uuid_is_zero(t->ret_id);
 
-		for (size_t k = 0; k < i; k++) {
-			struct delete_topic *earlier = &r->topics[k];
-			bool same_name = !bytes_is_null(t->name) && !bytes_is_null(earlier->name) &&
-					 bytes_equal(t->name, earlier->name);
-			bool same_id = !uuid_is_zero(t->ret_id) && uuid_equal(t->ret_id, earlier->ret_id);
-			const char *text = same_name ? "Duplicate topic name."
-					   : bytes_is_null(t->name) && bytes_is_null(earlier->name)
-						   ? "Duplicate topic id."
-						   : "The provided topic name maps to an ID that was already supplied.";
-
-			if (!same_name && !same_id)
-				continue;
-			if (earlier->repeated)
-				continue;
+		if (named)
+			earlier = map_get(&by_name, t->name);
+		if (!earlier && has_id)
+			earlier = map_get(&by_id, id_key(t));
+		if (earlier) {
 			t->repeated = true;
-			refuse(t, ERR_INVALID_REQUEST, text);
-			refuse(earlier, ERR_INVALID_REQUEST, text);
-			break;
+			refuse(t, ERR_INVALID_REQUEST, repeated_text(t, earlier));
+			refuse(earlier, ERR_INVALID_REQUEST, repeated_text(t, earlier));
+			continue;
 		}
+		if (named)
+			map_put(&by_name, t->name, t);
+		if (has_id)
+			map_put(&by_id, id_key(t), t);
 	}
+	map_fini(&by_name);
+	map_fini(&by_id);
 }
 
 static void paths_add(struct paths *p, const char *path)
