@@ -366,6 +366,13 @@ static void last_phase(struct world *w)
 	run_until(w, is_stopped, "the broker did not stop");
 	if (!w->sim->failed && w->broker->exit_code)
 		sim_fail(w->sim, "the broker's clean stop ended with exit code %d", w->broker->exit_code);
+	if (!w->sim->failed && chance(&w->sim->scheduler, 1, 8)) {
+		/* A new disk is a new broker. */
+		node_wipe_disk(w->broker);
+		world_start_broker(w);
+		run_until(w, is_ready, "the broker did not start on an empty disk");
+		return;
+	}
 	if (w->sim->failed || chance(&w->sim->scheduler, 1, 2))
 		return;
 	/* What a clean stop left opens again and is the same. */

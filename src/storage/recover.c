@@ -312,6 +312,57 @@ static enum err recover_segment_await(struct fiber *self, struct recovery *r, ui
 	return !e && cut ? ERR_END : e;
 }
 
+struct end_walk {
+	struct batch_walker walker;
+	int64_t end;
+};
+
+static bool note_end(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct end_walk *x = container_of(w, struct end_walk, walker);
+
+	(void)whole;
+	(void)position;
+	x->end = batch_last_offset(h) + 1;
+	return true;
+}
+
+/*
+ * Where the scan begins: in the segment that holds the recovery point. When that point is where the segment begins, it may be one that was
+ * begun on a full disk, given up and removed, and whose name came back, while the segment before it went on: the records are there.
+ */
+static enum err scan_from_await(struct fiber *self, struct recovery *r, uint32_t *ret_index)
+{
+	struct log *l = r->log;
+	uint32_t i = r->epochs_lost ? 0 : log_segment_at(l, r->recovery_point);
+	struct end_walk x = {.walker = {.batch = note_end, .check_crc = true}};
+	struct cached_file *f;
+	struct segment *before;
+	enum err e;
+
+	*ret_index = i;
+	if (i == 0 || l->segments[i]->base_offset != r->recovery_point)
+		return OK;
+	before = l->segments[i - 1];
+	if (log_load_index_await(self, l, before) != OK) { /* then it is read from its start, and its index made anew */
+		*ret_index = i - 1;
+		return OK;
+	}
+	e = log_open_segment_await(self, l, before, &f);
+	if (e)
+		return e;
+	e = segment_walk_await(
+		self, f->file,
+		offset_index_lookup(&before->offsets, (int32_t)(r->recovery_point - before->base_offset)),
+		before->written, &x.walker);
+	file_cache_give(&l->store->files, f);
+	if (x.end > r->recovery_point) {
+		segment_drop_index(before); /* the scan makes it anew */
+		*ret_index = i - 1;
+	}
+	return e == ERR_CORRUPT ? OK : e; /* a tail that is not whole belongs to nobody */
+}
+
 /* Every segment from the first that is not known to be whole. */
 static enum err recover_segments_await(struct fiber *self, struct recovery *r, uint32_t scan_from)
 {
@@ -476,7 +527,8 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	e = load_snapshot_await(self, l, r.recovery_point, &r.producers_from);
 	if (e)
 		return e;
-	scan_from = r.epochs_lost ? 0 : log_segment_at(l, r.recovery_point);
-	e = recover_segments_await(self, &r, scan_from);
+	e = scan_from_await(self, &r, &scan_from);
+	if (!e)
+		e = recover_segments_await(self, &r, scan_from);
 	return e ? e : finish_recovery_await(self, &r, bounds);
 }
