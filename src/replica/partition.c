@@ -268,7 +268,8 @@ static bool advance_high_watermark(struct partition *p)
 	if (to <= p->high_watermark)
 		return false;
 	p->high_watermark = to;
-	log_note_acknowledged(p->log, to);
+	/* With write.caching what is acknowledged may be lost, as in Kafka: only what is synced is a bound that damage may not pass. */
+	log_note_acknowledged(p->log, to < log_synced_offset(p->log) ? to : log_synced_offset(p->log));
 	return true;
 }
 
@@ -333,8 +334,6 @@ void partition_opened(struct partition *p, struct log *log)
 	p->state = PARTITION_OPEN;
 	p->high_watermark = log_synced_offset(log);
 	log_note_acknowledged(log, p->high_watermark);
-	if (log_assign_epoch(log, p->leader_epoch))
-		p->leader_epoch = log_latest_epoch(log);
 	while (p->state == PARTITION_OPEN && (n = list_pop_front(&p->arrivals)))
 		append_now(p, container_of(n, struct partition_append, node));
 	wake_readers(p);

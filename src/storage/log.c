@@ -379,12 +379,12 @@ void log_cut_pending(struct log *l, int64_t offset, enum err reason)
 void log_lose_unsynced(struct log *l)
 {
 	struct list gone;
-	bool lost = l->end > l->synced;
 
 	list_init(&gone);
 	list_splice_back(&gone, &l->pending);
 	l->end = l->written = l->synced;
-	if (lost && l->owner && l->owner->cut)
+	/* Told even if nothing was lost: the log has gone offline. */
+	if (l->owner && l->owner->cut)
 		l->owner->cut(l->owner, l->synced, ERR_IO);
 	release_all(&gone);
 }

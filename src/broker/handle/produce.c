@@ -267,7 +267,7 @@ static bool take_partition(struct request *rq, const struct image_topic *topic, 
 	answer->error_code = (int16_t)topic_error;
 	if (!topic_error && !image_partition(topic, data->index))
 		answer->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (body->acks < ACKS_ALL || body->acks > ACKS_LEADER)
+	if (!answer->error_code && (body->acks < ACKS_ALL || body->acks > ACKS_LEADER))
 		answer->error_code = ERR_INVALID_REQUIRED_ACKS;
 	if (answer->error_code) {
 		pr->failed = true;
