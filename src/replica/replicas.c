@@ -4,6 +4,9 @@
 #include "base/alloc.h"
 
 #define RETRY_US (10 * 1000)
+/* So often a new topic waits for the folders of the deleted one of its name before it sets aside what is there. */
+#define NAME_TRIES 500
+#define DELETE_TRIES 10
 
 struct replicas {
 	struct replicas_options options;
@@ -11,6 +14,7 @@ struct replicas {
 	struct map topics;      /* by id -> struct topic_replicas */
 	struct list touched;    /* partitions to open, clients wait for them */
 	struct list background; /* partitions to open when nobody waits */
+	struct list nameless;   /* partitions to open when a deleted topic has given their name back */
 	struct list removed;    /* partitions whose log is to be deleted */
 	unsigned openers;
 	bool remover_runs;
@@ -30,6 +34,7 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	map_init(&r->topics);
 	list_init(&r->touched);
 	list_init(&r->background);
+	list_init(&r->nameless);
 	list_init(&r->removed);
 	event_init(&r->changed);
 	r->retry.fire = retry;
@@ -78,6 +83,7 @@ static enum err open_log_await(struct fiber *self, struct partition *p, bool cre
 		.partition = p->index,
 		.config = t->settings.log,
 		.owner = create ? &p->log_owner : NULL,
+		.wait_for_name = p->name_tries < NAME_TRIES,
 	};
 
 	return log_open_await(self, t->replicas->options.store, &spec, create, ret_log);
@@ -85,12 +91,36 @@ static enum err open_log_await(struct fiber *self, struct partition *p, bool cre
 
 static void start_remover(struct replicas *r);
 
+static void retry_later(struct replicas *r)
+{
+	if (!r->closing && !timer_armed(&r->retry))
+		timer_arm(r->options.shard, &r->retry, shard_now_us(r->options.shard) + RETRY_US);
+}
+
+/* A log with a newer epoch than the picture of the cluster has (from another broker's folder) would fence every client. */
+static enum err check_epoch_await(struct fiber *self, struct partition *p, struct log *log)
+{
+	enum err e = log_assign_epoch(log, p->leader_epoch);
+	enum err closed;
+
+	if (!e)
+		return OK;
+	log_set_owner(log, NULL);
+	closed = log_close_await(self, log);
+	return closed ? closed : e;
+}
+
 static void open_one_await(struct fiber *self, struct partition *p)
 {
 	struct replicas *r = p->topic->replicas;
 	struct log *log = NULL;
 	enum err e = open_log_await(self, p, true, &log);
 
+	if (!e && p->state != PARTITION_REMOVED) {
+		e = check_epoch_await(self, p, log);
+		if (e)
+			log = NULL;
+	}
 	if (p->state == PARTITION_REMOVED) {
 		/* Its topic went while it was being opened: the remover takes over, with the log if there is one. */
 		p->log = log;
@@ -98,6 +128,10 @@ static void open_one_await(struct fiber *self, struct partition *p)
 			log_set_owner(log, NULL);
 		list_push_back(&r->removed, &p->opening);
 		start_remover(r);
+	} else if (e == ERR_EXISTS) {
+		p->name_tries++;
+		list_push_back(&r->nameless, &p->opening);
+		retry_later(r);
 	} else if (e) {
 		log_error(shard_log(r->options.shard), "%s-%d is offline: its log does not open: %s", p->topic->name,
 			  p->index, err_text(e));
@@ -142,14 +176,17 @@ static void start_openers(struct replicas *r)
 		return;
 	if (fiber_start(r->options.shard, &options, opener_main, r))
 		r->openers++;
-	else if (!timer_armed(&r->retry))
-		timer_arm(r->options.shard, &r->retry, shard_now_us(r->options.shard) + RETRY_US);
+	else
+		retry_later(r);
 }
 
 static void retry(struct timer *t)
 {
 	struct replicas *r = container_of(t, struct replicas, retry);
+	struct list_node *n;
 
+	while ((n = list_pop_front(&r->nameless)))
+		list_push_back(&r->touched, n);
 	start_openers(r);
 	start_remover(r);
 }
@@ -288,11 +325,19 @@ static void free_partition(struct partition *p)
 
 static void delete_one_await(struct fiber *self, struct partition *p)
 {
-	struct logger *l = shard_log(p->topic->replicas->options.shard);
+	struct replicas *r = p->topic->replicas;
+	struct logger *l = shard_log(r->options.shard);
 	enum err e = OK;
 
 	if (!p->log)
 		e = open_log_await(self, p, false, &p->log);
+	/* A newer topic has the name, or looks now whether it is free: in the end it has it, and then nothing of ours is left under it. */
+	for (int i = 0; e == ERR_EXISTS && i < DELETE_TRIES && !r->closing; i++) {
+		(void)!event_wait_await(self, &r->changed, shard_now_us(r->options.shard) + RETRY_US);
+		e = open_log_await(self, p, false, &p->log);
+	}
+	if (e == ERR_EXISTS)
+		e = ERR_NOT_FOUND;
 	if (!e)
 		e = log_delete_await(self, p->log);
 	if (e && e != ERR_NOT_FOUND)
@@ -319,8 +364,8 @@ static void start_remover(struct replicas *r)
 	if (r->remover_runs || r->closing || list_empty(&r->removed))
 		return;
 	r->remover_runs = fiber_start(r->options.shard, &options, remover_main, r) != NULL;
-	if (!r->remover_runs && !timer_armed(&r->retry))
-		timer_arm(r->options.shard, &r->retry, shard_now_us(r->options.shard) + RETRY_US);
+	if (!r->remover_runs)
+		retry_later(r);
 }
 
 /* Takes it out of the line of logs to open; false when an opener has it in hand, and will hand it on itself. */

@@ -48,7 +48,10 @@ struct log_config {
 struct log_owner {
 	/* `written` or `synced` moved. */
 	void (*progressed)(struct log_owner *o);
-	/* Everything from `offset` on was taken back since it could not be written: `reason` is ERR_NO_SPACE or ERR_IO. */
+	/*
+	 * Everything from `offset` on was taken back since it could not be written: `reason` is ERR_NO_SPACE or ERR_IO. Also when the
+	 * log went offline with nothing to take back; log_state tells.
+	 */
 	void (*cut)(struct log_owner *o, int64_t offset, enum err reason);
 };
 
@@ -58,12 +61,15 @@ struct log_spec {
 	int32_t partition;
 	struct log_config config;
 	struct log_owner *owner; /* may be NULL */
+	/* A folder of this name, of another topic, that is in the way may go soon: ERR_EXISTS instead of setting it aside. */
+	bool wait_for_name;
 };
 
 /*
  * Opens the log of a partition, or makes it when it does not exist (`create`; its folder appears with the first append or at
  * the latest at the clean stop). After an unclean stop it recovers: scans from the recovery point, rebuilds what is missing of indexes and
- * producer state, cuts a torn tail above the acknowledged bound. ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO, ERR_TOO_MANY_FILES, ERR_NO_SPACE, ERR_OFFLINE.
+ * producer state, cuts a torn tail above the acknowledged bound. ERR_EXISTS: another topic's log has the name, and will give it back
+ * when it is deleted. ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO, ERR_TOO_MANY_FILES, ERR_NO_SPACE, ERR_OFFLINE.
  */
 enum err log_open_await(struct fiber *self, struct store *s, const struct log_spec *spec, bool create,
 			struct log **ret_log) MUST_CHECK;

@@ -105,7 +105,7 @@ static struct store_folder *choose_folder(struct store *s)
 }
 
 /* A folder of that name that is another topic's, left by what the broker did not set aside: it must not get our records. */
-static enum err check_free_name_await(struct fiber *self, struct log *l)
+static enum err check_free_name_await(struct fiber *self, struct log *l, bool wait)
 {
 	char path[LOG_PATH_SIZE], to[LOG_PATH_SIZE], id[UUID_TEXT_SIZE];
 	struct file_info info;
@@ -115,8 +115,8 @@ static enum err check_free_name_await(struct fiber *self, struct log *l)
 	e = file_info_await(self, path, &info);
 	if (e == ERR_NOT_FOUND)
 		return OK;
-	if (e)
-		return e;
+	if (e || wait)
+		return e ? e : ERR_EXISTS;
 	uuid_format(uuid_random(shard_random(l->store->shard)), id);
 	snprintf(to, sizeof(to), "%s/%.*s-%d.%s-stray", l->folder->of->path, 200, l->topic, (int)l->partition, id);
 	log_warn(log_logger(l), "%s: is another topic's; set aside as %s", path, to);
@@ -155,24 +155,22 @@ static enum err open_found_await(struct fiber *self, struct log *l)
 	return log_recover_await(self, l, &bounds);
 }
 
-static enum err open_new_await(struct fiber *self, struct log *l)
+static enum err open_new_await(struct fiber *self, struct log *l, const struct log_spec *spec)
 {
-	struct log_spec any = {.topic = log_topic(l), .partition = l->partition};
-	enum err e = OK;
+	/* A topic of that name may just be going, on this shard or on another: two logs must never share a folder. */
+	enum err e = check_free_name_await(self, l, spec->wait_for_name);
 
-	/* Nothing of this name was there at the start; or it was another topic's. */
-	if (find(l->store->storage, &any))
-		e = check_free_name_await(self, l);
 	if (!e)
 		log_add_segment(l, 0);
 	return e;
 }
 
-static enum err open_any_await(struct fiber *self, struct log *l, const struct closed_log *closed, bool found)
+static enum err open_any_await(struct fiber *self, struct log *l, const struct log_spec *spec,
+			       const struct closed_log *closed, bool found)
 {
 	if (closed)
-		return closed->gone ? open_new_await(self, l) : log_recover_await(self, l, &closed->bounds);
-	return found ? open_found_await(self, l) : open_new_await(self, l);
+		return closed->gone ? open_new_await(self, l, spec) : log_recover_await(self, l, &closed->bounds);
+	return found ? open_found_await(self, l) : open_new_await(self, l, spec);
 }
 
 enum err log_open_await(struct fiber *self, struct store *s, const struct log_spec *spec, bool create,
@@ -200,7 +198,7 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 	if (!f || f->offline)
 		return ERR_OFFLINE;
 	l = log_new(s, f, spec);
-	e = open_any_await(self, l, closed, found != NULL);
+	e = open_any_await(self, l, spec, closed, found != NULL);
 	if (e) {
 		log_free(l);
 		return e;
