@@ -1,7 +1,99 @@
-/* blob: see the header. One allocation holds the count and the bytes. */
+/* blob: see the header. One allocation holds the count and the bytes; that of a large one is kept for the next (core.h). */
 #include "runtime/blob.h"
 
 #include "base/alloc.h"
+#include "runtime/core.h"
+
+/* With ASan memory is never used again at once, so that it can tell who comes too late. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SPARES_KEPT false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SPARES_KEPT false
+#endif
+#endif
+#ifndef SPARES_KEPT
+#define SPARES_KEPT true
+#endif
+
+static size_t class_size(unsigned class)
+{
+	return (SPARE_LEAST << class) + SPARE_MORE;
+}
+
+/* The smallest class that holds so much; SPARE_CLASSES when none does, or it is too small to be worth it. */
+static unsigned class_of(size_t size)
+{
+	unsigned class = 0;
+
+	if (!SPARES_KEPT || size < SPARE_LEAST / 2)
+		return SPARE_CLASSES;
+	while (class < SPARE_CLASSES && class_size(class) < size)
+		class ++;
+	return class;
+}
+
+static void *take_memory(struct spares *s, size_t size)
+{
+	unsigned class = class_of(size);
+	struct spare *spare;
+
+	if (class == SPARE_CLASSES)
+		return mem_try_alloc(size);
+	spare = s->first[class];
+	if (!spare)
+		return mem_try_alloc(class_size(class));
+	s->first[class] = spare->next;
+	s->bytes -= class_size(class);
+	return spare;
+}
+
+/* The memory of another class, where there is some, gives way to one that is in use now. */
+static bool make_room(struct spares *s, unsigned wanted)
+{
+	for (unsigned class = 0; class < SPARE_CLASSES; class ++) {
+		struct spare *spare = s->first[class];
+
+		if (class == wanted || !spare)
+			continue;
+		s->first[class] = spare->next;
+		s->bytes -= class_size(class);
+		mem_free(spare);
+		return true;
+	}
+	return false;
+}
+
+static void give_memory(struct spares *s, void *memory, size_t size)
+{
+	unsigned class = class_of(size);
+	struct spare *spare = memory;
+
+	if (class == SPARE_CLASSES) {
+		mem_free(memory);
+		return;
+	}
+	while (s->bytes + class_size(class) > SPARE_BYTES_MAX)
+		if (!make_room(s, class)) {
+			mem_free(memory);
+			return;
+		}
+	spare->next = s->first[class];
+	s->first[class] = spare;
+	s->bytes += class_size(class);
+}
+
+void spares_free(struct spares *s)
+{
+	for (unsigned class = 0; class < SPARE_CLASSES; class ++)
+		while (s->first[class]) {
+			struct spare *spare = s->first[class];
+
+			s->first[class] = spare->next;
+			mem_free(spare);
+		}
+	*s = (struct spares){0};
+}
 
 struct blob *blob_new(struct shard *s, size_t capacity, struct budget *budget, size_t charged)
 {
@@ -9,7 +101,7 @@ struct blob *blob_new(struct shard *s, size_t capacity, struct budget *budget, s
 
 	if (capacity > SIZE_MAX - sizeof(*b))
 		return NULL;
-	b = mem_try_alloc(sizeof(*b) + capacity);
+	b = take_memory(&s->spares, sizeof(*b) + capacity);
 	if (!b)
 		return NULL;
 	*b = (struct blob){
@@ -39,7 +131,7 @@ void blob_unref(struct blob *b)
 		return;
 	if (b->budget)
 		budget_give(b->budget, b->charged);
-	mem_free(b);
+	give_memory(&b->shard->spares, b, sizeof(*b) + b->capacity);
 }
 
 struct blob_return {

@@ -51,6 +51,24 @@ struct fibers {
 	void *loop_thread;
 };
 
+/*
+ * Large blobs whose memory waits for the next one. Frames and read buffers of a megabyte come and go by the hundred a second: to give their pages
+ * back and touch new ones each time cost a third of a fetch, and malloc alone either does that or keeps what it cannot give back.
+ */
+#define SPARE_CLASSES 7                            /* of 64 KiB, 128 KiB, ... 4 MiB */
+#define SPARE_LEAST ((size_t)64 * 1024)            /* smaller ones are malloc's own business */
+#define SPARE_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of a shard */
+#define SPARE_MORE 4096                            /* a round number of bytes and what belongs to it still fit */
+
+struct spare {
+	struct spare *next;
+};
+
+struct spares {
+	struct spare *first[SPARE_CLASSES];
+	size_t bytes;
+};
+
 struct stall_watch {
 	int64_t mark_us;      /* when the last callback ended, by the coarse clock */
 	int64_t next_line_us; /* not before this */
@@ -76,8 +94,11 @@ struct shard {
 	struct list round_tasks;       /* this round's */
 	struct heap timers;
 	struct fibers fibers;
+	struct spares spares;
 	struct stall_watch stall;
 };
+
+void spares_free(struct spares *s);
 
 void fibers_init(struct shard *s, unsigned max_fibers);
 void fibers_fini(struct shard *s);

@@ -38,6 +38,7 @@ void shard_free(struct shard *s)
 	if (!s)
 		return;
 	fibers_fini(s);
+	spares_free(&s->spares);
 	heap_fini(&s->timers);
 	mem_free(s);
 }

@@ -789,3 +789,35 @@ TEST(a_blob_lent_to_another_shard_comes_home_and_gives_its_budget_back)
 {
 	run_over_both(2, blob_main, NULL);
 }
+
+/* The memory of large ones is used again: none may overlap another that is still held, whatever came and went before. */
+static void many_blobs_main(struct fiber *self, void *argument)
+{
+	enum { HELD = 12, ROUNDS = 400 };
+	struct shard *s = fiber_shard(self);
+	struct blob *held[HELD] = {0};
+	struct prng *random = shard_random(s);
+
+	(void)argument;
+	for (int i = 0; i < ROUNDS; i++) {
+		int at = (int)prng_below(random, HELD);
+		size_t capacity = (size_t)1 << (8 + prng_below(random, 15));
+		struct blob *b = held[at];
+
+		if (b) {
+			EXPECT(b->data[0] == at && b->data[b->capacity / 2] == at && b->data[b->capacity - 1] == at);
+			blob_unref(b);
+		}
+		capacity += prng_below(random, 2000);
+		held[at] = blob_new(s, capacity, NULL, 0);
+		EXPECT(held[at] && held[at]->capacity == capacity && held[at]->size == 0);
+		held[at]->data[0] = held[at]->data[capacity / 2] = held[at]->data[capacity - 1] = (uint8_t)at;
+	}
+	for (int i = 0; i < HELD; i++)
+		blob_unref(held[i]);
+}
+
+TEST(blobs_of_any_size_come_and_go)
+{
+	run_over_both(1, many_blobs_main, NULL);
+}

@@ -18,8 +18,7 @@
 #include "base/alloc.h"
 #include "runtime/linux/system.h"
 
-#define MMAP_FROM (32 * 1024 * 1024) /* larger allocations are mappings of their own: malloc's highest */
-#define FREED_KEPT (16 * 1024 * 1024)
+#define MMAP_FROM (32 * 1024) /* the least that a shard keeps */
 
 #define FILE_THREADS_DEFAULT 32
 #define WORK_THREADS 8
@@ -401,13 +400,12 @@ static void raise_file_limit(void)
 }
 
 /*
- * Buffers of fetches come and go by the hundred a second: giving their pages back each time and touching new ones cost a third of a fetch. What is
- * kept at most is freed memory at the end of each heap.
+ * Large allocations are mappings of their own from now on, or malloc would learn from the first one that is freed to put them into its heaps,
+ * where small ones keep them from being given back. What comes and goes often is kept by its shard (core.h).
  */
-static void keep_freed_memory(void)
+static void map_large_allocations(void)
 {
 	mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
-	mallopt(M_TRIM_THRESHOLD, FREED_KEPT);
 }
 
 int linux_run(const struct linux_options *o, void (*start)(struct shard *shard_zero, void *argument), void *argument)
@@ -418,7 +416,7 @@ int linux_run(const struct linux_options *o, void (*start)(struct shard *shard_z
 	int exit_code;
 
 	raise_file_limit();
-	keep_freed_memory();
+	map_large_allocations();
 	signal(SIGPIPE, SIG_IGN);
 	lr = linux_runtime_new(o, o->shards ? o->shards : count_of_cores());
 	if (!lr)
