@@ -11,6 +11,7 @@
 #include "storage/state.h"
 
 #define READ_MIN ((size_t)4096)
+#define GUESS_FROM ((size_t)64 * 1024)
 
 struct read_state {
 	struct log_read *r;
@@ -27,6 +28,8 @@ struct read_state {
 	struct blob *blob;
 	enum err error;
 	bool placed; /* position and size are set: another read of the same segment */
+	bool guessed;
+	bool guessed_wrong; /* once is enough */
 };
 
 static void place(struct read_state *st);
@@ -61,17 +64,23 @@ static void finish(struct read_state *st, enum err error)
 
 /* --- what was read ------------------------------------------------------------------------------------------------ */
 
-/* Drops what was read and reads from `position` on. */
-static void read_again(struct read_state *st, int64_t position, size_t size)
+/* Drops what was read. */
+static void read_from_start(struct read_state *st)
 {
 	blob_unref(st->blob);
 	st->blob = NULL;
 	file_cache_give(&st->log->store->files, st->file);
 	st->file = NULL;
+	place(st);
+}
+
+/* The same from `position` on. */
+static void read_again(struct read_state *st, int64_t position, size_t size)
+{
 	st->placed = true;
 	st->position = position;
 	st->size = size;
-	place(st);
+	read_from_start(st);
 }
 
 /* What the buffer holds of what is wanted. */
@@ -140,6 +149,12 @@ static void read_done(struct file_op *op)
 		finish(st, e);
 		return;
 	}
+	if (st->guessed && st->blob->size >= BATCH_HEADER_SIZE && (int64_t)get_be64(st->blob->data) > st->r->offset) {
+		st->guessed = false;
+		st->guessed_wrong = true;
+		read_from_start(st);
+		return;
+	}
 	if (!s.first_size && !s.over) { /* the place was early by more than was read */
 		read_again(st, st->position + (int64_t)s.next,
 			   st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
@@ -196,7 +211,11 @@ static const struct recent_batch *log_recent(const struct log *l, uint8_t back)
 	return &l->recent[(l->recent_next + RECENT_BATCHES - 1 - back) % RECENT_BATCHES];
 }
 
-/* From where, and how much: from the recent batches exactly, else from the index, which may be a few batches early. */
+/*
+ * From where, and how much: from the recent batches exactly, else from the index, which may be a few batches early. Entries lie far apart where
+ * batches are large, and then each batch has one, as a rule: it names its last offset, so that the entry of the batch before is found, which would
+ * be read for nothing. The next entry is the guess; whether it was right shows in what was read.
+ */
 static void place_in_segment(struct read_state *st, const struct segment *s)
 {
 	struct log *l = st->log;
@@ -220,6 +239,11 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 		position = offset_index_lookup(&s->offsets, wanted);
 		next = offset_index_lookup_end(&s->offsets, wanted, -1);
 		slack = (size_t)(next < 0 ? l->config.index_interval_bytes : next - position);
+	}
+	if (slack > GUESS_FROM && next < st->end_position && !st->guessed_wrong) {
+		st->guessed = true;
+		position = next;
+		slack = 0;
 	}
 	st->position = position;
 	st->size = st->r->max_bytes + slack < READ_MIN ? READ_MIN : st->r->max_bytes + slack;

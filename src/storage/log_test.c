@@ -166,6 +166,54 @@ TEST(a_batch_larger_than_the_limit_is_read_whole)
 	run_over_both(1, large_main, NULL);
 }
 
+/* Large batches have an index entry each, small ones between them have none: each offset's own batch comes first. */
+static void apart_main(struct fiber *self, void *argument)
+{
+	enum { BATCHES = 40, RECORDS = 3 };
+	struct fixture x;
+	struct log *l;
+	struct log_config config = fixture_config();
+
+	(void)argument;
+	fixture_init(&x);
+	config.segment_bytes = 64 << 20;
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "apart", 0, &config);
+	for (int i = 0; i < BATCHES; i++) {
+		struct test_batch b = plain(i, RECORDS, i % 5 == 3 ? 10 : 40000 + (size_t)i * 100);
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, l));
+	for (int64_t offset = 0; offset < (int64_t)BATCHES * RECORDS; offset++) {
+		struct test_read t = {.read = {.offset = offset,
+					       .max_offset = (int64_t)BATCHES * RECORDS,
+					       .max_bytes = offset % 2 ? 1 : 200000,
+					       .at_least_one = true,
+					       .done = test_read_done}};
+		struct bytes rest, batch;
+		struct batch_header h;
+
+		event_init(&t.over);
+		log_read_start(l, &t.read);
+		while (!t.done)
+			EXPECT_OK(event_wait_await(self, &t.over, FIBER_NO_DEADLINE));
+		EXPECT_OK(t.read.error);
+		rest = t.read.records;
+		EXPECT_OK(batch_next(&rest, &h, &batch));
+		EXPECT(h.base_offset == offset / RECORDS * RECORDS);
+		blob_unref(t.read.blob);
+	}
+	EXPECT(read_all_await(self, l, 0, 100000) == (int64_t)BATCHES * RECORDS);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(where_index_entries_lie_far_apart_the_right_batch_is_read)
+{
+	run_over_both(1, apart_main, NULL);
+}
+
 /* --- producers ---------------------------------------------------------------------------------------------------- */
 
 static void producers_main(struct fiber *self, void *argument)
