@@ -13,6 +13,7 @@
 #include "storage/state.h"
 
 #define JOURNAL_HEADS_MAX ((size_t)256 << 20)
+#define SYNC_FIBERS 32
 
 static const uint8_t zeros[JOURNAL_BLOCK];
 
@@ -288,6 +289,7 @@ static void write_done(struct round *r, struct round_log *rl)
 
 	rl->segment->written += (int64_t)rl->bytes;
 	l->written = rl->end_offset;
+	l->last_write_ms = shard_now_ms(l->store->shard);
 	producer_state_settle(&l->producers, l->written);
 	file_cache_give(&r->folder->store->files, rl->file);
 	rl->file = NULL;
@@ -459,8 +461,11 @@ static void journal_claim(struct round *r)
 	for (size_t i = 0; i < r->count; i++) {
 		struct log *l = r->logs[i].log;
 
-		if (r->logs[i].sync && r->logs[i].part_count && !l->first_generation)
-			l->first_generation = j->generation;
+		if (!r->logs[i].sync || !r->logs[i].part_count || l->first_generation)
+			continue;
+		l->first_generation = j->generation;
+		if (!r->folder->tick_armed)
+			event_signal(&r->folder->chores); /* it is synced when it came to rest */
 	}
 }
 
@@ -607,24 +612,44 @@ static enum err sync_segments_await(struct fiber *self, struct round *r)
 	return OK;
 }
 
+/* Syncing a log is a sequence that waits again and again: several at once. */
+struct sync_many {
+	struct log **logs;
+	size_t count;
+	size_t next;
+	struct fan fan;
+	enum err failure;
+};
+
+static void sync_logs_main(struct fiber *self, void *argument)
+{
+	struct sync_many *m = argument;
+
+	while (m->next < m->count && !m->failure) {
+		struct log *l = m->logs[m->next++];
+		enum err e = l->deleted ? OK : log_sync_files_await(self, l);
+
+		if (e && !l->deleted && !m->failure)
+			m->failure = e;
+	}
+	fan_done(&m->fan);
+}
+
 enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count)
 {
-	struct round r = {.folder = f};
-	enum err e;
+	static const struct fiber_options options = {.name = "sync logs"};
+	struct sync_many m = {.logs = logs, .count = count, .fan = {.fiber = self, .left = 1}};
 
-	for (size_t i = 0; i < count; i++) {
-		r.logs = mem_grow(r.logs, &r.capacity, r.count + 1, sizeof(*r.logs));
-		r.logs[r.count++] = (struct round_log){
-			.log = logs[i],
-			.end_offset = logs[i]->written,
-			.generation = f->journal.generation,
-			.cuts = logs[i]->cuts,
-			.sync = true,
-		};
+	for (size_t i = 1; i < SYNC_FIBERS && i < count; i++) {
+		fan_add(&m.fan);
+		if (!fiber_start(f->store->shard, &options, sync_logs_main, &m)) {
+			m.fan.left--;
+			break;
+		}
 	}
-	e = sync_segments_await(self, &r);
-	mem_free(r.logs);
-	return e;
+	sync_logs_main(self, &m);
+	fan_wait_await(self, &m.fan);
+	return m.failure;
 }
 
 static bool anything_to_sync(const struct round *r)
@@ -668,10 +693,11 @@ static enum err make_durable_await(struct fiber *self, struct round *r)
 	bool forgets = !list_empty(&f->forgets);
 	enum err e = ERR_AGAIN;
 
-	if (!f->journal.ready) {
-		f->journal.wanted = true;
-		event_signal(&f->chores);
-	} else if (forgets || all_in_journal(r)) {
+	/* The very first commit waits for the journal: without it every new log costs four syncs. */
+	while (!f->journal.ready && !f->journal.refused && !f->offline)
+		if (event_wait_await(self, &f->round_over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
+	if (f->journal.ready && (forgets || all_in_journal(r))) {
 		e = journal_write_await(self, r);
 		if (e == ERR_AGAIN && f->note_wanted) {
 			e = journal_note_await(self, r);

@@ -44,6 +44,7 @@ static enum err prepare_file_await(struct fiber *self, const char *path, size_t 
 	return e;
 }
 
+/* The first file is enough to begin with; the other one has to be there when it is full. */
 enum err journal_prepare_await(struct fiber *self, struct store_folder *f)
 {
 	struct journal *j = &f->journal;
@@ -54,23 +55,24 @@ enum err journal_prepare_await(struct fiber *self, struct store_folder *f)
 	j->size = (wish ? wish : JOURNAL_BYTES_DEFAULT) / JOURNAL_BLOCK * JOURNAL_BLOCK;
 	must(j->size >= 4 * JOURNAL_BLOCK);
 	for (int i = 0; i < 2 && !e; i++) {
+		if (j->files[i])
+			continue;
 		journal_path(f->of, shard_index(f->store->shard), i, path);
-		if (!j->files[i])
-			e = prepare_file_await(self, path, j->size, &j->files[i]);
+		e = prepare_file_await(self, path, j->size, &j->files[i]);
+		if (!e)
+			e = folder_sync_await(self, f->of->path);
+		if (e || i > 0)
+			break;
+		j->generation = j->live = j->durable_live = 1;
+		j->generations[0] = 1;
+		j->generations[1] = UINT64_MAX; /* not there yet */
+		j->ready = true;
+		event_signal(&f->round_over);
+		event_signal(&f->work);
 	}
 	if (!e)
-		e = folder_sync_await(self, f->of->path);
-	if (e)
-		return e;
-	j->generation = 1;
-	j->generations[0] = 1;
-	j->generations[1] = 0;
-	j->live = 1;
-	j->durable_live = 1;
-	j->active = 0;
-	j->at = 0;
-	j->ready = true;
-	return OK;
+		j->generations[1] = 0;
+	return e;
 }
 
 bool journal_make_room(struct store_folder *f, size_t size)

@@ -9,6 +9,7 @@
 
 #define TICK_US 1000000
 #define PROBE_US 250000
+#define REST_MS 1000
 #define SPACE_WANTED ((int64_t)1 << 20)
 #define EXPIRY_INTERVAL_US ((int64_t)600 * 1000000)
 
@@ -31,6 +32,12 @@ static struct log **pick_logs(struct store_folder *f, bool (*wanted)(const struc
 	}
 	*ret_count = count;
 	return logs;
+}
+
+/* Nothing was written to it for a while, and its files are not synced: the journal alone has it. */
+static bool came_to_rest(const struct log *l, uint64_t now_ms)
+{
+	return l->first_generation && (int64_t)now_ms - l->last_write_ms >= REST_MS;
 }
 
 static void unpick_logs(struct log **logs, size_t count)
@@ -201,11 +208,36 @@ static enum err make_journal_await(struct fiber *self, struct store_folder *f)
 	if (e == ERR_NO_SPACE) { /* segments are synced instead; tried again when the store is opened again */
 		log_warn(shard_log(f->store->shard), "%s: no space for a journal: each commit syncs its segments",
 			 f->of->path);
-		f->journal.wanted = false;
 		f->journal.refused = true;
+		event_signal(&f->round_over);
+		event_signal(&f->work);
 		return OK;
 	}
+	f->journal.complete = !e;
 	return e;
+}
+
+/* So that a stop, or a recovery, has little to do. */
+static enum err sync_resting_await(struct fiber *self, struct store_folder *f)
+{
+	size_t count;
+	struct log **logs = pick_logs(f, came_to_rest, (uint64_t)shard_now_ms(f->store->shard), &count);
+	enum err e = commit_sync_logs_await(self, f, logs, count);
+
+	unpick_logs(logs, count);
+	return e;
+}
+
+static bool any_unsynced(const struct store_folder *f)
+{
+	list_for_each(&f->store->logs, n)
+	{
+		const struct log *l = container_of(n, struct log, node);
+
+		if (l->folder == f && l->first_generation)
+			return true;
+	}
+	return false;
 }
 
 /* What is due once a second, while there is anything to note. */
@@ -226,6 +258,8 @@ static enum err tick_await(struct fiber *self, struct store_folder *f)
 			e = keeper_write_bounds_await(self, f);
 		}
 	}
+	if (!e && store_syncs(f->store))
+		e = sync_resting_await(self, f);
 	if (!e && f->bounds_dirty && now_us >= f->next_bounds_us) {
 		e = keeper_write_bounds_await(self, f);
 		f->next_bounds_us = now_us + f->store->storage->options.flush_offset_checkpoint_interval_ms * 1000;
@@ -241,7 +275,7 @@ static enum err chores_await(struct fiber *self, struct store_folder *f)
 {
 	enum err e = OK;
 
-	if (f->journal.wanted && !f->journal.ready && !f->journal.refused)
+	if (!f->journal.complete && !f->journal.refused)
 		e = make_journal_await(self, f);
 	if (!e && !list_empty(&f->rolled))
 		e = save_rolled_await(self, f);
@@ -254,7 +288,7 @@ static enum err chores_await(struct fiber *self, struct store_folder *f)
 
 static bool urgent(const struct store_folder *f)
 {
-	return f->checkpoint_wanted || (f->journal.wanted && !f->journal.ready && !f->journal.refused);
+	return f->checkpoint_wanted || (!f->journal.complete && !f->journal.refused);
 }
 
 static void keeper_main(struct fiber *self, void *argument)
@@ -266,7 +300,8 @@ static void keeper_main(struct fiber *self, void *argument)
 	while (!f->stopping) {
 		enum err e = f->offline ? OK : chores_await(self, f);
 		int64_t now_us = shard_now_us(f->store->shard);
-		bool more = !f->offline && (!list_empty(&f->noted) || !list_empty(&f->rolled) || f->bounds_dirty);
+		bool more = !f->offline && (!list_empty(&f->noted) || !list_empty(&f->rolled) || f->bounds_dirty ||
+					    (now_us >= next_tick_us ? any_unsynced(f) : f->tick_armed));
 
 		if (!e && !f->offline && more && now_us >= next_tick_us) {
 			if (next_tick_us)

@@ -127,6 +127,7 @@ struct log_read {
 	size_t max_bytes;                 /* cut in the middle of a batch is allowed after the first whole batch */
 	bool at_least_one;                /* the first batch is returned whole even if larger than max_bytes */
 	void (*done)(struct log_read *r); /* on the log's shard, never inside log_read_start */
+	bool unwanted; /* set on the log's shard meanwhile: no memory is taken for it any more, it ends with ERR_CANCELLED */
 	/* Out. */
 	enum err
 		error; /* OK (also for nothing there: size 0), ERR_OFFSET_OUT_OF_RANGE, ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY, ERR_CANCELLED */

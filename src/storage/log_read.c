@@ -189,7 +189,14 @@ static void start_read(struct read_state *st)
 
 static void granted(struct budget_wish *w)
 {
-	start_read(container_of(w, struct read_state, wish));
+	struct read_state *st = container_of(w, struct read_state, wish);
+
+	if (st->r->unwanted) {
+		budget_give(&st->log->store->read_budget, st->size);
+		finish(st, ERR_CANCELLED);
+		return;
+	}
+	start_read(st);
 }
 
 /* The file is open and the place is known. */

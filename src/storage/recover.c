@@ -495,6 +495,8 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 	log_remove_snapshots_await(self, l, l->end);
 	l->side_files_dirty = true;
 	l->recovered = true;
+	if (!l->root_version)
+		l->root_version = ++l->folder->root_version;
 	if (!list_linked(&l->rolled_node))
 		list_push_back(&l->folder->rolled, &l->rolled_node);
 	l->folder->bounds_dirty = true;

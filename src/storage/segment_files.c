@@ -78,8 +78,23 @@ enum err log_make_folder_await(struct fiber *self, struct log *l)
 	e = folder_create_await(self, path);
 	if (e && e != ERR_EXISTS)
 		return e;
+	l->root_version = ++l->folder->root_version;
 	l->folder_made = true;
 	return OK;
+}
+
+/* The names of the partitions' folders, of many with one sync. */
+static enum err sync_root_await(struct fiber *self, struct store_folder *f, uint64_t wanted)
+{
+	uint64_t version = f->root_version;
+	enum err e;
+
+	if (f->root_synced >= wanted && wanted > 0)
+		return OK;
+	e = folder_sync_await(self, f->of->path);
+	if (!e && version > f->root_synced)
+		f->root_synced = version;
+	return e;
 }
 
 enum err log_open_segment_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
@@ -122,7 +137,7 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 	log_folder_path(l, path);
 	e = folder_sync_await(self, path);
 	if (!e && !l->names_synced)
-		e = folder_sync_await(self, l->folder->of->path);
+		e = sync_root_await(self, l->folder, l->root_version);
 	if (e)
 		return e;
 	/* A file that was made while the folder was synced may be missing in it. They are made in order. */

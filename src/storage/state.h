@@ -85,8 +85,8 @@ struct journal {
 	size_t at;
 	int active;
 	bool ready;
-	bool wanted;
-	bool refused; /* there was no space for it */
+	bool complete; /* both files are there */
+	bool refused;  /* there was no space for it */
 };
 
 /* A log whose earlier journal records have to be void before its files may be changed. */
@@ -107,10 +107,12 @@ struct store_folder {
 	bool stopping;
 	bool bounds_dirty;
 	bool checkpoint_wanted;
-	bool bounds_due;  /* the next round notes the acknowledged bounds that moved */
-	bool tick_armed;  /* the keeper looks again by itself */
-	bool note_wanted; /* a round with nothing but the journal's own state */
-	bool root_dirty;  /* names were made in the log folder that are not synced */
+	bool bounds_due;       /* the next round notes the acknowledged bounds that moved */
+	bool tick_armed;       /* the keeper looks again by itself */
+	bool note_wanted;      /* a round with nothing but the journal's own state */
+	bool root_dirty;       /* names were made in the log folder that are not synced */
+	uint64_t root_version; /* counts the partitions' folders made here */
+	uint64_t root_synced;  /* those up to this one have durable names */
 	size_t log_count;
 	struct list dirty;  /* logs with something for the next round */
 	struct list noted;  /* logs whose acknowledged bound moved */
@@ -180,6 +182,8 @@ struct log {
 	int64_t acknowledged_durable;
 	uint64_t first_generation; /* the oldest journal generation that holds what the files do not; 0: none */
 	int64_t last_flush_ms;
+	int64_t last_write_ms;
+	uint64_t root_version;     /* of its folder */
 	struct segment **segments; /* oldest first; the last one is active; at least one */
 	uint32_t segment_count;
 	uint32_t segment_capacity;

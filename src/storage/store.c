@@ -6,7 +6,7 @@
 
 #define FILES_MIN ((size_t)16)
 #define COLD_READS_MAX 32
-#define CLOSERS 16
+#define CLOSERS 32
 
 static void folder_init(struct store_folder *f, struct store *s, size_t index)
 {
