@@ -200,6 +200,8 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 	l = log_new(s, f, spec);
 	e = open_any_await(self, l, spec, closed, found != NULL);
 	if (e) {
+		l->closing = true; /* the keeper may be at it already */
+		log_wait_alone_await(self, l);
 		log_free(l);
 		return e;
 	}

@@ -34,6 +34,18 @@ struct read_state {
 
 static void place(struct read_state *st);
 
+/* Its disk's or its files' fault, which no client can tell anybody: said once. */
+static void tell_failure(struct log *l, const struct log_read *r)
+{
+	bool client = r->error == ERR_CANCELLED || r->error == ERR_OFFSET_OUT_OF_RANGE || r->error == ERR_NO_MEMORY;
+
+	if (!r->error || client || l->read_failed)
+		return;
+	l->read_failed = true;
+	log_error(log_logger(l), "%.*s-%d: reading at offset %lld failed: %s; later failures of this log are not told",
+		  BYTES_ARG(log_topic(l)), (int)l->partition, (long long)r->offset, err_text(r->error));
+}
+
 static void finish_task(struct task *t)
 {
 	struct read_state *st = container_of(t, struct read_state, finish);
@@ -43,6 +55,7 @@ static void finish_task(struct task *t)
 	if (st->file)
 		file_cache_give(&l->store->files, st->file);
 	r->error = st->error;
+	tell_failure(l, r);
 	if (st->error || r->records.size == 0) {
 		blob_unref(st->blob);
 		st->blob = NULL;

@@ -200,6 +200,7 @@ struct log {
 	bool recovered; /* its folder was there, with what an unclean stop left in it */
 	bool names_synced;
 	bool epochs_dirty;
+	bool read_failed;      /* and the log says so: once is enough */
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
@@ -326,6 +327,8 @@ void commit_mark(struct log *l);
 enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count) MUST_CHECK;
 /* Makes earlier journal records of the log void, durably. */
 enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset) MUST_CHECK;
+
+/* offline.c */
 /* The folder is lost: every log of it goes offline, on all shards. */
 void folder_fail(struct store_folder *f, enum err reason, const char *what);
 void folder_fail_here(struct store_folder *f);
