@@ -175,6 +175,15 @@ static void group_news(struct shard *at, struct message *m)
 		flush_all(rq);
 }
 
+static void drop_all(struct request *rq)
+{
+	struct fetch *f = rq->state;
+
+	for (unsigned i = 0; i < f->group_count; i++)
+		if (f->groups[i].first)
+			fetch_group_drop(&f->groups[i]);
+}
+
 static void group_done(struct shard *at, struct message *m)
 {
 	struct fetch_group *g = container_of(m, struct fetch_group, done);
@@ -411,5 +420,5 @@ const struct api_handler fetch_handler = {
 	.overlaps = true,
 	.begin = fetch_begin,
 	.expired = flush_all,
-	.abandon = flush_all,
+	.abandon = drop_all,
 };

@@ -52,6 +52,8 @@ struct fetch_group {
 	/* From home while it is away, and back. */
 	struct message flush;
 	bool flushed; /* at home: sent */
+	struct message drop;
+	bool dropped; /* at home: sent */
 	/* To home while it is away, one at a time, and back. */
 	struct message news;
 	void (*news_home)(struct shard *at, struct message *m);
@@ -79,6 +81,8 @@ void fetch_group_init(struct fetch_group *g, void (*news)(struct shard *at, stru
 void fetch_group_go(struct fetch_group *g);
 /* From home: it shall read what is there now and come back. */
 void fetch_group_flush(struct fetch_group *g);
+/* From home: nobody wants its records any more; it comes back with what it has. */
+void fetch_group_drop(struct fetch_group *g);
 /* From home, with the news message: the group may send the next. */
 void fetch_group_return_news(struct fetch_group *g);
 /* At home, when `done` arrived: lets go of what the group still had from home. */

@@ -187,6 +187,31 @@ static void flush_arrived(struct shard *at, struct message *m)
 	shard_send(at, g->request->shard, &g->flush);
 }
 
+static void drop_home(struct shard *at, struct message *m)
+{
+	struct fetch_group *g = container_of(m, struct fetch_group, drop);
+
+	(void)at;
+	request_release(g->request);
+}
+
+/* Thousands of reads may stand in line for memory: those of clients that went must not be done first. */
+static void drop_arrived(struct shard *at, struct message *m)
+{
+	struct fetch_group *g = container_of(m, struct fetch_group, drop);
+
+	for (struct fetch_part *part = g->first; part; part = part->next)
+		part->read.unwanted = true;
+	if (g->parked)
+		stop_waiting(g);
+	if (!g->decided) {
+		g->decided = true;
+		go_home(g);
+	}
+	g->drop.run = drop_home;
+	shard_send(at, g->request->shard, &g->drop);
+}
+
 /*
  * Reading.
  */
@@ -264,6 +289,7 @@ void fetch_group_init(struct fetch_group *g, void (*news)(struct shard *at, stru
 	g->last = &g->first;
 	g->go.run = group_arrived;
 	g->flush.run = flush_arrived;
+	g->drop.run = drop_arrived;
 	g->news_home = news;
 	g->done.run = done;
 }
@@ -280,6 +306,15 @@ void fetch_group_flush(struct fetch_group *g)
 	g->flushed = true;
 	request_hold(g->request);
 	shard_send(g->request->shard, g->target->shard, &g->flush);
+}
+
+void fetch_group_drop(struct fetch_group *g)
+{
+	if (g->over || g->dropped)
+		return;
+	g->dropped = true;
+	request_hold(g->request);
+	shard_send(g->request->shard, g->target->shard, &g->drop);
 }
 
 static void news_over(struct shard *at, struct message *m)
