@@ -20,13 +20,14 @@ static void journal_path(const struct storage_folder *sf, unsigned shard, int n,
 static enum err prepare_file_await(struct fiber *self, const char *path, size_t size, struct file **ret_file)
 {
 	struct file *file;
-	int64_t at;
+	int64_t from, at;
 	uint8_t *zeros;
 	enum err e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &file);
 
 	if (e)
 		return e;
-	e = file_size_await(self, file, &at);
+	e = file_size_await(self, file, &from);
+	at = e ? 0 : from;
 	zeros = mem_zalloc(size < PREPARE_STEP ? size : PREPARE_STEP);
 	while (!e && (size_t)at < size) {
 		size_t step = size - (size_t)at < PREPARE_STEP ? size - (size_t)at : PREPARE_STEP;
@@ -35,6 +36,9 @@ static enum err prepare_file_await(struct fiber *self, const char *path, size_t 
 		at += (int64_t)step;
 	}
 	mem_free(zeros);
+	/* Half a journal must not take the last space from the records that are written without one. */
+	if (e == ERR_NO_SPACE)
+		(void)!file_truncate_await(self, file, from);
 	if (!e)
 		e = file_sync_await(self, file);
 	if (e)

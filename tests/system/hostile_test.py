@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import struct
+import subprocess
 import tempfile
 import threading
 import time
@@ -332,6 +333,30 @@ class Poor(unittest.TestCase):
                     c.send(fetch("many", [i], wait=1000, least=1))
                     found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
                     self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, 1))
+
+    def test_a_disk_that_is_too_small_for_the_journal(self):
+        """It takes records until it is full, refuses them then, and gives them all back."""
+        folder = tempfile.mkdtemp(prefix="moldau-small-")
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder], capture_output=True, check=False).returncode:
+            os.rmdir(folder)
+            self.skipTest("no file system can be mounted here")
+        try:
+            with moldau.Broker({"shards": 2}, data=os.path.join(folder, "data")) as broker, broker.connect() as c:
+                moldau.create_topic(c, "t")
+                records = wire.batch([b"x" * 500000])
+                errors = []
+                while len(errors) < 200 and 56 not in errors:
+                    errors += wire.produce_errors(c.ask("Produce", 8, wire.produce("t", [0], records)))
+                self.assertEqual(errors[-1], 56)
+                c.send(fetch("t", [0]))
+                found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
+                self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, errors.count(0)))
+                self.assertGreater(errors.count(0), 4)
+                self.assertIn("no space left", broker.log())
+                broker.stop()
+        finally:
+            subprocess.run(["umount", folder], check=False)
+            os.rmdir(folder)
 
 
 if __name__ == "__main__":
