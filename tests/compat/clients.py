@@ -13,6 +13,7 @@ import kafka
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(ROOT, "build", "compat")
+END_MS = 50  # how long the last fetch waits before it says that this is the end
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -36,7 +37,7 @@ def kcat():
 
     def consume(bootstrap, topic, _codec, _lines):
         return ["kcat", "-b", bootstrap, "-t", topic, "-p", "0", "-C", "-o", "beginning", "-e", "-q", "-D", "\\n",
-                "-X", "check.crcs=true"]
+                "-X", "check.crcs=true", "-X", f"fetch.wait.max.ms={END_MS}"]
 
     return Client("kcat", produce, consume, program("kcat"))
 

@@ -33,7 +33,7 @@ def produce(bootstrap, topic, codec):
 
 def consume(bootstrap, topic):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "lines", "enable.auto.commit": False,
-                         "enable.partition.eof": True, "check.crcs": True})
+                         "enable.partition.eof": True, "check.crcs": True, "fetch.wait.max.ms": 50})
     consumer.assign([TopicPartition(topic, 0, 0)])
     while True:
         messages = consumer.consume(10000, 1.0)
