@@ -176,10 +176,19 @@ static void write_failed_await(struct fiber *self, struct round *r, struct round
 	if (reason == ERR_NO_SPACE && rl->segment->written == 0 && rl->segment != rl->log->segments[0])
 		remove_file_await(self, rl->log, rl->segment);
 	rl->segment = NULL; /* the cut may free it */
-	if (reason == ERR_NO_SPACE)
+	switch (reason) {
+	case ERR_NO_SPACE:
 		folder_no_space(f);
-	else if (reason != ERR_OFFLINE)
+		break;
+	case ERR_OFFLINE:
+	case ERR_TOO_MANY_FILES: /* passes: these appends are refused, later ones may go */
+		break;
+	case ERR_CORRUPT:
+		log_fail_alone(rl->log, "a segment of it is gone");
+		break;
+	default:
 		folder_fail(f, reason, "writing");
+	}
 	rl->error = reason == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO;
 	log_cut_pending(rl->log, rl->base_offset, rl->error);
 	rl->end_offset = rl->log->written;
@@ -473,7 +482,7 @@ static enum err sync_chunk_await(struct fiber *self, struct round *r, size_t fir
 		struct log *l = rl->log;
 
 		rl->error = OK;
-		if (!rl->sync || l->file_synced >= rl->end_offset)
+		if (!rl->sync || l->file_synced >= rl->end_offset || l->state == ERR_CORRUPT)
 			continue;
 		if (!rl->segment)
 			rl->segment = log_active(l);
@@ -499,7 +508,9 @@ static enum err sync_chunk_await(struct fiber *self, struct round *r, size_t fir
 			if (!rl->error)
 				file_is_synced(rl);
 		}
-		if (rl->error && !failure)
+		if (rl->error == ERR_CORRUPT)
+			log_fail_alone(rl->log, "a segment of it is gone");
+		else if (rl->error && !failure)
 			failure = rl->error;
 	}
 	return failure;
@@ -632,7 +643,7 @@ static void finish_log(struct round_log *rl, bool durable)
 	struct log *l = rl->log;
 	bool moved = rl->part_count > 0;
 
-	if (durable && rl->sync && rl->end_offset > l->synced) {
+	if (durable && rl->sync && !l->state && rl->end_offset > l->synced) {
 		l->synced = rl->end_offset;
 		l->last_flush_ms = shard_now_ms(l->store->shard);
 		moved = true;

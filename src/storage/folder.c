@@ -51,11 +51,37 @@ static void free_values(struct map *m)
 
 /* --- lock and ids ------------------------------------------------------------------------------------------------- */
 
-static enum err lock_folder_await(struct fiber *self, struct storage_folder *sf)
+/*
+ * The names that lead to the folder. That they are there does not say that they are on the disk: who made them may have died before he
+ * synced them. Above what we may open it is not ours to care.
+ */
+static enum err sync_way_await(struct fiber *self, const char *folder)
+{
+	char path[LOG_PATH_SIZE];
+	size_t size = strlen(folder);
+	enum err e = OK;
+
+	snprintf(path, sizeof(path), "%s", folder);
+	while (!e && size > 0) {
+		while (size > 0 && path[size - 1] == '/')
+			size--;
+		while (size > 0 && path[size - 1] != '/')
+			size--;
+		path[size] = 0;
+		e = folder_sync_await(self, size > 0 ? path : folder[0] == '/' ? "/" : ".");
+		if (e == ERR_PERMISSION)
+			return OK;
+	}
+	return e;
+}
+
+static enum err lock_folder_await(struct fiber *self, struct storage *s, struct storage_folder *sf)
 {
 	char path[LOG_PATH_SIZE];
 	enum err e = folder_create_all_await(self, sf->path);
 
+	if (!e && !s->options.sync_disabled)
+		e = sync_way_await(self, sf->path);
 	if (e)
 		return e;
 	path_in(sf, ".lock", path);
@@ -463,7 +489,7 @@ static enum err each_folder_await(struct fiber *self, struct storage *s,
 
 static enum err lock_step_await(struct fiber *self, struct storage *s, struct storage_folder *sf, struct logger *log)
 {
-	enum err e = lock_folder_await(self, sf);
+	enum err e = lock_folder_await(self, s, sf);
 
 	return e ? e : load_meta_await(self, s, sf, log);
 }

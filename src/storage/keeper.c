@@ -308,6 +308,13 @@ static void keeper_main(struct fiber *self, void *argument)
 				e = tick_await(self, f);
 			next_tick_us = now_us + TICK_US;
 		}
+		if (e == ERR_TOO_MANY_FILES) {
+			/* Passes when connections or readers go; nothing was acknowledged for what this would have done. */
+			log_warn(shard_log(f->store->shard),
+				 "%s: too many open files for background work: it is tried again", f->of->path);
+			(void)!fiber_sleep_await(self, TICK_US);
+			continue;
+		}
 		if (e)
 			folder_fail(f, e, "background work");
 		if (f->stopping || (!f->offline && urgent(f)))

@@ -138,6 +138,44 @@ static struct log_bounds bounds_for(struct log *l)
 	return kafkas && !ours ? *kafkas : (struct log_bounds){0};
 }
 
+/* After a clean stop the files are as long as they were then, or somebody was at them. */
+static enum err check_sizes_await(struct fiber *self, struct log *l)
+{
+	for (uint32_t i = 0; i < l->segment_count; i++) {
+		char path[LOG_PATH_SIZE];
+		struct file_info info;
+		enum err e;
+
+		if (!l->segments[i]->made)
+			continue;
+		log_file_path(l, l->segments[i]->base_offset, SEGMENT_LOG, path);
+		e = file_info_await(self, path, &info);
+		if (!e && !info.is_folder && info.size >= l->segments[i]->size)
+			continue;
+		if (e && e != ERR_NOT_FOUND)
+			return e;
+		log_error(log_logger(l), "%s: %s, but a clean stop left %lld bytes there", path,
+			  e ? "is gone" : "is shorter", (long long)l->segments[i]->size);
+		return ERR_CORRUPT;
+	}
+	return OK;
+}
+
+/* Whether the last stop, or the last bounds, knew of records of this very log: its folder cannot be missing then. */
+static bool had_records(const struct store *s, const struct log_spec *spec, struct bytes key)
+{
+	for (size_t i = 0; i < s->storage->folder_count; i++) {
+		const struct storage_folder *sf = s->folders[i].of;
+		const struct manifest_entry *entry = map_get(&sf->manifest, key);
+		struct manifest_log m;
+
+		if (entry && !entry->taken && !manifest_read_identity(entry->content, &m) &&
+		    uuid_equal(m.topic_id, spec->topic_id) && m.end > m.start)
+			return true;
+	}
+	return false;
+}
+
 static enum err open_found_await(struct fiber *self, struct log *l)
 {
 	char key[LOG_NAME_SIZE];
@@ -147,7 +185,7 @@ static enum err open_found_await(struct fiber *self, struct log *l)
 	if (entry && !entry->taken) {
 		entry->taken = true;
 		if (manifest_read_log(entry->content, l) == OK)
-			return OK;
+			return check_sizes_await(self, l);
 		log_warn(log_logger(l), "%s: its entry in the manifest makes no sense: it is recovered", key);
 		epoch_cache_fini(&l->epochs);
 		producer_state_clear(&l->producers);
@@ -193,6 +231,11 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 		f = &s->folders[found->folder_index];
 	if (!f && !create)
 		return ERR_NOT_FOUND;
+	if (!f && !closed && had_records(s, spec, name)) {
+		log_error(shard_log(s->shard), "%.*s-%d: its folder is gone, but a clean stop left records there",
+			  BYTES_ARG(spec->topic), (int)spec->partition);
+		return ERR_CORRUPT;
+	}
 	if (!f)
 		f = choose_folder(s);
 	if (!f || f->offline)

@@ -27,6 +27,17 @@ void fan_wait_await(struct fiber *self, struct fan *f)
 
 /* --- failure ------------------------------------------------------------------------------------------------------ */
 
+void log_fail_alone(struct log *l, const char *what)
+{
+	if (l->state)
+		return;
+	log_error(log_logger(l), "%s-%d is offline until a restart: %s", l->topic, (int)l->partition, what);
+	l->state = ERR_CORRUPT;
+	/* What the round under way holds is cut by the round, when nothing reads its bytes any more. */
+	if (!l->in_round)
+		log_lose_unsynced(l);
+}
+
 void folder_no_space(struct store_folder *f)
 {
 	if (f->no_space)

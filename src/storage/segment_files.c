@@ -112,6 +112,11 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 	log_file_path(l, s->base_offset, SEGMENT_LOG, path);
 	e = file_cache_open_await(self, &l->store->files, path, FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE),
 				  &s->file, ret_file);
+	if (e && s->made && !list_linked(&s->grave) && e != ERR_TOO_MANY_FILES) {
+		/* Its disk may be well: this one file was removed, or taken from us. */
+		log_error(log_logger(l), "%s: was there, and cannot be opened: %s", path, err_text(e));
+		return ERR_CORRUPT;
+	}
 	if (!e)
 		s->made = true;
 	return e;

@@ -318,6 +318,9 @@ struct manifest_log {
 };
 enum err manifest_read_identity(struct bytes content, struct manifest_log *ret_log) MUST_CHECK;
 
+/* offline.c: this log alone takes no more, until a restart; `what` is wrong with it. Its folder and the others go on. */
+void log_fail_alone(struct log *l, const char *what);
+
 /* commit.c */
 void commit_start(struct store_folder *f);
 /* The committer has ended. */
