@@ -30,8 +30,14 @@
 enum way { SERIAL, URING, POOL, SYNCFS, JOURNAL_GROWING, JOURNAL_IN_PLACE, JOURNAL_DIRECT, DIRECT, WAYS };
 
 static const char *const way_names[] = {
-	"serial fdatasync",    "io_uring fdatasync",         "32 threads fdatasync",   "syncfs",
-	"journal that grows",  "journal, pre-written",       "journal, pre-written, direct", "direct 4 KiB + io_uring fdatasync",
+	"serial fdatasync",
+	"io_uring fdatasync",
+	"32 threads fdatasync",
+	"syncfs",
+	"journal that grows",
+	"journal, pre-written",
+	"journal, pre-written, direct",
+	"direct 4 KiB + io_uring fdatasync",
 };
 
 static int files[MAX_FILES];
@@ -60,7 +66,8 @@ static double cpu_us(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static void sync_uring(int n)
@@ -211,7 +218,8 @@ static void measure(enum way w, int n, int rounds)
 			break;
 		default:
 			check(journal_commit(journal, n, &journal_at, w == JOURNAL_DIRECT, &rotations,
-					     w == JOURNAL_GROWING) == 0, "journal");
+					     w == JOURNAL_GROWING) == 0,
+			      "journal");
 		}
 		took[r] = now_us() - t;
 	}
@@ -219,8 +227,8 @@ static void measure(enum way w, int n, int rounds)
 
 	cpu = (cpu_us() - cpu) / rounds;
 	qsort(took, (size_t)rounds, sizeof(took[0]), by_value);
-	printf("%5d  %-34s p50 %8.0f  p99 %8.0f  mean %8.0f  (writes %6.0f)  cpu %7.0f  rotations %d\n", n, way_names[w],
-	       took[rounds / 2], took[rounds * 99 / 100], mean, write_us / rounds, cpu, rotations);
+	printf("%5d  %-34s p50 %8.0f  p99 %8.0f  mean %8.0f  (writes %6.0f)  cpu %7.0f  rotations %d\n", n,
+	       way_names[w], took[rounds / 2], took[rounds * 99 / 100], mean, write_us / rounds, cpu, rotations);
 	fflush(stdout);
 	for (int i = 0; i < n; i++)
 		close(files[i]);

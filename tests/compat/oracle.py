@@ -214,6 +214,7 @@ WANTED = {
     "SupportedFeatures": "groups, transactions and share groups are not there yet",
     "FinalizedFeatures": "the same",
     "FinalizedFeaturesEpoch": "counts other things",
+    "BatchIndexErrorMessage": "Kafka's has the numbers of the record in it, ours says which rule was broken",
 }
 # Settings that are ours, or newer than the Kafka that is asked.
 SETTINGS_MORE = ("write.caching", "errors.deadletterqueue.group.enable", "max.decompressed.message.bytes", "remote.copy.lag.bytes",
