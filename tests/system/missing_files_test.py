@@ -24,7 +24,7 @@ class MissingFiles(unittest.TestCase):
                 for name in ("lost", "kept"):
                     moldau.create_topic(c, name)
                     self.assertEqual(self.append(c, name)["ErrorCode"], 0)
-            self.assertEqual(broker.stop(), 0)
+            self.assertEqual(broker.stop()[0], 0)
             damage(os.path.join(broker.data, "lost-0"))
             broker.start()
             with broker.connect() as c:
@@ -32,7 +32,7 @@ class MissingFiles(unittest.TestCase):
                 kept = self.append(c, "kept")
                 self.assertEqual((kept["ErrorCode"], kept["BaseOffset"]), (0, 1))
             broker.wait_for_log(words)
-            self.assertEqual(broker.stop(), 0)
+            self.assertEqual(broker.stop()[0], 0)
 
     def test_a_folder_that_is_gone(self):
         self.damaged(shutil.rmtree, "its folder is gone")
