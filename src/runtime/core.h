@@ -57,7 +57,7 @@ struct fibers {
  */
 #define SPARE_CLASSES 7                            /* of 64 KiB, 128 KiB, ... 4 MiB */
 #define SPARE_LEAST ((size_t)64 * 1024)            /* smaller ones are malloc's own business */
-#define SPARE_BYTES_MAX ((size_t)16 * 1024 * 1024) /* of a shard */
+#define SPARE_BYTES_MAX ((size_t)12 * 1024 * 1024) /* of a shard */
 #define SPARE_MORE 4096                            /* a round number of bytes and what belongs to it still fit */
 
 struct spare {
