@@ -235,16 +235,16 @@ static void file_completed(struct linux_shard *ls, struct file_op *op, int resul
 
 /* --- waiting ----------------------------------------------------------------------------------------------------- */
 
-static void completed(struct linux_shard *ls, struct io_uring_cqe completion)
+static void completed(struct linux_shard *ls, const struct io_uring_cqe *completion)
 {
-	void *pointer = (void *)(uintptr_t)(completion.user_data & ~TAG_MASK);
+	void *pointer = (void *)(uintptr_t)(completion->user_data & ~TAG_MASK);
 
-	switch (completion.user_data & TAG_MASK) {
+	switch (completion->user_data & TAG_MASK) {
 	case TAG_WATCH:
-		watch_completed(ls, pointer, &completion);
+		watch_completed(ls, pointer, completion);
 		break;
 	case TAG_FILE:
-		file_completed(ls, pointer, completion.res);
+		file_completed(ls, pointer, completion->res);
 		break;
 	default: /* a poll's removal has no news of its own */
 		break;
@@ -268,7 +268,7 @@ static void poller_wait(struct linux_shard *ls, int64_t timeout_us)
 
 	n = io_uring_peek_batch_cqe(ring, completions, COMPLETIONS_PER_WAIT);
 	for (unsigned i = 0; i < n; i++)
-		completed(ls, *completions[i]);
+		completed(ls, completions[i]);
 	io_uring_cq_advance(ring, n);
 }
 
