@@ -109,6 +109,8 @@ enum err epoch_checkpoint_read(struct bytes file, struct epoch_cache *c)
 	struct epoch_cache read;
 
 	epoch_cache_init(&read);
+	if (file.size == 0 || file.data[file.size - 1] != '\n') /* cut off: the last number may be */
+		return ERR_CORRUPT;
 	if (!line_number(&file, 0, 0, &version) || !line_number(&file, 0, INT32_MAX, &count))
 		return ERR_CORRUPT;
 	for (int64_t i = 0; i < count; i++) {

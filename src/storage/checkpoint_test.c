@@ -71,6 +71,7 @@ TEST(epoch_checkpoints_as_kafka_writes_them)
 	CHECK_BYTES(buf_bytes(&out), bytes_str("0\n3\n0 0\n2 40\n5 100\n"));
 	CHECK_ERR(epoch_checkpoint_read(bytes_str("0\n2\n2 40\n1 50\n"), &c), ERR_CORRUPT);
 	CHECK_ERR(epoch_checkpoint_read(bytes_str("0\n1\n2 -4\n"), &c), ERR_CORRUPT);
+	CHECK_ERR(epoch_checkpoint_read(bytes_str("0\n1\n2 4"), &c), ERR_CORRUPT); /* was 2 40 once */
 	CHECK_EQ(c.count, 3);
 	epoch_cache_fini(&c);
 	buf_fini(&out);

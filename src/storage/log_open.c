@@ -440,10 +440,7 @@ static enum err cut_files_await(struct fiber *self, struct log *l, uint32_t keep
 	while (l->segment_count > keep + 1)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 	log_remove_snapshots_await(self, l, end);
-	for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX; i++) { /* they point at what is cut */
-		log_file_path(l, s->base_offset, (enum segment_file)i, path);
-		(void)!file_remove_await(self, path);
-	}
+	log_remove_indexes_await(self, l, s);
 	log_folder_path(l, path);
 	e = store_syncs(l->store) ? folder_sync_await(self, path) : OK;
 	if (e) /* else what is gone may come back and go on where the log will end then */

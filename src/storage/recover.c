@@ -274,9 +274,11 @@ static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t 
 		 "%s-%d: cut a torn tail of %" PRId64 " bytes at offset %" PRId64 ", which was not acknowledged",
 		 l->topic, (int)l->partition, file_size - position, r->expected);
 	e = file_truncate_await(self, f->file, position);
-	if (!e)
-		drop_segments_from_await(self, l, i + 1);
-	return e;
+	if (e)
+		return e;
+	drop_segments_from_await(self, l, i + 1);
+	log_remove_indexes_await(self, l, r->segment);
+	return OK;
 }
 
 /* The planted fault: a batch whose header is there counts, whatever of its records is. */

@@ -318,6 +318,16 @@ enum err log_load_index_await(struct fiber *self, struct log *l, struct segment 
 	return e;
 }
 
+void log_remove_indexes_await(struct fiber *self, struct log *l, const struct segment *s)
+{
+	char path[LOG_PATH_SIZE];
+
+	for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX; i++) {
+		log_file_path(l, s->base_offset, (enum segment_file)i, path);
+		(void)!file_remove_await(self, path);
+	}
+}
+
 enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s)
 {
 	struct index_builder b = {0};
@@ -355,6 +365,35 @@ static enum err save_await(struct fiber *self, struct log *l, int64_t base, enum
 	return e;
 }
 
+/* Whole or not at all, whatever happens: nothing in an index tells a torn entry from a good one. Its name need not be durable. */
+static enum err save_whole_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which,
+				 struct bytes content)
+{
+	char path[LOG_PATH_SIZE], made[LOG_PATH_SIZE + 8];
+	struct file *file;
+	enum err e;
+
+	log_file_path(l, base, which, path);
+	snprintf(made, sizeof(made), "%s.tmp", path);
+	e = file_open_await(self, made, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
+	if (e)
+		return e;
+	e = file_write_await(self, file, content, 0);
+	if (!e)
+		e = file_sync_await(self, file);
+	file_close(file);
+	return e ? e : file_rename_await(self, made, path);
+}
+
+/* With no entry, or only the one at the end, which nobody looks up, there is nothing to be torn. */
+static enum err save_index_file_await(struct fiber *self, struct log *l, const struct segment *s,
+				      enum segment_file which, struct bytes content)
+{
+	if (s->offsets.count == 0)
+		return save_await(self, l, s->base_offset, which, content);
+	return save_whole_await(self, l, s->base_offset, which, content);
+}
+
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s)
 {
 	struct buf offsets, times;
@@ -371,9 +410,9 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 	offset_index_write(&s->offsets, &offsets);
 	time_index_write(&s->times, &times);
 	s->index_saved = true; /* what is appended meanwhile takes it back */
-	e = save_await(self, l, s->base_offset, SEGMENT_INDEX, buf_bytes(&offsets));
+	e = save_index_file_await(self, l, s, SEGMENT_INDEX, buf_bytes(&offsets));
 	if (!e)
-		e = save_await(self, l, s->base_offset, SEGMENT_TIMEINDEX, buf_bytes(&times));
+		e = save_index_file_await(self, l, s, SEGMENT_TIMEINDEX, buf_bytes(&times));
 	if (e)
 		s->index_saved = false;
 	buf_fini(&offsets);

@@ -268,6 +268,8 @@ enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* Of a segment that was cut: they point at what is gone. The caller syncs the folder before the log goes on. */
+void log_remove_indexes_await(struct fiber *self, struct log *l, const struct segment *s);
 enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot) MUST_CHECK;
 enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
 /* max_timestamp of a segment that was not scanned. */
