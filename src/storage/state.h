@@ -102,6 +102,7 @@ struct store_folder {
 	struct store *store;
 	struct storage_folder *of;
 	size_t index;
+	bool close_failed; /* a log of it could not be closed: the stop is not clean */
 	bool offline;
 	bool no_space;
 	bool stopping;

@@ -104,8 +104,12 @@ static void closer_main(struct fiber *self, void *argument)
 	struct log *l;
 
 	while ((l = next_to_close(c->store)) != NULL) {
+		struct store_folder *f = l->folder;
 		enum err e = log_close_await(self, l);
 
+		/* What could not be made durable is in the journals still: without the marker of a clean stop they are replayed. */
+		if (e)
+			f->close_failed = true;
 		if (!c->failure)
 			c->failure = e;
 	}
@@ -144,7 +148,8 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);
-		s->storage->lost[shard_index(s->shard) * s->storage->folder_count + i] = s->folders[i].offline;
+		s->storage->lost[shard_index(s->shard) * s->storage->folder_count + i] = s->folders[i].offline ||
+											 s->folders[i].close_failed;
 	}
 	s->storage->stores[shard_index(s->shard)] = NULL;
 	file_cache_fini(&s->files);
