@@ -152,7 +152,7 @@ static void fill_answer(struct request *rq, const struct produce_group *g)
 		struct produce_response_partition_produce_response *answer = part->answer;
 
 		if (!g->over) {
-			/* Appended, but not yet in sync: the client may retry. */
+			/* Something of this shard is not in sync yet; what is done there is told so too, and the client may retry it. */
 			answer->error_code = ERR_REQUEST_TIMED_OUT;
 			continue;
 		}
