@@ -306,11 +306,12 @@ def varint(value):
     return uvarint((value << 1 ^ value >> 63) & (1 << 64) - 1)
 
 
-def batch(values, timestamp=0, producer=(-1, -1, -1), attributes=0):
-    """A record batch without keys and headers; `producer` is id, epoch and first sequence."""
+def batch(values, timestamp=0, producer=(-1, -1, -1), attributes=0, keys=None):
+    """A record batch without headers, and without keys where none are given; `producer` is id, epoch and first sequence."""
     records = b""
     for delta, value in enumerate(values):
-        record = b"\0" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value + varint(0)
+        key = varint(len(keys[delta])) + keys[delta] if keys else varint(-1)
+        record = b"\0" + varint(0) + varint(delta) + key + varint(len(value)) + value + varint(0)
         records += varint(len(record)) + record
     body = struct.pack(">hiqqqhii", attributes, len(values) - 1, timestamp, timestamp, *producer, len(values)) + records
     return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
