@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "net/intake.h"
 #include "rpc/peer_own.h"
+#include "rpc/throttle.h"
 
 #define SEND_PARTS 64
 #define RECEIVES_PER_TURN 8
@@ -48,6 +49,8 @@ struct peer {
 	struct task tell;
 	struct timer deadlines;
 	struct timer backoff;
+	struct timer quiet;
+	int64_t quiet_until_us; /* 0: not quiet */
 	struct event ready_or_failed;
 	struct fiber *connecting;
 	uint8_t *scratch;
@@ -223,7 +226,7 @@ enum err peer_send(struct peer *p, struct peer_call *c)
 {
 	if (p->state != PEER_READY)
 		return ERR_WRONG_STATE;
-	if (p->flight_count >= p->options.max_calls)
+	if (p->quiet_until_us || p->flight_count >= p->options.max_calls)
 		return ERR_AGAIN;
 	return send_call(p, c);
 }
@@ -258,6 +261,8 @@ static void connection_end(struct peer *p)
 	p->interest = 0;
 	p->readable = p->blocked = p->negotiated = false;
 	p->queued_bytes = p->sent_bytes = 0;
+	p->quiet_until_us = 0; /* a broker mutes a connection, not a client */
+	timer_disarm(p->options.shard, &p->quiet);
 	timer_disarm(p->options.shard, &p->deadlines);
 }
 
@@ -356,6 +361,26 @@ static enum err decode_answer(const struct flight *f, struct bytes frame, char *
 	return OK;
 }
 
+static void be_quiet(struct peer *p, int32_t wait_ms)
+{
+	int64_t until_us = shard_now_us(p->options.shard) + (int64_t)wait_ms * 1000;
+
+	if (wait_ms <= 0 || until_us <= p->quiet_until_us)
+		return;
+	p->quiet_until_us = until_us;
+	timer_arm(p->options.shard, &p->quiet, until_us);
+	shard_defer(p->options.shard, &p->tell);
+}
+
+static void on_quiet_over(struct timer *t)
+{
+	struct peer *p = container_of(t, struct peer, quiet);
+
+	p->quiet_until_us = 0;
+	shard_defer(p->options.shard, &p->tell);
+	event_signal(&p->ready_or_failed);
+}
+
 static void take_frame(struct peer *p, struct blob *frame)
 {
 	struct flight *f = oldest_answered(p);
@@ -373,6 +398,9 @@ static void take_frame(struct peer *p, struct blob *frame)
 		drop(p, e, why);
 		return;
 	}
+	/* Before `done`, which may want to send. */
+	if (f->call)
+		be_quiet(p, throttle_ms(api_find(f->header.api_key), f->header.api_version, f->call->response));
 	flight_end(p, f, OK, frame);
 	arm_deadline(p);
 }
@@ -740,6 +768,7 @@ struct peer *peer_new(const struct peer_options *o)
 	p->tell.run = on_tell;
 	p->deadlines.fire = on_deadline;
 	p->backoff.fire = on_backoff;
+	p->quiet.fire = on_quiet_over;
 	p->backoff_us = o->backoff_us;
 	p->scratch = mem_alloc(SCRATCH_SIZE);
 	list_init(&p->flights);
@@ -769,7 +798,7 @@ void peer_free(struct peer *p)
 
 enum peer_state peer_state(const struct peer *p)
 {
-	return p->state;
+	return p->state == PEER_READY && p->quiet_until_us ? PEER_QUIET : p->state;
 }
 
 const struct address *peer_address(const struct peer *p)
@@ -811,7 +840,7 @@ enum err peer_ready_await(struct fiber *self, struct peer *p, int64_t deadline_u
 {
 	unsigned failures = p->failure_count;
 
-	while (p->state != PEER_READY) {
+	while (peer_state(p) != PEER_READY) {
 		enum err e;
 
 		if (p->failure_count != failures)

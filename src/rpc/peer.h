@@ -4,6 +4,8 @@
  *      idle --peer_wake--> connecting --> negotiating (ApiVersions) --> ready
  *       ^                      |               |                          |
  *       +------ backoff <------+---------------+------ lost, timeout -----+
+ *                                                                         |
+ *                                    quiet <--- throttle_time_ms ---------+   (connected; ready again when it is over)
  *
  * Invariants
  * 1. Calls leave in the order in which they were sent, and answers are matched in that order by correlation id. Bytes that are no
@@ -13,6 +15,7 @@
  * 3. No request leaves before the versions are known, and none in a version that the broker does not list.
  * 4. After a failure nothing is tried again before the backoff is over; it doubles up to its maximum and starts anew once a
  *    connection became ready.
+ * 5. After an answer that asks for a pause (throttle.h) nothing is sent on this connection until it is over.
  * Lifetime: peer_new .. peer_free, on one shard. A call belongs to its caller, and what it sends too, until `done`.
  * Not here: which broker to ask (client/cluster), what is worth repeating (the callers).
  */
@@ -26,7 +29,7 @@
 
 struct peer;
 
-enum peer_state { PEER_IDLE, PEER_CONNECTING, PEER_READY, PEER_BACKOFF };
+enum peer_state { PEER_IDLE, PEER_CONNECTING, PEER_READY, PEER_QUIET, PEER_BACKOFF };
 
 struct peer_options {
 	struct shard *shard;
@@ -83,7 +86,7 @@ struct peer_call {
 };
 
 /*
- * Sends; only in state PEER_READY (else ERR_WRONG_STATE), at most max_calls at once (ERR_AGAIN). The request is encoded inside; only its `records` are borrowed until `done`,
+ * Sends; only in state PEER_READY (else ERR_WRONG_STATE; quiet: ERR_AGAIN), at most max_calls at once (ERR_AGAIN). The request is encoded inside; only its `records` are borrowed until `done`,
  * which is never called inside. On an error `done` is not called.
  */
 enum err peer_send(struct peer *p, struct peer_call *c) MUST_CHECK;

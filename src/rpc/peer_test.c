@@ -3,6 +3,7 @@
 
 #include "base/test.h"
 #include "rpc/script_broker.h"
+#include "rpc/throttle.h"
 #include "runtime/linux/linux.h"
 
 #define SECOND_US 1000000
@@ -135,6 +136,91 @@ TEST(a_call_connects_agrees_on_versions_and_is_answered)
 	struct peer_case c = {.body_await = simple_ask_await, .broker.answer = answer_all};
 
 	run_case(&c);
+}
+
+/* --- pauses that the broker asks for ----------------------------------------------------------------------------------- */
+
+#define THROTTLE_MS 40
+
+/* The first Metadata asks for quiet. */
+static enum script_outcome answer_throttled(struct script_broker *b, struct script_request *q, struct buf *out)
+{
+	struct metadata_response r;
+
+	if (q->header.api_key == API_API_VERSIONS) {
+		script_put_versions(q, out);
+		return SCRIPT_ANSWER;
+	}
+	message_init(&metadata_response_type, &r);
+	r.throttle_time_ms = b->requests == 2 ? THROTTLE_MS : 0;
+	script_put(q, &r, out);
+	return SCRIPT_ANSWER;
+}
+
+static void throttled_await(struct fiber *self, struct peer_case *c)
+{
+	struct peer_call call = {.api_key = API_METADATA, .version = 12};
+	int16_t version = 0;
+	int32_t port = 0;
+	int64_t told_us;
+
+	must_ok(ask_await(self, c->peer, 5 * SECOND_US, &version, &port));
+	told_us = shard_now_us(fiber_shard(self));
+	CHECK_EQ(peer_state(c->peer), PEER_QUIET);
+	CHECK_EQ(peer_send(c->peer, &call), ERR_AGAIN);
+	CHECK_EQ(ask_await(self, c->peer, 1000, &version, &port), ERR_TIMED_OUT);
+	CHECK_EQ(c->broker.requests, 2);
+	must_ok(ask_await(self, c->peer, 5 * SECOND_US, &version, &port));
+	CHECK(shard_now_us(fiber_shard(self)) - told_us >= THROTTLE_MS * 1000);
+	CHECK_EQ(peer_state(c->peer), PEER_READY);
+	CHECK_EQ(c->broker.accepted, 1);
+}
+
+TEST(a_throttle_time_keeps_the_connection_quiet_and_open)
+{
+	struct peer_case c = {.body_await = throttled_await, .broker.answer = answer_throttled};
+
+	run_case(&c);
+}
+
+static void throttle_dropped_await(struct fiber *self, struct peer_case *c)
+{
+	int16_t version = 0;
+	int32_t port = 0;
+
+	must_ok(ask_await(self, c->peer, 5 * SECOND_US, &version, &port));
+	peer_drop(c->peer, ERR_CANCELLED);
+	CHECK_EQ(peer_state(c->peer), PEER_BACKOFF);
+	must_ok(ask_await(self, c->peer, 5 * SECOND_US, &version, &port));
+	CHECK_EQ(c->broker.accepted, 2);
+}
+
+TEST(a_new_connection_owes_no_quiet)
+{
+	struct peer_case c = {.body_await = throttle_dropped_await, .broker.answer = answer_throttled};
+
+	run_case(&c);
+}
+
+TEST(only_versions_since_the_client_is_to_pause_ask_for_it)
+{
+	static const struct {
+		int16_t key;
+		int16_t version;
+		int32_t told;
+		int32_t wanted;
+	} rows[] = {
+		{API_METADATA, 5, 100, 0}, {API_METADATA, 6, 100, 100},          {API_METADATA, 13, 0, 0},
+		{API_METADATA, 13, -5, 0}, {API_METADATA, 13, 1 << 30, 1 << 30},
+	};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct metadata_response r;
+
+		message_init(&metadata_response_type, &r);
+		r.throttle_time_ms = rows[i].told;
+		CHECK_EQ(throttle_ms(api_find(rows[i].key), rows[i].version, &r), rows[i].wanted);
+	}
 }
 
 /* --- versions ---------------------------------------------------------------------------------------------------- */
