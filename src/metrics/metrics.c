@@ -1,26 +1,12 @@
-/* metrics: see the header. */
+/* metrics: see the header. Counting, and adding up; the text is print.c's. */
 #include "metrics/metrics.h"
 
-#include <inttypes.h>
-
+#include "base/alloc.h"
 #include "base/must.h"
+#include "metrics/page.h"
 
 #define STEPS 4 /* a power of two is cut into so many */
-
-void metrics_init(struct metrics *m)
-{
-	list_init(&m->metrics);
-}
-
-void metrics_add(struct metrics *m, struct metric *metric)
-{
-	list_push_back(&m->metrics, &metric->node);
-}
-
-void metrics_remove(struct metric *metric)
-{
-	list_remove(&metric->node);
-}
+#define KEY_MAX ((size_t)4096)
 
 /* 0..3 have a bucket each; from then on the highest bit and the two below it tell. */
 static size_t bucket_of(uint64_t value)
@@ -72,46 +58,126 @@ uint64_t histogram_quantile(const struct histogram *h, unsigned permille)
 	return h->largest;
 }
 
-static void print_line(struct buf *out, const struct metric *m, const char *suffix, const char *more, uint64_t value)
+uint64_t histogram_below(const struct histogram *h, unsigned power)
 {
-	const char *comma = *m->labels && *more ? "," : "";
+	size_t end = bucket_of(UINT64_C(1) << power);
+	uint64_t count = 0;
 
-	buf_printf(out, "%s%s", m->name, suffix);
-	if (*m->labels || *more)
-		buf_printf(out, "{%s%s%s}", m->labels, comma, more);
-	buf_printf(out, " %" PRIu64 "\n", value);
+	must(power >= 2 && power <= 40);
+	for (size_t i = 0; i < end; i++)
+		count += h->buckets[i];
+	return count;
 }
 
-static void print_histogram(struct buf *out, const struct metric *m)
+static void histogram_merge(struct histogram *to, const struct histogram *from)
 {
-	static const struct {
-		unsigned permille;
-		const char *label;
-	} quantiles[] = {{500, "quantile=\"0.5\""}, {990, "quantile=\"0.99\""}, {999, "quantile=\"0.999\""}};
-	const struct histogram *h = m->of.histogram;
-
-	for (size_t i = 0; i < countof(quantiles); i++)
-		print_line(out, m, "", quantiles[i].label, histogram_quantile(h, quantiles[i].permille));
-	print_line(out, m, "_sum", "", h->sum);
-	print_line(out, m, "_count", "", h->count);
+	to->count += from->count;
+	to->sum += from->sum;
+	to->largest = from->largest > to->largest ? from->largest : to->largest;
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		to->buckets[i] += from->buckets[i];
 }
 
-void metrics_print(const struct metrics *m, struct buf *out)
-{
-	for (const struct list_node *n = m->metrics.head.next; n != &m->metrics.head; n = n->next) {
-		const struct metric *metric = container_of(n, struct metric, node);
+/* --- the page -------------------------------------------------------------------------------------------------------- */
 
-		switch (metric->kind) {
-		case METRIC_COUNTER:
-			print_line(out, metric, "", "", metric->of.counter->value);
-			break;
-		case METRIC_GAUGE:
-			buf_printf(out, "%s%s%s%s %" PRId64 "\n", metric->name, *metric->labels ? "{" : "",
-				   metric->labels, *metric->labels ? "}" : "", metric->of.gauge(metric));
-			break;
-		case METRIC_HISTOGRAM:
-			print_histogram(out, metric);
-			break;
-		}
+void metrics_page_init(struct metrics_page *p, size_t max_samples)
+{
+	*p = (struct metrics_page){.max_samples = max_samples};
+	list_init(&p->families);
+	map_init(&p->by_name);
+	map_init(&p->samples);
+}
+
+static void free_family(struct metric_family *f)
+{
+	struct list_node *n;
+
+	while ((n = list_pop_front(&f->samples)) != NULL) {
+		struct metric_sample *s = container_of(n, struct metric_sample, node);
+
+		mem_free(s->histogram);
+		mem_free(s->labels);
+		mem_free(s);
 	}
+	mem_free(f);
+}
+
+void metrics_page_fini(struct metrics_page *p)
+{
+	struct list_node *n;
+
+	while ((n = list_pop_front(&p->families)) != NULL)
+		free_family(container_of(n, struct metric_family, node));
+	map_fini(&p->by_name);
+	map_fini(&p->samples);
+}
+
+static struct metric_family *family_of(struct metrics_page *p, const struct metric *m)
+{
+	struct metric_family *f = map_get(&p->by_name, bytes_str(m->name));
+
+	if (f) {
+		must(f->metric == m); /* one description a name */
+		return f;
+	}
+	f = mem_new(struct metric_family);
+	f->metric = m;
+	list_init(&f->samples);
+	list_push_back(&p->families, &f->node);
+	(void)map_put(&p->by_name, bytes_str(m->name), f);
+	return f;
+}
+
+static struct metric_sample *add_sample(struct metrics_page *p, const struct metric *m, struct bytes key,
+					struct bytes labels)
+{
+	struct metric_sample *s = mem_new(struct metric_sample);
+
+	s->labels = mem_zalloc(labels.size + 1);
+	memcpy(s->labels, labels.data, labels.size);
+	if (m->type == METRIC_HISTOGRAM)
+		s->histogram = mem_new(struct histogram);
+	list_push_back(&family_of(p, m)->samples, &s->node);
+	(void)map_put(&p->samples, key, s);
+	return s;
+}
+
+/* What is there under this name with these labels, or a new one; NULL when the page is full. */
+static struct metric_sample *sample_of(struct metrics_page *p, const struct metric *m, struct bytes labels)
+{
+	struct metric_sample *s = NULL;
+	struct buf key;
+
+	buf_init(&key, KEY_MAX);
+	buf_put_str(&key, m->name);
+	buf_put_i8(&key, '{');
+	buf_put_bytes(&key, labels);
+	if (!key.error)
+		s = map_get(&p->samples, buf_bytes(&key));
+	if (!s && !key.error && p->samples.count < p->max_samples)
+		s = add_sample(p, m, buf_bytes(&key), labels);
+	p->left_out += !s;
+	buf_fini(&key);
+	return s;
+}
+
+void metrics_put(struct metrics_page *p, const struct metric *m, struct bytes labels, int64_t value)
+{
+	struct metric_sample *s;
+
+	must(m->type != METRIC_HISTOGRAM);
+	s = sample_of(p, m, labels);
+	if (s)
+		s->value += value;
+}
+
+void metrics_put_histogram(struct metrics_page *p, const struct metric *m, struct bytes labels,
+			   const struct histogram *h)
+{
+	struct metric_sample *s;
+
+	must(m->type == METRIC_HISTOGRAM);
+	s = sample_of(p, m, labels);
+	if (s)
+		histogram_merge(s->histogram, h);
 }
