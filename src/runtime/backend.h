@@ -12,6 +12,7 @@
 #define RUNTIME_BACKEND_H
 
 #include "runtime/file.h"
+#include "runtime/process.h"
 #include "runtime/shard.h"
 #include "runtime/socket.h"
 
@@ -103,11 +104,13 @@ struct backend {
 	/*
 	 * These may be NULL. resolve: a name's addresses as text, may block, runs on a helper thread (without it, names go to listener_open
 	 * as they are). coarse_us: a cheap clock for the stall detector (without it nothing is watched). describe: a function's place in
-	 * the program, for people.
+	 * the program, for people. thread_cpu_us: what the calling shard's thread has used. process: called on a helper thread.
 	 */
 	enum err (*resolve)(const char *host, struct address *ret_addresses, size_t max, size_t *ret_count);
 	int64_t (*coarse_us)(struct shard *s);
 	void (*describe)(void (*function)(void), char *ret_text, size_t size);
+	int64_t (*thread_cpu_us)(struct shard *s);
+	void (*process)(struct process_figures *ret_figures);
 };
 
 /* Every `struct file`, `struct socket` and `struct listener` of a backend begins with this, so that calls find their way. */

@@ -9,6 +9,7 @@
 
 #include "runtime/backend.h"
 #include "runtime/fiber.h"
+#include "runtime/stall.h"
 
 #define CACHE_LINE 64
 
@@ -69,12 +70,6 @@ struct spares {
 	size_t bytes;
 };
 
-struct stall_watch {
-	int64_t mark_us;      /* when the last callback ended, by the coarse clock */
-	int64_t next_line_us; /* not before this */
-	uint64_t suppressed;
-};
-
 struct shard {
 	/* Touched by other threads; on a cache line of its own. */
 	_Atomic(struct message *) inbox; /* a stack: newest first */
@@ -97,6 +92,8 @@ struct shard {
 	struct spares spares;
 	struct stall_watch stall;
 };
+	uint64_t messages_run;
+	uint64_t turns;
 
 void spares_free(struct spares *s);
 

@@ -4,6 +4,8 @@
  * The inbox is a stack that any thread pushes on (compare and swap) and that the shard takes whole (exchange), turning it round:
  * messages of one sender stay in order, and a push costs one atomic operation. Who finds the shard asleep wakes it, once.
  */
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "runtime/core.h"
 
@@ -12,9 +14,6 @@
 #define ROUNDS_MAX 16
 /* The clock is read after so many callbacks of a round: reading it costs as much as a small callback. */
 #define CALLBACKS_PER_CLOCK 32
-
-#define STALL_US 10000
-#define STALL_LINE_EVERY_US 1000000
 
 struct shard *shard_new(const struct shard_options *o)
 {
@@ -218,27 +217,25 @@ int64_t shard_next_deadline_us(struct shard *s)
 
 void shard_callback_over(struct shard *s, const char *kind, const char *name, void (*function)(void))
 {
-	struct stall_watch *w = &s->stall;
-	int64_t now, took;
-	char text[200] = "";
+	int64_t took_us;
+	uint64_t unsaid;
+	char text[SHARD_STALL_TEXT];
 
-	if (!s->backend->coarse_us)
+static void describe_culprit(struct shard *s, const char *name, void (*function)(void), char *ret_text, size_t size)
+{
+	ret_text[0] = 0;
+	if (name)
+		snprintf(ret_text, size, "%s", name);
+	else if (function && s->backend->describe)
+		s->backend->describe(function, ret_text, size);
+}
+
+	if (!s->backend->coarse_us ||
+	    stall_note(&s->stall, s->backend->coarse_us(s), kind, name, function, &took_us, &unsaid) != STALL_SAY)
 		return;
-	now = s->backend->coarse_us(s);
-	took = now - w->mark_us;
-	w->mark_us = now;
-	if (took < STALL_US)
-		return;
-	if (now < w->next_line_us) {
-		w->suppressed++;
-		return;
-	}
-	if (!name && s->backend->describe)
-		s->backend->describe(function, text, sizeof(text));
+	describe_culprit(s, name, function, text, sizeof(text));
 	log_warn(s->logger, "shard %u stood still for about %lld ms in %s %s (%llu such before this were not logged)",
-		 s->index, (long long)(took / 1000), kind, name ? name : text, (unsigned long long)w->suppressed);
-	w->next_line_us = now + STALL_LINE_EVERY_US;
-	w->suppressed = 0;
+		 s->index, (long long)(took_us / 1000), kind, text, (unsigned long long)unsaid);
 }
 
 struct round {
@@ -270,6 +267,7 @@ static bool run_messages(struct shard *s, struct round *r)
 		if (m == last) /* what was sent meanwhile waits for the next round */
 			break;
 	}
+		s->messages_run++;
 	return false;
 }
 
@@ -328,6 +326,7 @@ bool shard_turn(struct shard *s)
 	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
 		if (run_messages(s, &r) || run_tasks(s, &r) || run_timers(s, &r))
 			return true;
+	s->turns++;
 		if (!anything_ready(s))
 			return false;
 		read_clock(s);
@@ -335,4 +334,48 @@ bool shard_turn(struct shard *s)
 			return true;
 	}
 	return true;
+}
+
+/* --- figures ------------------------------------------------------------------------------------------------------ */
+
+/* Others push on it meanwhile, but only its own shard takes from it. */
+static size_t queue_length(struct shard *s)
+{
+	size_t n = 0;
+
+	for (const struct message *m = s->messages.first; m; m = m->next)
+		n++;
+	for (const struct message *m = atomic_load(&s->inbox); m; m = m->next)
+		n++;
+	return n;
+}
+
+void shard_figures(struct shard *s, struct shard_figures *ret_figures)
+{
+	*ret_figures = (struct shard_figures){
+		.turns = s->turns,
+		.messages = s->messages_run,
+		.messages_waiting = queue_length(s),
+		.timers = s->timers.count,
+		.fibers = s->fibers.count,
+		.fibers_max = s->fibers.max,
+		.stack_bytes = s->fibers.stack_bytes,
+		.stack_bytes_max = s->fibers.stack_bytes_max,
+		.cpu_us = s->backend->thread_cpu_us ? s->backend->thread_cpu_us(s) : -1,
+		.stalls = s->stall.count,
+		.stalled_us = s->stall.total_us,
+		.longest_stall_us = s->stall.longest_us,
+		.stall_kinds = s->stall.culprit_count,
+	};
+}
+
+void shard_stall(struct shard *s, size_t index, struct shard_stall *ret_stall)
+{
+	const struct stall_culprit *c = &s->stall.culprits[index];
+
+	must(index < s->stall.culprit_count);
+	ret_stall->kind = c->kind;
+	ret_stall->count = c->count;
+	ret_stall->total_us = c->total_us;
+	describe_culprit(s, c->name, c->function, ret_stall->what, sizeof(ret_stall->what));
 }

@@ -87,3 +87,33 @@ static inline bool timer_armed(const struct timer *t)
 void runtime_stop(struct runtime *rt, int exit_code);
 
 #endif
+/* What a shard has done and holds, for whoever looks at it: gathered when asked, on the shard itself. */
+struct shard_figures {
+	uint64_t turns;
+	uint64_t messages;
+	size_t messages_waiting;
+	size_t timers;
+	unsigned fibers;
+	unsigned fibers_max;
+	size_t stack_bytes;
+	size_t stack_bytes_max;
+	int64_t cpu_us; /* of its thread; -1: not known */
+	uint64_t stalls;
+	int64_t stalled_us;
+	int64_t longest_stall_us;
+	size_t stall_kinds;
+};
+
+#define SHARD_STALL_TEXT 200
+
+/* What held the shard over 10 ms: one entry for each thing that did, up to a bound; `index` below stall_kinds. */
+struct shard_stall {
+	const char *kind; /* "fiber", "message", ... "others" */
+	char what[SHARD_STALL_TEXT];
+	uint64_t count;
+	int64_t total_us;
+};
+
+void shard_figures(struct shard *s, struct shard_figures *ret_figures);
+void shard_stall(struct shard *s, size_t index, struct shard_stall *ret_stall);
+

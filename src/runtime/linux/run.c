@@ -116,6 +116,8 @@ static const struct backend linux_backend = {
 	.resolve = linux_resolve,
 	.coarse_us = linux_coarse_us,
 	.describe = linux_describe,
+	.thread_cpu_us = linux_thread_cpu_us,
+	.process = linux_process,
 };
 
 /* --- a shard's loop ---------------------------------------------------------------------------------------------- */

@@ -217,6 +217,10 @@ int64_t linux_now_us(struct shard *s);
 int64_t linux_coarse_us(struct shard *s);
 int64_t linux_wall_ms(struct shard *s);
 void linux_describe(void (*function)(void), char *ret_text, size_t size);
+
+/* process.c */
+int64_t linux_thread_cpu_us(struct shard *s);
+void linux_process(struct process_figures *ret_figures);
 uint64_t linux_random_seed(void);
 
 /* --- lossy mode -------------------------------------------------------------------------------------------------- */
