@@ -175,7 +175,8 @@ struct offset_arguments {
 };
 
 /* The picture of the topic, fresh enough to name a leader. */
-static enum err know_topic_await(struct fiber *self, struct client *c, struct offset_question *q)
+static enum err know_topic_await(struct fiber *self, struct client *c, const struct offset_question *q,
+				 int64_t deadline_us)
 {
 	enum err e = OK;
 
@@ -187,11 +188,21 @@ static enum err know_topic_await(struct fiber *self, struct client *c, struct of
 		if (!known && q->topic->partition_count > 0)
 			return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 		cluster_refresh(&c->cluster);
-		e = cluster_wait_await(self, &c->cluster, q->deadline_us);
+		e = cluster_wait_await(self, &c->cluster, deadline_us);
 		if (e && e != ERR_CANCELLED && e != ERR_TIMED_OUT && !c->config->fail_fast)
 			e = OK;
 	}
 	return e;
+}
+
+static enum err ask_offset_await(struct fiber *self, struct client *c, struct offset_question *q, int64_t deadline_us)
+{
+	struct peer *peer = cluster_leader(&c->cluster, q->topic, q->partition);
+
+	if (!peer)
+		return ERR_LEADER_NOT_AVAILABLE;
+	list_offsets_await(self, &c->cluster, peer, q, 1, deadline_us);
+	return q->error;
 }
 
 static void offset_await(struct fiber *self, struct api_job *job)
@@ -202,23 +213,24 @@ static void offset_await(struct fiber *self, struct api_job *job)
 		.topic = cluster_topic(&c->cluster, a->topic, false),
 		.partition = a->partition,
 		.at = a->at,
-		.deadline_us = job->deadline_us,
 	};
 	unsigned failures = 0;
 	enum err e;
 
 	for (;;) {
-		e = know_topic_await(self, c, &q);
+		e = know_topic_await(self, c, &q, job->deadline_us);
 		if (!e)
-			e = list_offset_await(self, &c->cluster, &q, job->result);
+			e = ask_offset_await(self, c, &q, job->deadline_us);
 		if (!e || c->stopping || (c->config->fail_fast && e <= -1000) || e == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
 		    (e > -1000 && !err_retriable(e)))
 			break;
 		cluster_refresh(&c->cluster);
-		if (shard_now_us(c->shard) >= q.deadline_us ||
+		if (shard_now_us(c->shard) >= job->deadline_us ||
 		    fiber_sleep_await(self, client_backoff_us(c->shard, c->config, ++failures)) != OK)
 			break;
 	}
+	if (!e)
+		*(int64_t *)job->result = q.offset;
 	if (e > -1000 && e)
 		api_error(&job->error, e, "%s/%d: %s", a->topic, a->partition, err_text(e));
 	else if (e)

@@ -96,14 +96,14 @@ struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, in
 	return cluster_broker(c, t->partitions[partition].leader);
 }
 
-static void note_broker(struct cluster *c, const struct metadata_response_metadata_response_broker *from)
+static void note_broker(struct cluster *c, int32_t id, struct bytes host, int32_t port)
 {
-	struct cluster_broker *b = find_broker(c, from->node_id);
-	struct address address = {.port = (uint16_t)from->port};
+	struct cluster_broker *b = find_broker(c, id);
+	struct address address = {.port = (uint16_t)port};
 
-	if (from->host.size == 0 || from->host.size >= sizeof(address.host) || from->port < 1 || from->port > 65535)
+	if (host.size == 0 || host.size >= sizeof(address.host) || port < 1 || port > 65535)
 		return;
-	memcpy(address.host, from->host.data, from->host.size);
+	memcpy(address.host, host.data, host.size);
 	if (b) {
 		const struct address *known = peer_address(b->peer);
 
@@ -115,7 +115,7 @@ static void note_broker(struct cluster *c, const struct metadata_response_metada
 		return;
 	}
 	c->brokers = mem_grow(c->brokers, &c->broker_capacity, c->broker_count + 1, sizeof(*c->brokers));
-	c->brokers[c->broker_count++] = (struct cluster_broker){.id = from->node_id, .peer = make_peer(c, &address)};
+	c->brokers[c->broker_count++] = (struct cluster_broker){.id = id, .peer = make_peer(c, &address)};
 }
 
 /* "host", "host:port", "[::1]:9092", "PLAINTEXT://host:port". */
@@ -323,6 +323,26 @@ static void note_topic(struct cluster *c, const struct metadata_response_metadat
 		note_partition(t, same_id, &from->partitions[i]);
 }
 
+bool cluster_take_hint(struct cluster *c, struct cluster_topic *t, int32_t partition, const struct leader_hint *hint)
+{
+	struct cluster_partition *p;
+
+	if (partition < 0 || partition >= t->partition_count || hint->leader < 0 || hint->leader_epoch < 0)
+		return false;
+	p = &t->partitions[partition];
+	if (hint->leader_epoch <= p->leader_epoch)
+		return false;
+	if (!find_broker(c, hint->leader))
+		note_broker(c, hint->leader, hint->host, hint->port);
+	if (!find_broker(c, hint->leader))
+		return false;
+	p->leader = hint->leader;
+	p->leader_epoch = hint->leader_epoch;
+	p->error = OK;
+	tell(c);
+	return true;
+}
+
 static bool needs_more(struct cluster *c)
 {
 	const struct map_entry *entry;
@@ -390,7 +410,7 @@ static enum err ask_await(struct fiber *self, struct cluster *c)
 		}
 	} else {
 		for (int32_t i = 0; i < response.brokers_count; i++)
-			note_broker(c, &response.brokers[i]);
+			note_broker(c, response.brokers[i].node_id, response.brokers[i].host, response.brokers[i].port);
 		for (int32_t i = 0; i < response.topics_count; i++)
 			note_topic(c, &response.topics[i]);
 		blob_unref(frame);

@@ -84,6 +84,18 @@ struct cluster_topic *cluster_topic_by_id(struct cluster *c, struct uuid id);
 struct cluster_topic *cluster_topic_by_name(struct cluster *c, struct bytes name);
 /* The picture may be wrong: ask soon. */
 void cluster_refresh(struct cluster *c);
+/*
+ * What an answer says about a partition that its broker does not lead (KIP-951): who does, since when, and where that broker listens. True when
+ * this is news: the next request may go there at once. An older epoch, no epoch or a broker without address say nothing.
+ */
+struct leader_hint {
+	int32_t leader;
+	int32_t leader_epoch;
+	struct bytes host; /* null: not told */
+	int32_t port;
+};
+
+bool cluster_take_hint(struct cluster *c, struct cluster_topic *t, int32_t partition, const struct leader_hint *hint);
 /* NULL: no leader known. The peer need not be connected. */
 struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, int32_t partition);
 struct peer *cluster_broker(struct cluster *c, int32_t id);

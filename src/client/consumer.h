@@ -1,7 +1,7 @@
 /*
  * consumer: fetches assigned partitions ahead of their reader, within a bound of memory.
  *
- *      assign -> (offset unknown: ListOffsets) -> fetching -> fetched -> handed over -> ... -> consumer_return
+ *      assign -> (offset unknown: ListOffsets, all of a broker at once) -> fetching -> fetched -> handed over -> ... -> consumer_return
  *                        ^                            |
  *                        +---- out of range: reset ---+---- error that repeating does not mend: stopped, told once
  *
@@ -50,15 +50,19 @@ void consumer_return(struct consumer *c, struct fetched *f);
 /* The cluster's picture changed. */
 void consumer_wake(struct consumer *c);
 
-/* One question to the leader. */
+/* What a partition's leader is asked, and what came of it. */
 struct offset_question {
 	struct cluster_topic *topic;
 	int32_t partition;
 	struct start at; /* not START_OFFSET */
-	int64_t deadline_us;
+	enum err error;
+	int64_t offset; /* without error; -1: the broker knows none */
 };
 
-enum err list_offset_await(struct fiber *self, struct cluster *c, const struct offset_question *q, int64_t *ret_offset)
-	MUST_CHECK;
+#define OFFSET_QUESTIONS_MAX 1000
+
+/* Asks `peer`, which leads them all, in one request, or two where one answer depends on another. Each partition once. */
+void list_offsets_await(struct fiber *self, struct cluster *c, struct peer *peer, struct offset_question *questions,
+			size_t count, int64_t deadline_us);
 
 #endif

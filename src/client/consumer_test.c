@@ -20,9 +20,11 @@ struct consume_case {
 	int64_t records;     /* the log ends here */
 	int16_t first_error; /* of the first Fetch */
 	bool chance;
-	bool old; /* no topic ids: Fetch up to 12 */
+	bool old;  /* no topic ids: Fetch up to 12 */
+	bool hint; /* `broker` leads nothing any more and says that `other` does; Metadata does not know it */
 	/* The broker. */
 	struct script_broker broker;
+	struct script_broker other;
 	struct prng random;
 	struct buf log;
 	size_t places[1000]; /* of batches */
@@ -136,8 +138,10 @@ static int16_t session_check(struct consume_case *c, const struct fetch_request 
 	return OK;
 }
 
-static enum script_outcome answer_fetch(struct consume_case *c, struct script_request *q, struct buf *out)
+static enum script_outcome answer_fetch(struct consume_case *c, const struct script_broker *b, struct script_request *q,
+					struct buf *out)
 {
+	struct fetch_response_node_endpoint endpoint;
 	struct fetch_response_partition_data partition;
 	struct fetch_response_fetchable_topic_response topic = {.partitions = &partition, .partitions_count = 1};
 	struct fetch_request request;
@@ -179,6 +183,16 @@ static enum script_outcome answer_fetch(struct consume_case *c, struct script_re
 			topic.topic = bytes_str(TOPIC);
 		r.responses = &topic;
 		r.responses_count = 1;
+		if (c->hint && b == &c->broker) {
+			partition.error_code = ERR_NOT_LEADER_OR_FOLLOWER;
+			partition.records = bytes_empty();
+			partition.current_leader.leader_id = 2;
+			partition.current_leader.leader_epoch = 7;
+			endpoint = (struct fetch_response_node_endpoint){
+				.node_id = 2, .host = bytes_str("127.0.0.1"), .port = c->other.address.port};
+			r.node_endpoints = &endpoint;
+			r.node_endpoints_count = 1;
+		}
 	}
 	script_put(q, &r, out);
 	return SCRIPT_ANSWER;
@@ -195,7 +209,7 @@ static enum script_outcome answer(struct script_broker *b, struct script_request
 	else if (q->header.api_key == API_LIST_OFFSETS)
 		answer_offsets(c, q, out);
 	else
-		return answer_fetch(c, q, out);
+		return answer_fetch(c, b, q, out);
 	return SCRIPT_ANSWER;
 }
 
@@ -254,6 +268,7 @@ static void consume_case_main(struct fiber *self, void *argument)
 	list_init(&c->held);
 	fill_log(c);
 	script_broker_open_await(self, &c->broker);
+	script_broker_open_await(self, &c->other);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", c->broker.address.port);
 	c->options[c->option_count++] = (struct client_option){"bootstrap.servers", address};
 	c->options[c->option_count++] = (struct client_option){"retry.backoff.ms", "1"};
@@ -276,6 +291,7 @@ static void consume_case_main(struct fiber *self, void *argument)
 	buf_fini(&message);
 	buf_fini(&c->log);
 	script_broker_close(&c->broker);
+	script_broker_close(&c->other);
 	fiber_yield_await(self);
 	c->ran = true;
 	runtime_stop(shard_runtime(s), 0);
@@ -294,6 +310,8 @@ static void run_case(struct consume_case *c)
 
 	c->broker.answer = answer;
 	c->broker.user = c;
+	c->other.answer = answer;
+	c->other.user = c;
 	c->records = c->records ? c->records : FIRST + 100;
 	CHECK_EQ(linux_run(&o, on_start, c), 0);
 	CHECK(c->ran);
@@ -381,4 +399,14 @@ TEST(memory_for_what_is_fetched_ahead_is_bounded)
 	CHECK_EQ(c.held_most, 1);
 	run_case(&free_run);
 	CHECK(free_run.held_most > 2);
+}
+
+TEST(a_refusal_that_names_the_new_leader_moves_the_reader_there)
+{
+	struct consume_case c = {.from = {START_OFFSET, FIRST}, .hint = true};
+
+	run_case(&c);
+	CHECK_EQ(c.count, 100);
+	CHECK(!c.error);
+	CHECK(c.other.accepted > 0);
 }

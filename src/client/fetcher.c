@@ -27,6 +27,7 @@ struct fetcher {
 	size_t forgotten_count;
 	size_t forgotten_capacity;
 	unsigned failures;
+	struct offset_search *search; /* its own memory, since a fiber's stack is small */
 };
 
 int32_t fetcher_broker_id(const struct fetcher *f)
@@ -66,11 +67,11 @@ static bool is_mine(struct fetcher *f, const struct consume_partition *p)
 	       t->partitions[p->index].leader == f->broker_id;
 }
 
-/* The first of mine that needs an offset and whose time has come; `ret_due_us`: when to look again. */
-static struct consume_partition *needs_offset(struct fetcher *f, int64_t now_us, int64_t *ret_due_us)
+/* Those of mine that need an offset and whose time has come, into `ret_found`; `ret_due_us`: when to look again. */
+static size_t need_offsets(struct fetcher *f, int64_t now_us, struct consume_partition **ret_found, int64_t *ret_due_us)
 {
 	const struct map_entry *entry;
-	size_t place = 0;
+	size_t place = 0, count = 0;
 
 	while ((entry = map_next(&f->consumer->partitions, &place))) {
 		struct consume_partition *p = entry->value;
@@ -82,10 +83,10 @@ static struct consume_partition *needs_offset(struct fetcher *f, int64_t now_us,
 				*ret_due_us = p->retry_at_us;
 			continue;
 		}
-		if (p->state == CONSUME_NEEDS_OFFSET)
-			return p;
+		if (p->state == CONSUME_NEEDS_OFFSET && count < OFFSET_QUESTIONS_MAX)
+			ret_found[count++] = p;
 	}
-	return NULL;
+	return count;
 }
 
 static bool wants_fetch(struct fetcher *f, const struct consume_partition *p, int64_t now_us)
@@ -110,24 +111,13 @@ static size_t count_wanted(struct fetcher *f, int64_t now_us, bool *ret_all_ids)
 	return count;
 }
 
-static void find_offset_await(struct fiber *self, struct fetcher *f, struct consume_partition *p)
+static void offset_answered(struct consumer *c, struct consume_partition *p, const struct offset_question *q)
 {
-	struct consumer *c = f->consumer;
-	uint64_t generation = p->generation;
-	struct offset_question q = {
-		.topic = p->picture,
-		.partition = p->index,
-		.at = p->start,
-		.deadline_us = shard_now_us(c->options.shard) + c->options.config->request_timeout_ms * 1000,
-	};
-	int64_t offset = -1;
 	char text[FETCHED_TEXT_SIZE];
-	enum err e = list_offset_await(self, c->options.cluster, &q, &offset);
+	enum err e = q->error;
 
-	if (p->generation != generation || !p->assigned || c->stopping)
-		return;
-	if (!e && offset >= 0) {
-		p->position = offset;
+	if (!e && q->offset >= 0) {
+		p->position = q->offset;
 		p->state = CONSUME_FETCHING;
 		p->failures = 0;
 		return;
@@ -140,6 +130,34 @@ static void find_offset_await(struct fiber *self, struct fetcher *f, struct cons
 	}
 	cluster_refresh(c->options.cluster);
 	consume_backoff(c, p);
+}
+
+struct offset_search {
+	struct consume_partition *found[OFFSET_QUESTIONS_MAX];
+	struct offset_question questions[OFFSET_QUESTIONS_MAX];
+	uint64_t generations[OFFSET_QUESTIONS_MAX];
+};
+
+static void find_offsets_await(struct fiber *self, struct fetcher *f, struct peer *peer, struct offset_search *s,
+			       size_t count)
+{
+	struct consumer *c = f->consumer;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct consume_partition *p = s->found[i];
+
+		s->generations[i] = p->generation;
+		s->questions[i] = (struct offset_question){.topic = p->picture, .partition = p->index, .at = p->start};
+	}
+	list_offsets_await(self, c->options.cluster, peer, s->questions, count,
+			   shard_now_us(c->options.shard) + c->options.config->request_timeout_ms * 1000);
+	for (size_t i = 0; i < count && !c->stopping; i++) {
+		struct consume_partition *p = s->found[i];
+
+		/* Meanwhile it may have been assigned anew, or taken away. */
+		if (p->generation == s->generations[i] && p->assigned)
+			offset_answered(c, p, &s->questions[i]);
+	}
 }
 
 /* --- the request ------------------------------------------------------------------------------------------------- */
@@ -286,9 +304,27 @@ static struct consume_partition *find_asked(struct fetcher *f, const struct fetc
 	return p;
 }
 
-static void partition_failed(struct consumer *c, struct consume_partition *p, enum err e)
+/* Who leads the partition now, if the answer says so (KIP-951). True when that is news: its fetcher asks there at once. */
+static bool take_hint(struct consumer *c, const struct fetch_response *all, const struct consume_partition *p,
+		      const struct fetch_response_partition_data *r)
+{
+	struct leader_hint hint = {.leader = r->current_leader.leader_id,
+				   .leader_epoch = r->current_leader.leader_epoch};
+
+	for (int32_t i = 0; i < all->node_endpoints_count; i++) {
+		if (all->node_endpoints[i].node_id != hint.leader)
+			continue;
+		hint.host = all->node_endpoints[i].host;
+		hint.port = all->node_endpoints[i].port;
+	}
+	return cluster_take_hint(c->options.cluster, p->picture, p->index, &hint);
+}
+
+static void partition_failed(struct consumer *c, struct fetch_exchange *x, struct consume_partition *p,
+			     const struct fetch_response_partition_data *r)
 {
 	char text[FETCHED_TEXT_SIZE];
+	enum err e = (enum err)r->error_code;
 
 	if (e == ERR_OFFSET_OUT_OF_RANGE) {
 		consume_out_of_range(c, p);
@@ -297,7 +333,11 @@ static void partition_failed(struct consumer *c, struct consume_partition *p, en
 	if (err_retriable(e) && e != ERR_CORRUPT_MESSAGE) {
 		if (err_refreshes_metadata(e) || e == ERR_UNKNOWN_LEADER_EPOCH)
 			cluster_refresh(c->options.cluster);
-		consume_backoff(c, p);
+		if ((e == ERR_NOT_LEADER_OR_FOLLOWER || e == ERR_FENCED_LEADER_EPOCH) &&
+		    take_hint(c, &x->response, p, r))
+			p->failures = 0;
+		else
+			consume_backoff(c, p);
 		return;
 	}
 	snprintf(text, sizeof(text), "%.249s/%d: cannot fetch at offset %lld: %s", p->picture->name, p->index,
@@ -378,7 +418,7 @@ static void all_answered(struct fetcher *f, struct fetch_exchange *x)
 			if (!p)
 				continue;
 			if (r->error_code)
-				partition_failed(f->consumer, p, (enum err)r->error_code);
+				partition_failed(f->consumer, x, p, r);
 			else
 				partition_data(f, x, p, r);
 		}
@@ -450,13 +490,12 @@ static void step_await(struct fiber *self, struct fetcher *f)
 	int64_t now_us = shard_now_us(c->options.shard), due_us = FIBER_NO_DEADLINE;
 	size_t limit = (size_t)c->options.config->queued_max_kbytes * 1024;
 	struct peer *peer = cluster_broker(c->options.cluster, f->broker_id);
-	struct consume_partition *p = needs_offset(f, now_us, &due_us);
+	size_t wanted = need_offsets(f, now_us, f->search->found, &due_us);
 	bool all_ids = true;
-	size_t wanted;
 	enum err e;
 
-	if (p) {
-		find_offset_await(self, f, p);
+	if (wanted > 0) {
+		find_offsets_await(self, f, peer, f->search, wanted);
 		return;
 	}
 	wanted = count_wanted(f, now_us, &all_ids);
@@ -493,6 +532,7 @@ struct fetcher *fetcher_new(struct consumer *c, int32_t broker_id)
 
 	f->consumer = c;
 	f->broker_id = broker_id;
+	f->search = mem_new(struct offset_search);
 	f->fiber = fiber_start(c->options.shard, &options, fetcher_main, f);
 	must(f->fiber);
 	return f;
@@ -510,5 +550,6 @@ void fetcher_stop_await(struct fiber *self, struct fetcher *f)
 void fetcher_free(struct fetcher *f)
 {
 	mem_free(f->forgotten);
+	mem_free(f->search);
 	mem_free(f);
 }

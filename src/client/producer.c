@@ -305,7 +305,7 @@ static bool mend_sequences(struct producer *p, struct produce_batch *b, enum err
 	}
 }
 
-void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text)
+void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text, bool moved)
 {
 	bool again;
 
@@ -327,8 +327,9 @@ void produce_batch_answered(struct producer *p, struct produce_batch *b, enum er
 		give_up(p, b, error, text);
 		return;
 	}
-	produce_batch_again(b, shard_now_us(p->options.shard) +
-				       client_backoff_us(p->options.shard, p->options.config, b->attempts));
+	produce_batch_again(b, moved ? 0
+				     : shard_now_us(p->options.shard) +
+					       client_backoff_us(p->options.shard, p->options.config, b->attempts));
 }
 
 /* --- what is due ------------------------------------------------------------------------------------------------- */

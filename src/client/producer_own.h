@@ -47,8 +47,8 @@ struct producer {
 /* Another batch of the line failed with this; text may be NULL. Removes the batch. */
 void produce_batch_fail(struct producer *p, struct produce_batch *b, enum err error, const char *text);
 void produce_batch_done(struct producer *p, struct produce_batch *b, int64_t base_offset, int64_t log_append_time_ms);
-/* What a broker, or the way to it, said about a batch that was in flight. */
-void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text);
+/* What a broker, or the way to it, said about a batch that was in flight. `moved`: its leader is another one, which need not be waited for. */
+void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text, bool moved);
 
 /* True when batches may leave: not idempotent, or the id is known. Asks for it. */
 bool producer_id_ready(struct producer *p);

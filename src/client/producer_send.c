@@ -72,6 +72,24 @@ static void describe(const struct produce_batch *b, const struct produce_respons
 		 words.data ? (const char *)words.data : "");
 }
 
+/* Who leads the partition now, if the answer says so (KIP-951). True when that is news. */
+static bool take_hint(struct produce_flight *f, const struct produce_batch *b,
+		      const struct produce_response_partition_produce_response *r)
+{
+	struct leader_hint hint = {.leader = r->current_leader.leader_id,
+				   .leader_epoch = r->current_leader.leader_epoch};
+
+	for (int32_t i = 0; i < f->response.node_endpoints_count; i++) {
+		const struct produce_response_node_endpoint *n = &f->response.node_endpoints[i];
+
+		if (n->node_id != hint.leader)
+			continue;
+		hint.host = n->host;
+		hint.port = n->port;
+	}
+	return cluster_take_hint(f->producer->options.cluster, picture_of(b), b->line->partition, &hint);
+}
+
 static void partition_answered(struct produce_flight *f, struct produce_batch *b,
 			       const struct produce_response_partition_produce_response *r)
 {
@@ -83,8 +101,10 @@ static void partition_answered(struct produce_flight *f, struct produce_batch *b
 	} else if (e == ERR_DUPLICATE_SEQUENCE_NUMBER) {
 		produce_batch_done(f->producer, b, -1, -1);
 	} else {
+		bool moved = (e == ERR_NOT_LEADER_OR_FOLLOWER || e == ERR_FENCED_LEADER_EPOCH) && take_hint(f, b, r);
+
 		describe(b, r, text);
-		produce_batch_answered(f->producer, b, e, text);
+		produce_batch_answered(f->producer, b, e, text, moved);
 	}
 }
 
@@ -133,7 +153,7 @@ static void on_answer(struct peer_call *c)
 		if (!f->batches[i])
 			continue;
 		if (error)
-			produce_batch_answered(p, f->batches[i], error, text);
+			produce_batch_answered(p, f->batches[i], error, text, false);
 		else
 			produce_batch_done(p, f->batches[i], -1, -1);
 	}
@@ -239,7 +259,7 @@ static bool all_have_ids(const struct list *targeted)
 static void not_sent(struct produce_flight *f, enum err e)
 {
 	for (size_t i = 0; i < f->batch_count; i++)
-		produce_batch_answered(f->producer, f->batches[i], e, err_text(e));
+		produce_batch_answered(f->producer, f->batches[i], e, err_text(e), false);
 	flight_free(f);
 }
 

@@ -14,7 +14,7 @@
 #define LOG_MAX 8192
 #define TOPIC "orders"
 
-enum fault { FAULT_NONE, FAULT_LOSE_REQUEST, FAULT_LOSE_ANSWER, FAULT_REFUSE, FAULT_APPEND_AND_REFUSE };
+enum mishap { MISHAP_NONE, MISHAP_LOSE_REQUEST, MISHAP_LOSE_ANSWER, MISHAP_REFUSE, MISHAP_APPEND_AND_REFUSE };
 
 struct model_log {
 	int32_t values[LOG_MAX];
@@ -34,11 +34,18 @@ struct produce_case {
 	int32_t records;
 	bool key_each;
 	int32_t partition;
-	const enum fault *faults; /* by Produce; then none */
+	const enum mishap *faults; /* by Produce; then none */
 	size_t fault_count;
 	int16_t refuse_with;
 	uint64_t seed; /* faults by chance when not 0 */
+	bool slow_retries;
+	bool mute; /* the first connection that a Produce comes on gets no answer to any */
+	unsigned mute_connection;
+	unsigned unanswered;
+	bool hint; /* `broker` leads nothing any more and says that `other` does; Metadata does not know it */
 	struct script_broker broker;
+	struct script_broker other;
+	struct produce_response_node_endpoint endpoint;
 	struct prng chance;
 	struct model_log logs[PARTITIONS];
 	unsigned produces;
@@ -152,13 +159,13 @@ static int16_t model_append(struct produce_case *c, struct model_log *l, struct 
 	return OK;
 }
 
-static enum fault next_fault(struct produce_case *c)
+static enum mishap next_fault(struct produce_case *c)
 {
 	unsigned number = c->produces++;
 
 	if (c->seed && prng_chance(&c->chance, 1, 3))
-		return (enum fault)prng_between(&c->chance, FAULT_LOSE_REQUEST, FAULT_APPEND_AND_REFUSE);
-	return number < c->fault_count ? c->faults[number] : FAULT_NONE;
+		return (enum mishap)prng_between(&c->chance, MISHAP_LOSE_REQUEST, MISHAP_APPEND_AND_REFUSE);
+	return number < c->fault_count ? c->faults[number] : MISHAP_NONE;
 }
 
 static int16_t refusal(struct produce_case *c)
@@ -169,15 +176,38 @@ static int16_t refusal(struct produce_case *c)
 	return c->refuse_with ? c->refuse_with : retriable[prng_below(&c->chance, countof(retriable))];
 }
 
-static enum script_outcome answer_produce(struct produce_case *c, struct script_request *q, struct buf *out)
+/* From a broker that does not lead: who does. */
+static void put_hint(struct produce_case *c, struct produce_response *r)
 {
+	struct produce_response_partition_produce_response *rows = r->responses[0].partition_responses;
+
+	for (int32_t i = 0; i < r->responses[0].partition_responses_count; i++) {
+		rows[i].error_code = ERR_NOT_LEADER_OR_FOLLOWER;
+		rows[i].current_leader.leader_id = 2;
+		rows[i].current_leader.leader_epoch = 7;
+	}
+	c->endpoint = (struct produce_response_node_endpoint){
+		.node_id = 2, .host = bytes_str("127.0.0.1"), .port = c->other.address.port};
+	r->node_endpoints = &c->endpoint;
+	r->node_endpoints_count = 1;
+}
+
+static enum script_outcome answer_produce(struct produce_case *c, struct script_broker *b, struct script_request *q,
+					  struct buf *out)
+{
+	bool leads = !c->hint || b == &c->other;
 	struct produce_response_partition_produce_response rows[PARTITIONS];
 	struct produce_response_topic_produce_response topic = {.partition_responses = rows};
-	enum fault fault = next_fault(c);
+	enum mishap fault = next_fault(c);
 	struct produce_request request;
 	struct produce_response r;
 
-	if (fault == FAULT_LOSE_REQUEST)
+	if (c->mute && (c->unanswered == 0 || b->accepted == c->mute_connection)) {
+		c->mute_connection = b->accepted;
+		c->unanswered++;
+		return SCRIPT_SILENT;
+	}
+	if (fault == MISHAP_LOSE_REQUEST)
 		return SCRIPT_CLOSE;
 	script_get(q, &request);
 	CHECK_EQ(request.topic_data_count, 1);
@@ -187,12 +217,12 @@ static enum script_outcome answer_produce(struct produce_case *c, struct script_
 		rows[i] = (struct produce_response_partition_produce_response){
 			.index = p->index, .base_offset = -1, .log_append_time_ms = -1};
 		rows[i].current_leader.leader_id = rows[i].current_leader.leader_epoch = -1;
-		if (fault != FAULT_REFUSE)
+		if (fault != MISHAP_REFUSE && leads)
 			rows[i].error_code = model_append(c, &c->logs[p->index], p->records, &rows[i].base_offset);
-		if (fault == FAULT_REFUSE || (fault == FAULT_APPEND_AND_REFUSE && !rows[i].error_code))
-			rows[i].error_code = fault == FAULT_REFUSE ? refusal(c) : (int16_t)ERR_REQUEST_TIMED_OUT;
+		if (fault == MISHAP_REFUSE || (fault == MISHAP_APPEND_AND_REFUSE && !rows[i].error_code))
+			rows[i].error_code = fault == MISHAP_REFUSE ? refusal(c) : (int16_t)ERR_REQUEST_TIMED_OUT;
 	}
-	if (fault == FAULT_LOSE_ANSWER)
+	if (fault == MISHAP_LOSE_ANSWER)
 		return SCRIPT_CLOSE;
 	if (request.acks == 0)
 		return SCRIPT_SILENT;
@@ -204,6 +234,8 @@ static enum script_outcome answer_produce(struct produce_case *c, struct script_
 		topic.name = bytes_str(TOPIC);
 	r.responses = &topic;
 	r.responses_count = 1;
+	if (!leads)
+		put_hint(c, &r);
 	script_put(q, &r, out);
 	return SCRIPT_ANSWER;
 }
@@ -228,7 +260,7 @@ static enum script_outcome answer(struct script_broker *b, struct script_request
 		return SCRIPT_ANSWER;
 	default:
 		CHECK_EQ(q->header.api_key, API_PRODUCE);
-		return answer_produce(c, q, out);
+		return answer_produce(c, b, q, out);
 	}
 }
 
@@ -287,9 +319,10 @@ static void produce_case_main(struct fiber *self, void *argument)
 	char port[40];
 
 	script_broker_open_await(self, &c->broker);
+	script_broker_open_await(self, &c->other);
 	snprintf(port, sizeof(port), "127.0.0.1:%u", c->broker.address.port);
 	c->options[c->option_count++] = (struct client_option){"bootstrap.servers", port};
-	c->options[c->option_count++] = (struct client_option){"retry.backoff.ms", "1"};
+	c->options[c->option_count++] = (struct client_option){"retry.backoff.ms", c->slow_retries ? "30" : "1"};
 	c->options[c->option_count++] = (struct client_option){"retry.backoff.max.ms", "3"};
 	c->options[c->option_count++] = (struct client_option){"reconnect.backoff.ms", "1"};
 	c->options[c->option_count++] = (struct client_option){"reconnect.backoff.max.ms", "2"};
@@ -308,6 +341,7 @@ static void produce_case_main(struct fiber *self, void *argument)
 	client_config_fini(&config);
 	buf_fini(&message);
 	script_broker_close(&c->broker);
+	script_broker_close(&c->other);
 	fiber_yield_await(self);
 	c->ran = true;
 	runtime_stop(shard_runtime(s), 0);
@@ -327,6 +361,8 @@ static struct produce_case *case_new(int32_t records)
 	c->records = records;
 	c->broker.answer = answer;
 	c->broker.user = c;
+	c->other.answer = answer;
+	c->other.user = c;
 	for (int i = 0; i < PARTITIONS; i++)
 		c->logs[i].producer_id = -1;
 	return c;
@@ -376,8 +412,8 @@ TEST(records_go_to_their_partition_in_order_and_are_acknowledged)
 
 TEST(each_loss_and_refusal_is_repeated_without_a_duplicate)
 {
-	static const enum fault faults[] = {FAULT_LOSE_REQUEST, FAULT_LOSE_ANSWER, FAULT_REFUSE,
-					    FAULT_APPEND_AND_REFUSE};
+	static const enum mishap faults[] = {MISHAP_LOSE_REQUEST, MISHAP_LOSE_ANSWER, MISHAP_REFUSE,
+					     MISHAP_APPEND_AND_REFUSE};
 
 	for (size_t i = 0; i < countof(faults); i++) {
 		struct produce_case *c = case_new(600);
@@ -423,7 +459,7 @@ TEST(under_faults_by_chance_nothing_is_lost_doubled_or_out_of_order)
 /* A batch that the broker refuses for good fails alone; what follows it goes on in a new epoch. */
 TEST(after_a_final_refusal_the_partition_goes_on_in_a_new_epoch)
 {
-	static const enum fault faults[] = {FAULT_NONE, FAULT_REFUSE};
+	static const enum mishap faults[] = {MISHAP_NONE, MISHAP_REFUSE};
 	struct produce_case *c = case_new(1000);
 
 	c->faults = faults;
@@ -442,7 +478,7 @@ TEST(after_a_final_refusal_the_partition_goes_on_in_a_new_epoch)
 
 TEST(a_batch_that_is_too_large_for_the_broker_is_split)
 {
-	static const enum fault faults[] = {FAULT_REFUSE};
+	static const enum mishap faults[] = {MISHAP_REFUSE};
 	struct produce_case *c = case_new(400);
 
 	c->faults = faults;
@@ -460,7 +496,7 @@ TEST(a_batch_that_is_too_large_for_the_broker_is_split)
 
 TEST(without_retries_a_lost_answer_is_an_error)
 {
-	static const enum fault faults[] = {FAULT_LOSE_ANSWER};
+	static const enum mishap faults[] = {MISHAP_LOSE_ANSWER};
 	struct produce_case *c = case_new(10);
 
 	c->faults = faults;
@@ -516,4 +552,66 @@ TEST(without_key_records_are_spread_by_batches_or_in_turn)
 		CHECK(c->logs[p].count > 300);
 	CHECK(c->most_in_one > 5);
 	mem_free(c);
+}
+
+/* The Metadata of this case never tells of the second broker: only what the refused Produce says leads there. */
+TEST(a_refusal_that_names_the_new_leader_sends_the_batch_there)
+{
+	struct produce_case *c = case_new(600);
+
+	c->hint = true;
+	c->partition = 1;
+	set(c, "batch.size", "2000");
+	run_case(c);
+	CHECK_EQ(c->acknowledged, 600);
+	CHECK(c->other.accepted > 0);
+	check_logs(c);
+	mem_free(c);
+}
+
+TEST(a_record_over_its_time_fails_and_is_not_sent_later)
+{
+	static const enum mishap mishaps[] = {MISHAP_REFUSE, MISHAP_REFUSE, MISHAP_REFUSE, MISHAP_REFUSE,
+					      MISHAP_REFUSE, MISHAP_REFUSE, MISHAP_REFUSE, MISHAP_REFUSE,
+					      MISHAP_REFUSE, MISHAP_REFUSE};
+	struct produce_case *c = case_new(20);
+
+	c->faults = mishaps;
+	c->fault_count = countof(mishaps);
+	c->refuse_with = ERR_NOT_ENOUGH_REPLICAS;
+	c->slow_retries = true;
+	c->partition = 0;
+	set(c, "delivery.timeout.ms", "60");
+	set(c, "request.timeout.ms", "40");
+	set(c, "linger.ms", "1");
+	run_case(c);
+	CHECK_EQ(c->failed, 20);
+	CHECK_EQ(c->last_error, ERR_TIMED_OUT);
+	CHECK_EQ(c->logs[0].count, 0);
+	CHECK(c->produces < countof(mishaps));
+	mem_free(c);
+}
+
+/* Nothing is answered on the first connection, so what comes there is all that the client has under way. */
+TEST(no_more_requests_are_under_way_than_the_setting_allows)
+{
+	static const struct {
+		const char *setting;
+		unsigned most;
+	} cases[] = {{"1", 1}, {"3", 3}, {"5", 5}};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct produce_case *c = case_new(2000);
+
+		c->mute = true;
+		c->partition = 0;
+		set(c, "max.in.flight.requests.per.connection", cases[i].setting);
+		set(c, "batch.size", "1000");
+		set(c, "linger.ms", "0");
+		set(c, "request.timeout.ms", "300");
+		set(c, "delivery.timeout.ms", "100000");
+		run_case(c);
+		CHECK_EQ(c->unanswered, cases[i].most);
+		mem_free(c);
+	}
 }
