@@ -407,6 +407,28 @@ enum err partition_readable(const struct partition *p)
 	must_not_reach();
 }
 
+enum err partition_delete_records_await(struct fiber *self, struct partition *p, int64_t offset,
+					int64_t *ret_low_watermark)
+{
+	const struct log_config *c = &p->topic->settings.log;
+	enum err e;
+
+	if (c->cleanup_compact && !c->cleanup_delete)
+		return ERR_POLICY_VIOLATION;
+	if (offset == -1)
+		offset = p->high_watermark;
+	if (offset < 0 || offset > p->high_watermark)
+		return ERR_OFFSET_OUT_OF_RANGE;
+	e = log_advance_start_await(self, p->log, offset);
+	/* The topic may have gone meanwhile; then its log is not to be asked any more. */
+	if (p->state == PARTITION_REMOVED || e == ERR_CANCELLED)
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (e)
+		return ERR_KAFKA_STORAGE_ERROR;
+	*ret_low_watermark = log_start_offset(p->log);
+	return OK;
+}
+
 int64_t partition_read_bound(const struct partition *p)
 {
 	if (MUTANT(FETCH_BEYOND_SYNCED))

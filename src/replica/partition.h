@@ -98,6 +98,14 @@ enum err partition_readable(const struct partition *p) MUST_CHECK;
 /* Where consumers stop: the high watermark, also for read_committed while there are no transactions. */
 int64_t partition_read_bound(const struct partition *p);
 
+/*
+ * DeleteRecords: the log starts at `offset` from now on (-1: at the high watermark); gives where it starts. Nothing to do is OK.
+ * POLICY_VIOLATION where records only leave by compaction, OFFSET_OUT_OF_RANGE beyond the high watermark, KAFKA_STORAGE_ERROR. The
+ * partition is open (replicas_open_await).
+ */
+enum err partition_delete_records_await(struct fiber *self, struct partition *p, int64_t offset,
+					int64_t *ret_low_watermark) MUST_CHECK;
+
 /* For replicas.c. */
 void partition_init(struct partition *p, struct topic_replicas *topic, int32_t index, int32_t leader_epoch);
 void partition_opened(struct partition *p, struct log *log);

@@ -42,6 +42,16 @@ struct log_config {
 	int64_t flush_ms;
 	bool preallocate;
 	bool write_caching; /* Kafka's page-cache semantics: readable once written */
+	/* cleanup.policy; neither: nothing goes but what is below the start. */
+	bool cleanup_delete;
+	bool cleanup_compact;
+	int64_t retention_ms;         /* negative: for ever */
+	int64_t retention_bytes;      /* negative: as much as comes */
+	int64_t file_delete_delay_ms; /* how long files of segments that left the log stay, as *.deleted */
+	int64_t delete_retention_ms;  /* how long a tombstone stays after its segment was cleaned */
+	int64_t min_compaction_lag_ms;
+	int64_t max_compaction_lag_ms;
+	double min_cleanable_dirty_ratio;
 };
 
 /* Who is told. Callbacks run on the log's shard, never inside a call to the log, and must not suspend. */
@@ -77,6 +87,7 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 enum err log_close_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* Renames the folder to *-delete and removes it; frees the log. Appends and reads under way end with ERR_CANCELLED first. */
 enum err log_delete_await(struct fiber *self, struct log *l) MUST_CHECK;
+/* From now on; what is on disk follows with the next append, roll, or look at retention. */
 void log_configure(struct log *l, const struct log_config *config);
 void log_set_owner(struct log *l, struct log_owner *owner);
 
@@ -159,7 +170,13 @@ enum err log_epoch_end(const struct log *l, int32_t epoch, int32_t *ret_epoch, i
 
 /* Cuts everything from `offset` on (a follower that diverged). Not below the start. */
 enum err log_truncate_await(struct fiber *self, struct log *l, int64_t offset) MUST_CHECK;
-/* Moves the start (DeleteRecords, retention): segments wholly below it go. */
+/*
+ * Moves the start (DeleteRecords, retention) to `offset`, or leaves it where it is further. OK says that it is durable: no start that was
+ * told goes back, whatever happens. Reads below it are ERR_OFFSET_OUT_OF_RANGE at once; segments wholly below it leave the log, their
+ * files are *.deleted for file.delete.delay.ms, so that reads under way end well. ERR_OFFSET_OUT_OF_RANGE beyond what is written; callers
+ * keep it at or below the high watermark. ERR_OFFLINE, ERR_CANCELLED (the log is being cut, closed or deleted), ERR_NO_SPACE, ERR_IO: it
+ * may have moved, but may also be back after a restart.
+ */
 enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offset) MUST_CHECK;
 /* Waits until everything appended so far is synced. */
 enum err log_flush_await(struct fiber *self, struct log *l) MUST_CHECK;

@@ -79,6 +79,34 @@ enum err segment_name_parse(struct bytes name, int64_t *ret_base_offset, enum se
 	return ERR_NOT_FOUND;
 }
 
+const char *leftover_suffix(enum leftover kind)
+{
+	static const char *const suffix[LEFTOVER_COUNT] = {
+		[LEFTOVER_DELETED] = ".deleted",
+		[LEFTOVER_CLEANED] = ".cleaned",
+		[LEFTOVER_SWAP] = ".swap",
+	};
+
+	return suffix[kind];
+}
+
+enum err leftover_name_parse(struct bytes name, int64_t *ret_base_offset, enum segment_file *ret_file,
+			     enum leftover *ret_kind)
+{
+	for (int i = 0; i < LEFTOVER_COUNT; i++) {
+		const char *suffix = leftover_suffix((enum leftover)i);
+		struct bytes inner = bytes_of(name.data, name.size - strlen(suffix));
+
+		if (!ends_with(name, suffix))
+			continue;
+		if (segment_name_parse(inner, ret_base_offset, ret_file) != OK)
+			return ERR_NOT_FOUND;
+		*ret_kind = (enum leftover)i;
+		return OK;
+	}
+	return ERR_NOT_FOUND;
+}
+
 void segment_name_format(char ret_name[static LOG_NAME_SIZE], int64_t base_offset, enum segment_file file)
 {
 	snprintf(ret_name, LOG_NAME_SIZE, "%020" PRId64 "%s", base_offset, suffixes[file]);

@@ -28,6 +28,13 @@ enum segment_file { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIMEINDEX, SEGMENT_TXNIN
 
 /* ERR_NOT_FOUND when it is no name of a segment's file. */
 enum err segment_name_parse(struct bytes name, int64_t *ret_base_offset, enum segment_file *ret_file) MUST_CHECK;
+/* Behind a segment's file name: .deleted goes soon, .cleaned is being made, .swap is whole and takes its place. */
+enum leftover { LEFTOVER_DELETED, LEFTOVER_CLEANED, LEFTOVER_SWAP, LEFTOVER_COUNT };
+
+const char *leftover_suffix(enum leftover kind);
+/* ERR_NOT_FOUND when it is no such name. */
+enum err leftover_name_parse(struct bytes name, int64_t *ret_base_offset, enum segment_file *ret_file,
+			     enum leftover *ret_kind) MUST_CHECK;
 void segment_name_format(char ret_name[static LOG_NAME_SIZE], int64_t base_offset, enum segment_file file);
 
 #endif

@@ -28,6 +28,7 @@ struct log *log_new(struct store *s, struct store_folder *f, const struct log_sp
 	list_init(&l->graveyard);
 	event_init(&l->unpinned);
 	epoch_cache_init(&l->epochs);
+	list_init(&l->doomed);
 	producer_state_init(&l->producers);
 	list_push_back(&s->logs, &l->node);
 	must(map_put(&s->by_name, log_key(key, spec->topic, spec->partition), l) == NULL);
@@ -57,6 +58,7 @@ void log_free(struct log *l)
 	log_bury(l);
 	mem_free(l->segments);
 	epoch_cache_fini(&l->epochs);
+	log_forget_doomed(l);
 	producer_state_fini(&l->producers);
 	mem_free(l->topic);
 	mem_free(l);
@@ -251,6 +253,7 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 	mem_free(map_remove(&s->closed, name));
 	l->last_flush_ms = shard_now_ms(s->shard);
 	l->blocked = false;
+	l->start_durable = l->start;
 	*ret_log = l;
 	return OK;
 }
@@ -369,6 +372,8 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 		snprintf(to, sizeof(to), "%s/%.*s-%d.%s-delete", l->folder->of->path, 200, l->topic, (int)l->partition,
 			 id);
 		e = file_rename_await(self, path, to);
+	log_sweep_doomed_await(self, l,
+			       INT64_MAX); /* the next start, from the manifest, does not look into its folder */
 		if (!e)
 			e = folder_sync_await(self, l->folder->of->path);
 		/* What is left of it goes at the next start. */
@@ -499,35 +504,5 @@ enum err log_truncate_await(struct fiber *self, struct log *l, int64_t offset)
 	l->blocked = false;
 	if (e && e != ERR_OFFLINE)
 		folder_fail(l->folder, e, "cutting a log");
-	return e;
-}
-
-/* --- moving the start --------------------------------------------------------------------------------------------- */
-
-enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offset)
-{
-	enum err e;
-
-	if (l->state)
-		return l->state;
-	if (offset > l->synced)
-		return ERR_OFFSET_OUT_OF_RANGE;
-	if (offset <= l->start)
-		return OK;
-	l->start = offset;
-	l->side_files_dirty = true;
-	epoch_cache_truncate_start(&l->epochs, offset);
-	l->epochs_dirty = true;
-	log_pin(l);
-	e = keeper_write_bounds_await(self, l->folder);
-	while (!e && l->segment_count > 1 && l->segments[1]->base_offset <= l->start &&
-	       l->file_synced >= l->segments[1]->base_offset) {
-		struct segment *s = l->segments[0];
-
-		memmove(l->segments, l->segments + 1, (l->segment_count - 1) * sizeof(struct segment *));
-		l->segment_count--;
-		log_remove_segment_await(self, l, s);
-	}
-	log_unpin(l);
 	return e;
 }

@@ -534,7 +534,9 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	if (MUTANT(CUT_BELOW_ACKNOWLEDGED))
 		r.bound = 0;
 	l->folder_made = true;
-	e = list_segments_await(self, l);
+	e = log_clear_leftovers_await(self, l);
+	if (!e)
+		e = list_segments_await(self, l);
 	if (!e)
 		e = load_epochs_await(self, l, &r.epochs_lost);
 	if (e)

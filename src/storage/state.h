@@ -127,6 +127,9 @@ struct store_folder {
 	int64_t next_bounds_us;
 	int64_t next_expiry_us;
 	struct gate bounds_gate; /* one writer of the checkpoint file at a time */
+	uint64_t starts_asked;   /* moves of a start that wait for the bounds to be written */
+	uint64_t starts_saved;   /* those up to this one are durable */
+	bool starts_saving;
 	struct journal journal;
 	struct round *round;
 };
@@ -144,6 +147,10 @@ struct store {
 	struct store_folder *folders;
 	void (*failed)(void *context, const char *folder);
 	void *context;
+	struct store_settings settings;
+	struct event housework; /* for housekeeping.c */
+	int64_t next_doomed_us;
+	bool housekeeping_runs;
 	bool closing;
 };
 
@@ -190,6 +197,8 @@ struct log {
 	uint32_t segment_capacity;
 	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
 	struct list pending;   /* appended, not yet written */
+	int64_t start_durable; /* no restart brings a start below it */
+	struct list doomed;    /* of struct doomed, by time: files that are *.deleted and go later */
 	struct list reads;     /* under way */
 	struct epoch_cache epochs;
 	struct producer_state producers;
@@ -279,6 +288,33 @@ void log_remove_segment_await(struct fiber *self, struct log *l, struct segment 
 
 /* recover.c */
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
+/* purge.c: files that leave a log. */
+struct doomed {
+	struct list_node node;
+	int64_t base_offset;
+	int64_t due_us;
+	unsigned files; /* bits by enum segment_file */
+};
+
+#define ALL_SEGMENT_FILES ((1u << SEGMENT_FILES) - 1)
+
+/* Renames these files of the segment that begins there to *.deleted; they go after file.delete.delay.ms. */
+void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files);
+/* Removes what is due at `now_us`. */
+void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us);
+void log_forget_doomed(struct log *l);
+/* Makes the start durable where it is now, then segments wholly below it leave the log. `reason` is for the line about each of them. */
+enum err log_settle_start_await(struct fiber *self, struct log *l, const char *reason) MUST_CHECK;
+/* What an earlier process left half-done in the log's folder: *.deleted and *.cleaned go, *.swap become what they stand for. */
+enum err log_clear_leftovers_await(struct fiber *self, struct log *l) MUST_CHECK;
+
+/* housekeeping.c */
+void housekeeping_start(struct store *s);
+/* Waits until it has ended. */
+void housekeeping_stop_await(struct fiber *self, struct store *s);
+/* A file of the log is to go at `due_us`. */
+void housekeeping_note(struct store *s, int64_t due_us);
+
 /* Reads headers of batches from `position` on and calls `batch` for each up to `end_position`. */
 struct batch_walker {
 	/* false: enough. `whole` is the batch's bytes. */

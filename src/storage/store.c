@@ -56,6 +56,7 @@ struct shard *store_shard(struct store *s)
 static void stop_folder_await(struct fiber *self, struct store_folder *f)
 {
 	f->stopping = true;
+	housekeeping_start(s);
 	while (f->committer_runs || f->keeper_runs) {
 		event_signal(&f->work);
 		event_signal(&f->chores);
@@ -160,3 +161,4 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	mem_free(s);
 	return failure;
 }
+	housekeeping_stop_await(self, s);

@@ -69,6 +69,23 @@ struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(v
 			void *context);
 struct shard *store_shard(struct store *s);
 /* Closes every log that is still open and waits for what is under way. */
+/* The budget of read buffers: for who has to know when reads wait. */
+struct budget *store_read_budget(struct store *s);
+
+/* What a shard does in the background; zeroes, as after store_new: nothing but removing files that are due. */
+struct store_settings {
+	int64_t retention_check_interval_ms; /* 0: never */
+	int64_t initial_delay_ms;            /* before the first look */
+	int64_t disk_usage_max_bytes;        /* of all logs of the process; negative or 0: no bound */
+	bool cleaner_enabled;
+	int64_t cleaner_dedupe_bytes; /* this shard's share of log.cleaner.dedupe.buffer.size */
+	double cleaner_load_factor;
+	double cleaner_io_bytes_per_second; /* this shard's share */
+	int64_t cleaner_backoff_ms;
+};
+
+/* From now on; may be called again at any time. */
+void store_configure(struct store *s, const struct store_settings *settings);
 enum err store_close_await(struct fiber *self, struct store *s) MUST_CHECK;
 
 #endif

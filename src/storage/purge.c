@@ -1,0 +1,212 @@
+/*
+ * purge: what leaves a log from below: its start moves, durably; segments wholly below it are no part of it any more, and their files
+ * become *.deleted, to go when nobody can still be reading them. Also what an earlier process left of that.
+ *
+ *      start moves in memory -> bounds written (one write for all that wait) -> renamed -> file.delete.delay.ms -> removed
+ *
+ * Fibers only. Uses runtime/file and the keeper's checkpoint of bounds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+/* --- files that go later ------------------------------------------------------------------------------------------ */
+
+static void deleted_path(const struct log *l, int64_t base_offset, enum segment_file file,
+			 char path[static LOG_PATH_SIZE + 16])
+{
+	char plain[LOG_PATH_SIZE];
+
+	log_file_path(l, base_offset, file, plain);
+	snprintf(path, LOG_PATH_SIZE + 16, "%s%s", plain, leftover_suffix(LEFTOVER_DELETED));
+}
+
+void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files)
+{
+	int64_t now_us = shard_now_us(l->store->shard);
+	struct doomed *d = mem_new(struct doomed);
+
+	d->base_offset = base_offset;
+	d->due_us = l->config.file_delete_delay_ms > (INT64_MAX - now_us) / 1000
+			    ? INT64_MAX - 1
+			    : now_us + l->config.file_delete_delay_ms * 1000;
+	for (int i = 0; i < SEGMENT_FILES; i++) {
+		char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE + 16];
+		enum err e;
+
+		if (!(files & 1u << i))
+			continue;
+		log_file_path(l, base_offset, (enum segment_file)i, from);
+		deleted_path(l, base_offset, (enum segment_file)i, to);
+		e = l->config.file_delete_delay_ms > 0 ? file_rename_await(self, from, to)
+						       : file_remove_await(self, from);
+		if (e && e != ERR_NOT_FOUND)
+			log_warn(log_logger(l), "%s: cannot be %s: %s; recovery will", from,
+				 l->config.file_delete_delay_ms > 0 ? "renamed" : "removed", err_text(e));
+		if (!e && l->config.file_delete_delay_ms > 0)
+			d->files |= 1u << i;
+	}
+	if (!d->files) {
+		mem_free(d);
+		return;
+	}
+	list_push_back(&l->doomed, &d->node);
+	housekeeping_note(l->store, d->due_us);
+}
+
+void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us)
+{
+	struct list due;
+	struct list_node *n;
+
+	list_init(&due);
+	list_for_each(&l->doomed, at)
+	{
+		if (container_of(at, struct doomed, node)->due_us > now_us)
+			continue;
+		list_remove(at);
+		list_push_back(&due, at);
+	}
+	while ((n = list_pop_front(&due)) != NULL) {
+		struct doomed *d = container_of(n, struct doomed, node);
+		char path[LOG_PATH_SIZE + 16];
+
+		for (int i = 0; i < SEGMENT_FILES; i++) {
+			if (!(d->files & 1u << i))
+				continue;
+			deleted_path(l, d->base_offset, (enum segment_file)i, path);
+			(void)!file_remove_await(self, path);
+		}
+		mem_free(d);
+	}
+}
+
+void log_forget_doomed(struct log *l)
+{
+	struct list_node *n;
+
+	while ((n = list_pop_front(&l->doomed)) != NULL)
+		mem_free(container_of(n, struct doomed, node));
+}
+
+/* --- the start ---------------------------------------------------------------------------------------------------- */
+
+/* One write of the bounds is for all starts that moved before it began. */
+static enum err save_starts_await(struct fiber *self, struct store_folder *f)
+{
+	uint64_t ticket = ++f->starts_asked;
+	enum err e = OK;
+
+	while (!e && f->starts_saved < ticket) {
+		uint64_t covered = f->starts_asked;
+
+		if (f->starts_saving) {
+			if (event_wait_await(self, &f->round_over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+				fiber_yield_await(self);
+			continue;
+		}
+		f->starts_saving = true;
+		e = f->offline ? ERR_OFFLINE : keeper_write_bounds_await(self, f);
+		f->starts_saving = false;
+		if (!e)
+			f->starts_saved = covered;
+		event_signal(&f->round_over);
+	}
+	return e;
+}
+
+static void leave_log_await(struct fiber *self, struct log *l, const char *reason)
+{
+	struct segment *s = l->segments[0];
+
+	memmove(l->segments, l->segments + 1, (l->segment_count - 1) * sizeof(struct segment *));
+	l->segment_count--;
+	log_info(log_logger(l),
+		 "%s-%d: segment %020" PRId64 " of %" PRId64 " bytes, largest timestamp %" PRId64 ", goes: %s",
+		 l->topic, (int)l->partition, s->base_offset, s->size, s->max_timestamp, reason);
+	file_cache_drop(&l->store->files, &s->file);
+	list_push_back(&l->graveyard, &s->grave);
+	log_doom_files_await(self, l, s->base_offset, ALL_SEGMENT_FILES);
+}
+
+enum err log_settle_start_await(struct fiber *self, struct log *l, const char *reason)
+{
+	int64_t start = l->start;
+	enum err e = OK;
+
+	log_pin(l);
+	if (start > l->start_durable)
+		e = save_starts_await(self, l->folder);
+	if (!e && start > l->start_durable)
+		l->start_durable = start;
+	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
+	while (!e && !l->closing && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
+	       l->file_synced >= l->segments[1]->base_offset)
+		leave_log_await(self, l, reason);
+	log_unpin(l);
+	return e;
+}
+
+static enum err advance_pinned_await(struct fiber *self, struct log *l, int64_t offset)
+{
+	char reason[64];
+	enum err e = OK;
+
+	/* With write.caching: what is below the start must not be missing in the log itself after a power failure. */
+	if (offset > l->synced)
+		e = log_flush_await(self, l);
+	if (e || l->closing)
+		return e ? e : ERR_CANCELLED;
+	if (offset > l->start) {
+		l->start = offset;
+		l->side_files_dirty = l->epochs_dirty = true;
+		epoch_cache_truncate_start(&l->epochs, offset);
+	}
+	snprintf(reason, sizeof(reason), "the log starts at %" PRId64 " now", l->start);
+	return log_settle_start_await(self, l, reason);
+}
+
+enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offset)
+{
+	enum err e;
+
+	if (l->state || l->closing)
+		return l->state ? l->state : ERR_CANCELLED;
+	if (offset > l->written)
+		return ERR_OFFSET_OUT_OF_RANGE;
+	if (offset <= l->start_durable)
+		return OK;
+	log_pin(l); /* so that nobody frees it meanwhile */
+	e = advance_pinned_await(self, l, offset);
+	log_unpin(l);
+	return e;
+}
+
+/* --- what an earlier process left --------------------------------------------------------------------------------- */
+
+enum err log_clear_leftovers_await(struct fiber *self, struct log *l)
+{
+	char folder[LOG_PATH_SIZE], path[LOG_PATH_SIZE + LOG_NAME_SIZE];
+	struct folder_list list;
+	enum err e;
+
+	log_folder_path(l, folder);
+	e = folder_list_await(self, folder, &list);
+	if (e)
+		return e == ERR_NOT_FOUND ? OK : e;
+	for (size_t i = 0; i < list.count; i++) {
+		int64_t base;
+		enum segment_file file;
+		enum leftover kind;
+
+		if (leftover_name_parse(bytes_str(list.entries[i].name), &base, &file, &kind) != OK ||
+		    kind == LEFTOVER_SWAP)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
+		(void)!file_remove_await(self, path);
+	}
+	folder_list_free(&list);
+	return OK;
+}
