@@ -128,8 +128,13 @@ static void open_one_await(struct fiber *self, struct partition *p)
 			log_set_owner(log, NULL);
 		list_push_back(&r->removed, &p->opening);
 		start_remover(r);
-	} else if (e == ERR_EXISTS) {
-		p->name_tries++;
+	} else if (e == ERR_EXISTS || e == ERR_TOO_MANY_FILES) {
+		if (e == ERR_EXISTS)
+			p->name_tries++;
+		else
+			log_warn(shard_log(r->options.shard),
+				 "%s-%d: its log does not open for want of open files (ulimit -n): it is tried again",
+				 p->topic->name, p->index);
 		list_push_back(&r->nameless, &p->opening);
 		retry_later(r);
 	} else if (e) {
@@ -332,7 +337,7 @@ static void delete_one_await(struct fiber *self, struct partition *p)
 	if (!p->log)
 		e = open_log_await(self, p, false, &p->log);
 	/* A newer topic has the name, or looks now whether it is free: in the end it has it, and then nothing of ours is left under it. */
-	for (int i = 0; e == ERR_EXISTS && i < DELETE_TRIES && !r->closing; i++) {
+	for (int i = 0; (e == ERR_EXISTS || e == ERR_TOO_MANY_FILES) && i < DELETE_TRIES && !r->closing; i++) {
 		(void)!event_wait_await(self, &r->changed, shard_now_us(r->options.shard) + RETRY_US);
 		e = open_log_await(self, p, false, &p->log);
 	}

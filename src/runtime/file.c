@@ -5,6 +5,9 @@
 #include "base/alloc.h"
 #include "runtime/core.h"
 
+#define PATIENCE_US 1000000
+#define PATIENCE_STEP_US 5000
+
 static const struct handle *handle_of(const struct file *f)
 {
 	return (const struct handle *)(const void *)f;
@@ -134,6 +137,18 @@ static enum err call_await(struct fiber *self, struct file_call *c)
 	return c->error;
 }
 
+/* The same for what takes a descriptor. Who holds the others of the process often gives one back at once. */
+static enum err patient_call_await(struct fiber *self, struct file_call *c)
+{
+	struct shard *s = fiber_shard(self);
+	int64_t until_us = shard_now_us(s) + PATIENCE_US;
+	enum err e = call_await(self, c);
+
+	while (e == ERR_TOO_MANY_FILES && shard_now_us(s) < until_us && fiber_sleep_await(self, PATIENCE_STEP_US) == OK)
+		e = call_await(self, c);
+	return e;
+}
+
 enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size)
 {
 	struct file_call c = {.kind = FILE_CALL_TRUNCATE, .file = f, .size = size};
@@ -153,8 +168,8 @@ enum err file_size_await(struct fiber *self, struct file *f, int64_t *ret_size)
 
 enum err file_open_await(struct fiber *self, const char *path, unsigned flags, struct file **ret_file)
 {
-	struct file_call c = {.kind = FILE_CALL_OPEN, .path = path, .flags = flags};
-	enum err e = call_await(self, &c);
+	struct file_call c = {.kind = FILE_CALL_OPEN, .path = path, .flags = flags & ~(unsigned)FILE_IMPATIENT};
+	enum err e = flags & FILE_IMPATIENT ? call_await(self, &c) : patient_call_await(self, &c);
 
 	if (!e)
 		*ret_file = c.file;
@@ -203,7 +218,7 @@ enum err folder_sync_await(struct fiber *self, const char *path)
 {
 	struct file_call c = {.kind = FILE_CALL_FOLDER_SYNC, .path = path};
 
-	return call_await(self, &c);
+	return patient_call_await(self, &c);
 }
 
 enum err folder_space_await(struct fiber *self, const char *path, int64_t *ret_free, int64_t *ret_total)
@@ -221,7 +236,7 @@ enum err folder_space_await(struct fiber *self, const char *path, int64_t *ret_f
 enum err folder_list_await(struct fiber *self, const char *path, struct folder_list *ret_list)
 {
 	struct file_call c = {.kind = FILE_CALL_FOLDER_LIST, .path = path};
-	enum err e = call_await(self, &c);
+	enum err e = patient_call_await(self, &c);
 
 	if (!e)
 		*ret_list = c.list;

@@ -4,6 +4,7 @@
  *
  * Errors: ERR_IO, ERR_NO_SPACE (also quota), ERR_NOT_FOUND, ERR_EXISTS, ERR_PERMISSION (also read-only file system), ERR_TOO_MANY_FILES,
  * ERR_BUSY. A write is whole or an error: short writes are continued inside. A short read is the end of the file.
+ * Where the process is out of descriptors (ERR_TOO_MANY_FILES) a call waits up to a second for one.
  * Two operations on one file that are under way at once have no order between them. What was not synced may be lost at a power
  * failure, and a name (created, renamed, removed) until its folder was synced.
  * Lifetime: op and buffers live until `done`; file_close only when nothing is under way on it. A file belongs to the shard that opened it.
@@ -23,6 +24,7 @@ enum file_flags {
 	FILE_CREATE = 4,    /* when it does not exist; mode 0644 */
 	FILE_EXCLUSIVE = 8, /* with CREATE: ERR_EXISTS when it does */
 	FILE_TRUNCATE = 16,
+	FILE_IMPATIENT = 32, /* ERR_TOO_MANY_FILES at once, for who can give back a descriptor himself */
 };
 
 struct file_op {

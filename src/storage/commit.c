@@ -13,7 +13,6 @@
 #include "storage/state.h"
 
 #define JOURNAL_HEADS_MAX ((size_t)256 << 20)
-#define SYNC_FIBERS 32
 
 static const uint8_t zeros[JOURNAL_BLOCK];
 
@@ -206,6 +205,14 @@ static void write_done(struct round *r, struct round_log *rl)
 	producer_state_settle(&l->producers, l->written);
 	file_cache_give(&r->folder->store->files, rl->file);
 	rl->file = NULL;
+}
+
+/* Of logs whose files a step of a round holds open together. */
+static size_t chunk_size(const struct store *s)
+{
+	size_t half = s->files.limit / 2;
+
+	return half > PIN_CHUNK ? PIN_CHUNK : half > 0 ? half : 1;
 }
 
 static void write_chunk_await(struct fiber *self, struct round *r, size_t first, size_t end)
@@ -518,8 +525,10 @@ static enum err sync_chunk_await(struct fiber *self, struct round *r, size_t fir
 
 static enum err sync_segments_await(struct fiber *self, struct round *r)
 {
-	for (size_t i = 0; i < r->count; i += PIN_CHUNK) {
-		enum err e = sync_chunk_await(self, r, i, i + PIN_CHUNK < r->count ? i + PIN_CHUNK : r->count);
+	size_t step = chunk_size(r->folder->store);
+
+	for (size_t i = 0; i < r->count; i += step) {
+		enum err e = sync_chunk_await(self, r, i, i + step < r->count ? i + step : r->count);
 
 		if (e)
 			return e;
@@ -555,7 +564,7 @@ enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, stru
 	static const struct fiber_options options = {.name = "sync logs"};
 	struct sync_many m = {.logs = logs, .count = count, .fan = {.fiber = self, .left = 1}};
 
-	for (size_t i = 1; i < SYNC_FIBERS && i < count; i++) {
+	for (size_t i = 1; i < f->store->hands && i < count; i++) {
 		fan_add(&m.fan);
 		if (!fiber_start(f->store->shard, &options, sync_logs_main, &m)) {
 			m.fan.left--;
@@ -662,11 +671,12 @@ static void finish_log(struct round_log *rl, bool durable)
 static void round_await(struct fiber *self, struct round *r)
 {
 	struct store_folder *f = r->folder;
+	size_t step = chunk_size(f->store);
 	enum err e = OK;
 
 	gather(r);
-	for (size_t i = 0; i < r->count; i += PIN_CHUNK)
-		write_chunk_await(self, r, i, i + PIN_CHUNK < r->count ? i + PIN_CHUNK : r->count);
+	for (size_t i = 0; i < r->count; i += step)
+		write_chunk_await(self, r, i, i + step < r->count ? i + step : r->count);
 	if (MUTANT(ACK_BEFORE_SYNC)) {
 		for (size_t i = 0; i < r->count; i++)
 			if (r->logs[i].part_count && r->logs[i].sync) {

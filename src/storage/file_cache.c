@@ -3,9 +3,6 @@
 
 #include "base/alloc.h"
 
-#define OPEN_ATTEMPTS 50
-#define OPEN_RETRY_US 10000
-
 void file_cache_init(struct file_cache *c, size_t limit)
 {
 	*c = (struct file_cache){.limit = limit};
@@ -49,21 +46,15 @@ bool file_cache_take(struct file_cache *c, struct cached_file **place, struct ca
 	return true;
 }
 
-/* Others of the process may hold all descriptors for a moment: what is idle here goes first, then a short wait. */
+/* Others of the process may hold all descriptors for a moment: what is idle here goes first, then it is waited. */
 static enum err open_patiently_await(struct fiber *self, struct file_cache *c, const char *path, unsigned flags,
 				     struct file **ret_file)
 {
-	enum err e = file_open_await(self, path, flags, ret_file);
+	enum err e = file_open_await(self, path, flags | FILE_IMPATIENT, ret_file);
 
-	for (int i = 0; e == ERR_TOO_MANY_FILES && i < OPEN_ATTEMPTS; i++) {
-		if (!close_oldest(c)) {
-			e = fiber_sleep_await(self, OPEN_RETRY_US);
-			if (e)
-				return e;
-		}
-		e = file_open_await(self, path, flags, ret_file);
-	}
-	return e;
+	while (e == ERR_TOO_MANY_FILES && close_oldest(c))
+		e = file_open_await(self, path, flags | FILE_IMPATIENT, ret_file);
+	return e == ERR_TOO_MANY_FILES ? file_open_await(self, path, flags, ret_file) : e;
 }
 
 enum err file_cache_open_await(struct fiber *self, struct file_cache *c, const char *path, unsigned flags,

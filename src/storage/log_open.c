@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "storage/state.h"
 
+#define SETTLE_TRIES 5 /* each waits for a descriptor, where it needs one */
+
 struct log *log_new(struct store *s, struct store_folder *f, const struct log_spec *spec)
 {
 	struct log *l = mem_new(struct log);
@@ -213,8 +215,8 @@ static enum err open_any_await(struct fiber *self, struct log *l, const struct l
 	return found ? open_found_await(self, l) : open_new_await(self, l, spec);
 }
 
-enum err log_open_await(struct fiber *self, struct store *s, const struct log_spec *spec, bool create,
-			struct log **ret_log)
+static enum err open_in_turn_await(struct fiber *self, struct store *s, const struct log_spec *spec, bool create,
+				   struct log **ret_log)
 {
 	const struct found_log *found = find(s->storage, spec);
 	char key[LOG_NAME_SIZE];
@@ -224,7 +226,6 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 	struct log *l;
 	enum err e;
 
-	must(spec->topic.size > 0 && spec->partition >= 0);
 	if (map_get(&s->by_name, name))
 		return ERR_EXISTS;
 	if (closed && !closed->gone)
@@ -256,6 +257,20 @@ enum err log_open_await(struct fiber *self, struct store *s, const struct log_sp
 	l->start_durable = l->start;
 	*ret_log = l;
 	return OK;
+}
+
+enum err log_open_await(struct fiber *self, struct store *s, const struct log_spec *spec, bool create,
+			struct log **ret_log)
+{
+	enum err e;
+
+	must(spec->topic.size > 0 && spec->partition >= 0);
+	e = gate_enter_await(self, &s->openings, FIBER_NO_DEADLINE);
+	if (e)
+		return e;
+	e = open_in_turn_await(self, s, spec, create, ret_log);
+	gate_leave(&s->openings);
+	return e;
 }
 
 /* --- flushing ----------------------------------------------------------------------------------------------------- */
@@ -313,20 +328,28 @@ static enum err save_side_files_await(struct fiber *self, struct log *l)
 	return e;
 }
 
-/* All that the next start relies on. */
-static enum err settle_await(struct fiber *self, struct log *l)
+static enum err settle_once_await(struct fiber *self, struct log *l)
 {
-	enum err e = OK;
+	enum err e = save_side_files_await(self, l);
 
-	if (!l->side_files_dirty && l->names_synced && l->file_synced == l->end)
-		return OK;
-	e = save_side_files_await(self, l);
 	if (!e)
 		e = log_sync_files_await(self, l);
 	if (!e && !l->names_synced && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
 	if (!e && l->acknowledged > l->end)
 		l->acknowledged = l->end;
+	return e;
+}
+
+/* All that the next start relies on. */
+static enum err settle_await(struct fiber *self, struct log *l)
+{
+	enum err e = ERR_TOO_MANY_FILES;
+
+	if (!l->side_files_dirty && l->names_synced && l->file_synced == l->end)
+		return OK;
+	for (int i = 0; i < SETTLE_TRIES && e == ERR_TOO_MANY_FILES; i++)
+		e = settle_once_await(self, l);
 	return e;
 }
 

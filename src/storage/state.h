@@ -142,7 +142,9 @@ struct store {
 	struct map closed;  /* TOPIC-PARTITION -> struct closed_log */
 	struct file_cache files;
 	struct budget read_budget;
+	unsigned hands; /* how many at once open files of their own, beside `files` */
 	struct gate cold_reads;
+	struct gate openings;
 	size_t index_memory; /* of closed segments */
 	struct store_folder *folders;
 	void (*failed)(void *context, const char *folder);

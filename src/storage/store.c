@@ -4,9 +4,8 @@
 #include "base/alloc.h"
 #include "storage/state.h"
 
-#define FILES_MIN ((size_t)16)
-#define COLD_READS_MAX 32
-#define CLOSERS 32
+#define FILES_MIN ((size_t)2)
+#define HANDS_MAX 32
 
 static void folder_init(struct store_folder *f, struct store *s, size_t index)
 {
@@ -24,11 +23,25 @@ static void folder_init(struct store_folder *f, struct store *s, size_t index)
 	keeper_start(f);
 }
 
+/*
+ * What the shard may open at once: files that are kept open, and two for each of those who go through logs one after the other. With
+ * few descriptors it has few hands: what does not fit waits.
+ */
+static void share_files(struct store *s, size_t files)
+{
+	size_t hands = files / 4;
+
+	s->hands = hands > HANDS_MAX ? HANDS_MAX : hands < 1 ? 1 : (unsigned)hands;
+	files = files > 2 * s->hands + FILES_MIN ? files - 2 * s->hands : FILES_MIN;
+	file_cache_init(&s->files, files);
+	gate_init(&s->cold_reads, s->hands);
+	gate_init(&s->openings, s->hands);
+}
+
 struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(void *context, const char *folder),
 			void *context)
 {
 	struct store *s = mem_new(struct store);
-	size_t files = st->options.max_open_files / runtime_shard_count(st->runtime);
 
 	s->storage = st;
 	s->shard = shard;
@@ -37,9 +50,8 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	list_init(&s->logs);
 	map_init(&s->by_name);
 	map_init(&s->closed);
-	file_cache_init(&s->files, files > FILES_MIN ? files : FILES_MIN);
+	share_files(s, st->options.max_open_files / runtime_shard_count(st->runtime));
 	budget_init(&s->read_budget, shard, st->options.read_budget_bytes);
-	gate_init(&s->cold_reads, COLD_READS_MAX);
 	s->folders = mem_zalloc(st->folder_count * sizeof(*s->folders));
 	for (size_t i = 0; i < st->folder_count; i++)
 		folder_init(&s->folders[i], s, i);
@@ -124,7 +136,7 @@ static enum err close_logs_await(struct fiber *self, struct store *s)
 	struct closer c = {.store = s, .left = 1};
 
 	event_init(&c.over);
-	for (int i = 0; i < CLOSERS && !list_empty(&s->logs); i++) {
+	for (unsigned i = 0; i < s->hands && !list_empty(&s->logs); i++) {
 		c.left++;
 		if (!fiber_start(s->shard, &options, closer_main, &c)) {
 			c.left--;

@@ -308,10 +308,9 @@ class Damage(unittest.TestCase):
 
 
 class Poor(unittest.TestCase):
-    def test_few_descriptors(self):
-        """With 64 descriptors: what does not fit waits, and all that was acknowledged is there."""
+    def few_descriptors(self, shards, io):
         command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
-        broker = moldau.Broker(start=False)
+        broker = moldau.Broker({"shards": shards}, arguments=["--io", io], start=False)
         plain = broker.command
         broker.command = lambda: command + plain()
         with broker:
@@ -326,13 +325,23 @@ class Poor(unittest.TestCase):
                     self.assertEqual(wire.produce_errors(c.ask("Produce", 8, wire.produce("many", [i], one))), [0], broker.log())
                 for other in held:
                     other.close()
-            broker.stop()  # what it could not open it recovers at the next start
-            broker.start()
-            with broker.connect() as c:
-                for i in range(100):
-                    c.send(fetch("many", [i], wait=1000, least=1))
-                    found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
-                    self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, 1))
+            self.assertEqual(broker.stop()[0], 0, broker.log())
+            for again in (True, False):
+                broker.start()
+                with broker.connect() as c:
+                    for i in range(100):
+                        c.send(fetch("many", [i], wait=1000, least=1))
+                        found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
+                        self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, 1), broker.log())
+                if again:
+                    broker.kill()  # then all are recovered at once
+
+    def test_few_descriptors(self):
+        """With 64 descriptors: what does not fit waits, and all that was acknowledged is there."""
+        for shards in (1, 2, 4):
+            for io in ("auto", "epoll"):
+                with self.subTest(shards=shards, io=io):
+                    self.few_descriptors(shards, io)
 
     def test_a_disk_that_is_too_small_for_the_journal(self):
         """It takes records until it is full, refuses them then, and gives them all back."""
