@@ -166,13 +166,15 @@ static void write_failed_await(struct fiber *self, struct round *r, struct round
 {
 	struct store_folder *f = r->folder;
 	enum err reason = rl->error;
+	bool removed;
 
 	if (reason == ERR_NO_SPACE && rl->file)
 		reason = take_back_await(self, r, rl) ? ERR_IO : ERR_NO_SPACE;
 	if (rl->file)
 		file_cache_give(&f->store->files, rl->file);
 	rl->file = NULL;
-	if (reason == ERR_NO_SPACE && rl->segment->written == 0 && rl->segment != rl->log->segments[0])
+	removed = reason == ERR_NO_SPACE && rl->segment->written == 0 && rl->segment != rl->log->segments[0];
+	if (removed)
 		remove_file_await(self, rl->log, rl->segment);
 	rl->segment = NULL; /* the cut may free it */
 	switch (reason) {
@@ -190,6 +192,8 @@ static void write_failed_await(struct fiber *self, struct round *r, struct round
 	}
 	rl->error = reason == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO;
 	log_cut_pending(rl->log, rl->base_offset, rl->error);
+	if (removed) /* the name must not come back once the recovery point has passed it in the segment before */
+		log_active(rl->log)->name_synced = false;
 	rl->end_offset = rl->log->written;
 	rl->bytes = 0;
 	rl->part_count = 0;
