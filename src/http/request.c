@@ -1,0 +1,160 @@
+/* request: see the header. The only file that knows http_parser; its successor, llhttp, has the same callbacks. */
+#include "http/request.h"
+
+#include <http_parser.h>
+
+#include "base/alloc.h"
+
+struct http_reader {
+	http_parser parser;
+	http_parser_settings settings;
+	size_t head_bytes; /* of the request under way */
+	size_t target_size;
+	char target[HTTP_TARGET_MAX];
+	bool target_too_long;
+	bool complete;
+	bool has_body;
+	bool keep_alive;
+	unsigned bad; /* the status that ended it */
+};
+
+static int on_begin(http_parser *p)
+{
+	struct http_reader *r = p->data;
+
+	r->target_size = 0;
+	r->complete = r->has_body = false;
+	return 0;
+}
+
+static int on_target(http_parser *p, const char *at, size_t size)
+{
+	struct http_reader *r = p->data;
+
+	if (size > HTTP_TARGET_MAX - r->target_size) {
+		r->target_too_long = true;
+		return 1;
+	}
+	memcpy(r->target + r->target_size, at, size);
+	r->target_size += size;
+	return 0;
+}
+
+static int on_headers(http_parser *p)
+{
+	struct http_reader *r = p->data;
+	bool has_length = p->content_length != 0 && p->content_length != UINT64_MAX;
+
+	r->has_body = has_length || (p->flags & F_CHUNKED);
+	r->keep_alive = http_should_keep_alive(p) && !r->has_body && !p->upgrade;
+	return 1; /* what follows is no body to be read */
+}
+
+static int on_complete(http_parser *p)
+{
+	struct http_reader *r = p->data;
+
+	r->complete = true;
+	http_parser_pause(p, 1);
+	return 0;
+}
+
+struct http_reader *http_reader_new(void)
+{
+	struct http_reader *r = mem_new(struct http_reader);
+
+	http_parser_init(&r->parser, HTTP_REQUEST);
+	r->parser.data = r;
+	http_parser_settings_init(&r->settings);
+	r->settings.on_message_begin = on_begin;
+	r->settings.on_url = on_target;
+	r->settings.on_headers_complete = on_headers;
+	r->settings.on_message_complete = on_complete;
+	return r;
+}
+
+void http_reader_free(struct http_reader *r)
+{
+	mem_free(r);
+}
+
+bool http_reader_within(const struct http_reader *r)
+{
+	return r->head_bytes > 0;
+}
+
+/* The path within the target, which may be "/a?b", "http://host/a" or "*". */
+static bool find_path(const struct http_reader *r, struct bytes *ret_path)
+{
+	bool is_connect = r->parser.method == HTTP_CONNECT;
+	struct http_parser_url url;
+
+	*ret_path = bytes_str("/");
+	if (r->target_size == 1 && r->target[0] == '*')
+		return true;
+	http_parser_url_init(&url);
+	if (http_parser_parse_url(r->target, r->target_size, is_connect, &url))
+		return false;
+	if (url.field_set & (1U << UF_PATH))
+		*ret_path = bytes_of(r->target + url.field_data[UF_PATH].off, url.field_data[UF_PATH].len);
+	return true;
+}
+
+static enum request_method method_of(const http_parser *p)
+{
+	if (p->method == HTTP_GET)
+		return METHOD_GET;
+	return p->method == HTTP_HEAD ? METHOD_HEAD : METHOD_OTHER;
+}
+
+static enum request_step bad(struct http_reader *r, unsigned status, unsigned *ret_status)
+{
+	r->bad = status;
+	*ret_status = status;
+	return REQUEST_BAD;
+}
+
+static enum request_step request_complete(struct http_reader *r, struct http_request *ret_request, unsigned *ret_status)
+{
+	struct bytes path;
+
+	if (r->parser.http_major != 1)
+		return bad(r, 505, ret_status);
+	if (!find_path(r, &path))
+		return bad(r, 400, ret_status);
+	ret_request->method = method_of(&r->parser);
+	ret_request->keep_alive = r->keep_alive;
+	ret_request->has_body = r->has_body;
+	memcpy(ret_request->path, path.data, path.size);
+	ret_request->path[path.size] = 0;
+	http_parser_pause(&r->parser, 0);
+	r->head_bytes = 0;
+	return REQUEST_WHOLE;
+}
+
+enum request_step http_reader_step(struct http_reader *r, struct bytes *source, struct http_request *ret_request,
+				   unsigned *ret_status)
+{
+	size_t room = HTTP_HEAD_MAX - r->head_bytes;
+	size_t size = source->size < room ? source->size : room;
+	size_t used;
+
+	if (r->bad)
+		return bad(r, r->bad, ret_status);
+	if (source->size == 0)
+		return REQUEST_MORE;
+	used = http_parser_execute(&r->parser, &r->settings, (const char *)source->data, size);
+	r->head_bytes += used;
+	*source = bytes_of(source->data + used, source->size - used);
+	if (r->complete && HTTP_PARSER_ERRNO(&r->parser) == HPE_PAUSED) {
+		r->complete = false;
+		return request_complete(r, ret_request, ret_status);
+	}
+	if (r->target_too_long)
+		return bad(r, 414, ret_status);
+	if (HTTP_PARSER_ERRNO(&r->parser) != HPE_OK)
+		return bad(r, 400, ret_status);
+	if (r->head_bytes >= HTTP_HEAD_MAX)
+		return bad(r, 431, ret_status);
+	return REQUEST_MORE;
+}
