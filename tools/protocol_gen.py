@@ -688,12 +688,17 @@ def c_bool(value):
     return "true" if value else "false"
 
 
+def is_noted(field):
+    """Records, which can be cut out, and error codes, which are counted."""
+    return field.type == "records" or (field.type == "int16" and not field.is_array and field.name.endswith("rrorCode"))
+
+
 def step_row(step):
     field = step.field
     size = f"sizeof({c_type(field)})" if field.is_array else "0"
     plan = f"&{step.plan.c_name}" if step.plan else "NULL"
     return (
-        f"\t{{{step.wire}, {step.element_wire}, {c_bool(step.nullable)}, {c_bool(field.type == 'records')}, {step.index}, "
+        f"\t{{{step.wire}, {step.element_wire}, {c_bool(step.nullable)}, {c_bool(is_noted(field))}, {step.index}, "
         f"OFFSET({field.c_name}), {size}, {max(field.tag, 0)}, {step.element_least}, {plan}}},"
     )
 

@@ -1,8 +1,7 @@
-/* server: see the header. Calls runtime/socket, net/send_queue and request.h. */
+/* server: see the header. Calls runtime/socket and request.h. */
 #include "http/server.h"
 
 #include "base/alloc.h"
-#include "net/send_queue.h"
 
 #define RECEIVE_BYTES 2048
 /* After a refusal, what the client still sends is thrown away so long and so much, that the kernel does not reset the answer away. */
@@ -20,7 +19,9 @@ struct http_connection {
 	struct socket *socket;
 	struct http_reader *reader;
 	struct http_exchange *exchange; /* NULL unless HANDLING */
-	struct send_queue sending;
+	struct buf head;                /* of the answer */
+	struct buf body;                /* empty when only its size is wanted */
+	size_t sent;                    /* of both */
 	struct task work;
 	struct timer timer;
 	enum mode mode;
@@ -105,7 +106,8 @@ static void connection_close(struct http_connection *c)
 	c->closed = true;
 	timer_disarm(s->options.shard, &c->timer);
 	socket_close(c->socket, false);
-	send_queue_fini(&c->sending);
+	buf_fini(&c->head);
+	buf_fini(&c->body);
 	if (c->exchange)
 		c->exchange->connection = NULL;
 	c->exchange = NULL;
@@ -141,14 +143,12 @@ static void put_head(struct buf *out, const struct http_connection *c, unsigned 
 /* Takes over the body's memory; `without_body`: HEAD wants its size alone. */
 static void answer(struct http_connection *c, unsigned status, const char *type, struct buf *body, bool without_body)
 {
-	struct send_piece pieces[2];
-	struct buf head;
-
-	buf_init(&head, TEXT_MAX);
-	put_head(&head, c, status, type, body->size);
-	pieces[0] = (struct send_piece){.bytes = buf_bytes(&head), .memory = head.data};
-	pieces[1] = (struct send_piece){.bytes = without_body ? bytes_empty() : buf_bytes(body), .memory = body->data};
-	send_queue_push_take(&c->sending, pieces, countof(pieces));
+	buf_init(&c->head, TEXT_MAX);
+	put_head(&c->head, c, status, type, body->size);
+	if (without_body)
+		buf_fini(body);
+	c->body = *body;
+	c->sent = 0;
 	buf_init(body, 0);
 	c->mode = MODE_ANSWERING;
 	arm(c, c->server->options.answer_us);
@@ -284,24 +284,39 @@ static void answered(struct http_connection *c)
 	arm(c, LINGER_US);
 }
 
+/* What is left of the answer; the number of parts. */
+static size_t left_of(const struct http_connection *c, struct bytes parts[static 2])
+{
+	size_t in_head = c->sent < c->head.size ? c->sent : c->head.size, in_body = c->sent - in_head, n = 0;
+
+	if (in_head < c->head.size)
+		parts[n++] = bytes_of(c->head.data + in_head, c->head.size - in_head);
+	if (in_body < c->body.size)
+		parts[n++] = bytes_of(c->body.data + in_body, c->body.size - in_body);
+	return n;
+}
+
 static void flush(struct http_connection *c)
 {
-	struct bytes parts[4];
+	struct bytes parts[2];
 	size_t sent = 0;
 	enum err e;
 
-	e = socket_send(c->socket, parts, send_queue_parts(&c->sending, parts, countof(parts)), &sent);
+	e = socket_send(c->socket, parts, left_of(c, parts), &sent);
 	if (e == ERR_AGAIN)
 		return;
 	if (e) {
 		connection_close(c);
 		return;
 	}
-	send_queue_sent(&c->sending, sent);
-	if (c->sending.size_bytes == 0)
-		answered(c);
-	else
+	c->sent += sent;
+	if (c->sent < c->head.size + c->body.size) {
 		schedule(c);
+		return;
+	}
+	buf_fini(&c->head);
+	buf_fini(&c->body);
+	answered(c);
 }
 
 static void linger(struct http_connection *c)
@@ -403,7 +418,8 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 		return;
 	}
 	c->reader = http_reader_new();
-	send_queue_init(&c->sending, s->options.shard);
+	buf_init(&c->head, 0);
+	buf_init(&c->body, 0);
 	list_push_back(&s->connections, &c->node);
 	s->connection_count++;
 	s->alive++;

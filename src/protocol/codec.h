@@ -73,6 +73,20 @@ struct encode_cut {
 enum err message_encode_split(const struct message_type *t, int16_t version, const void *message, struct buf *out,
 			      struct encode_cut *cuts, size_t max_cuts, size_t *ret_cuts) MUST_CHECK;
 
+/* The error codes other than 0 of an answer, wherever in it they are: so many kinds, and how many more were of others. */
+#define ENCODE_ERROR_KINDS 8
+struct encode_errors {
+	size_t kinds;
+	size_t others;
+	size_t counts[ENCODE_ERROR_KINDS];
+	int16_t codes[ENCODE_ERROR_KINDS];
+};
+
+/* As message_encode_split, and says which errors it wrote; ret_errors may be NULL. */
+enum err message_encode_answer(const struct message_type *t, int16_t version, const void *message, struct buf *out,
+			       struct encode_cut *cuts, size_t max_cuts, size_t *ret_cuts,
+			       struct encode_errors *ret_errors) MUST_CHECK;
+
 /* What comes before every request. */
 struct request_header {
 	int16_t api_key;

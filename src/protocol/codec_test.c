@@ -378,6 +378,45 @@ TEST(a_fetch_answer_is_cut_at_its_records)
 	buf_fini(&split);
 }
 
+/* The codes of a Fetch's partitions, its own code, and what is told of them. */
+TEST(an_answers_errors_are_counted_by_code_wherever_they_are)
+{
+	static const int16_t codes[] = {0, 3, 3, 0, 6, 7, 8, 9, 10, 11, 12, 12, 3};
+	struct fetch_response_partition_data partitions[countof(codes)];
+	struct fetch_response_fetchable_topic_response topic;
+	struct encode_errors errors = {.kinds = 99};
+	struct fetch_response f;
+	size_t cuts = 0;
+	struct buf out;
+
+	message_init(&fetch_response_type, &f);
+	struct_init(&fetch_response_fetchable_topic_response_struct, &topic);
+	for (size_t i = 0; i < countof(codes); i++) {
+		struct_init(&fetch_response_partition_data_struct, &partitions[i]);
+		partitions[i].error_code = codes[i];
+	}
+	topic.partitions = partitions;
+	topic.partitions_count = countof(codes);
+	f.responses = &topic;
+	f.responses_count = 1;
+	f.error_code = 5;
+	buf_init(&out, 4096);
+	must_ok(message_encode_answer(&fetch_response_type, 13, &f, &out, NULL, 0, &cuts, &errors));
+	CHECK_EQ(errors.kinds, 8);
+	CHECK_EQ(errors.codes[0], 5);
+	CHECK_EQ(errors.counts[0], 1);
+	CHECK_EQ(errors.codes[1], 3);
+	CHECK_EQ(errors.counts[1], 3);
+	CHECK_EQ(errors.codes[7], 11);
+	CHECK_EQ(errors.counts[7], 1);
+	CHECK_EQ(errors.others, 2);
+	/* What cannot be encoded says nothing. */
+	errors.kinds = 99;
+	CHECK_ERR(message_encode_answer(&fetch_response_type, 99, &f, &out, NULL, 0, &cuts, &errors), ERR_BAD_VERSION);
+	CHECK_EQ(errors.kinds, 99);
+	buf_fini(&out);
+}
+
 TEST(a_full_buf_is_left_as_it_was)
 {
 	struct fetch_request f;

@@ -11,6 +11,7 @@ struct encoder {
 	struct encode_cut *cuts; /* NULL: records are copied */
 	size_t max_cuts;
 	size_t cut_count;
+	struct encode_errors *errors; /* NULL: nobody asks */
 	enum err error;
 };
 
@@ -144,6 +145,33 @@ static void encode_fixed(struct encoder *e, enum wire wire, size_t count, const 
 	}
 }
 
+static void note_error(struct encode_errors *errors, int16_t code)
+{
+	size_t i = 0;
+
+	while (i < errors->kinds && errors->codes[i] != code)
+		i++;
+	if (i == ENCODE_ERROR_KINDS) {
+		errors->others++;
+		return;
+	}
+	if (i == errors->kinds) {
+		errors->codes[errors->kinds++] = code;
+		errors->counts[i] = 0;
+	}
+	errors->counts[i]++;
+}
+
+static void encode_int16(struct encoder *e, const struct message_step *step, const uint8_t *from)
+{
+	int16_t value;
+
+	memcpy(&value, from, sizeof(value));
+	put_i16(e, value);
+	if (value && step->noted && e->errors)
+		note_error(e->errors, value);
+}
+
 static void encode_plan(struct encoder *e, const struct message_plan *plan, const void *from,
 			const struct tagged_fields *unknown);
 
@@ -197,11 +225,13 @@ static void encode_step(struct encoder *e, const struct message_step *step, cons
 	switch ((enum wire)step->wire) {
 	case WIRE_BOOL:
 	case WIRE_INT8:
-	case WIRE_INT16:
 	case WIRE_INT32:
 	case WIRE_INT64:
 	case WIRE_UUID:
 		encode_fixed(e, step->wire, 1, from);
+		return;
+	case WIRE_INT16:
+		encode_int16(e, step, from);
 		return;
 	case WIRE_STRING:
 	case WIRE_COMPACT_STRING:
@@ -209,7 +239,7 @@ static void encode_step(struct encoder *e, const struct message_step *step, cons
 	case WIRE_COMPACT_BYTES:
 		if (!put_length(e, step->wire, bytes_at(from), step->nullable))
 			return;
-		if (step->records)
+		if (step->noted)
 			put_records(e, bytes_at(from));
 		else
 			put_run(e, bytes_at(from));
@@ -357,14 +387,30 @@ enum err message_encode(const struct message_type *t, int16_t version, const voi
 enum err message_encode_split(const struct message_type *t, int16_t version, const void *message, struct buf *out,
 			      struct encode_cut *cuts, size_t max_cuts, size_t *ret_cuts)
 {
+	return message_encode_answer(t, version, message, out, cuts, max_cuts, ret_cuts, NULL);
+}
+
+enum err message_encode_answer(const struct message_type *t, int16_t version, const void *message, struct buf *out,
+			       struct encode_cut *cuts, size_t max_cuts, size_t *ret_cuts,
+			       struct encode_errors *ret_errors)
+{
 	/* Without a place for cuts there may still be none to make. */
 	struct encode_cut none;
+	struct encode_errors errors;
 	struct encoder e = {.out = out, .cuts = cuts ? cuts : &none, .max_cuts = cuts ? max_cuts : 0};
-	enum err error = encode(&e, t, version, message);
+	enum err error;
 
-	if (!error)
-		*ret_cuts = e.cut_count;
-	return error;
+	if (ret_errors) {
+		errors.kinds = errors.others = 0;
+		e.errors = &errors;
+	}
+	error = encode(&e, t, version, message);
+	if (error)
+		return error;
+	*ret_cuts = e.cut_count;
+	if (ret_errors)
+		*ret_errors = errors;
+	return OK;
 }
 
 /* Header versions with a tag section write an empty one. */

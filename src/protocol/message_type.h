@@ -102,7 +102,7 @@ struct message_step {
 	uint8_t wire;         /* enum wire */
 	uint8_t element_wire; /* arrays: of each element, which is never null */
 	bool nullable;
-	bool records;   /* message_encode_split cuts here */
+	bool noted; /* records: message_encode_split cuts here; an int16: an error code, which message_encode_answer counts */
 	uint16_t field; /* index in the struct's fields */
 	uint16_t offset;
 	uint16_t element_size_bytes;     /* arrays: in memory */
