@@ -28,9 +28,9 @@ struct log *log_new(struct store *s, struct store_folder *f, const struct log_sp
 	list_init(&l->pending);
 	list_init(&l->reads);
 	list_init(&l->graveyard);
+	list_init(&l->doomed);
 	event_init(&l->unpinned);
 	epoch_cache_init(&l->epochs);
-	list_init(&l->doomed);
 	producer_state_init(&l->producers);
 	list_push_back(&s->logs, &l->node);
 	must(map_put(&s->by_name, log_key(key, spec->topic, spec->partition), l) == NULL);
@@ -58,9 +58,9 @@ void log_free(struct log *l)
 	while (l->segment_count > 0)
 		segment_free(l->segments[--l->segment_count], &l->store->files);
 	log_bury(l);
+	log_forget_doomed(l);
 	mem_free(l->segments);
 	epoch_cache_fini(&l->epochs);
-	log_forget_doomed(l);
 	producer_state_fini(&l->producers);
 	mem_free(l->topic);
 	mem_free(l);
@@ -253,8 +253,8 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	}
 	mem_free(map_remove(&s->closed, name));
 	l->last_flush_ms = shard_now_ms(s->shard);
-	l->blocked = false;
 	l->start_durable = l->start;
+	l->blocked = false;
 	*ret_log = l;
 	return OK;
 }
@@ -372,6 +372,8 @@ enum err log_close_await(struct fiber *self, struct log *l)
 	if (!e)
 		e = settle_await(self, l);
 	log_wait_alone_await(self, l);
+	log_sweep_doomed_await(self, l,
+			       INT64_MAX); /* the next start, from the manifest, does not look into its folder */
 	if (!e)
 		manifest_write_log(l, &st->closing[shard_index(l->store->shard) * st->folder_count + l->folder->index]);
 	remember_closed(l, false);
@@ -395,8 +397,6 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 		snprintf(to, sizeof(to), "%s/%.*s-%d.%s-delete", l->folder->of->path, 200, l->topic, (int)l->partition,
 			 id);
 		e = file_rename_await(self, path, to);
-	log_sweep_doomed_await(self, l,
-			       INT64_MAX); /* the next start, from the manifest, does not look into its folder */
 		if (!e)
 			e = folder_sync_await(self, l->folder->of->path);
 		/* What is left of it goes at the next start. */

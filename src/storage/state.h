@@ -147,12 +147,12 @@ struct store {
 	struct gate openings;
 	size_t index_memory; /* of closed segments */
 	struct store_folder *folders;
-	void (*failed)(void *context, const char *folder);
-	void *context;
 	struct store_settings settings;
 	struct event housework; /* for housekeeping.c */
 	int64_t next_doomed_us;
 	bool housekeeping_runs;
+	void (*failed)(void *context, const char *folder);
+	void *context;
 	bool closing;
 };
 
@@ -197,10 +197,10 @@ struct log {
 	struct segment **segments; /* oldest first; the last one is active; at least one */
 	uint32_t segment_count;
 	uint32_t segment_capacity;
-	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
-	struct list pending;   /* appended, not yet written */
 	int64_t start_durable; /* no restart brings a start below it */
 	struct list doomed;    /* of struct doomed, by time: files that are *.deleted and go later */
+	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
+	struct list pending;   /* appended, not yet written */
 	struct list reads;     /* under way */
 	struct epoch_cache epochs;
 	struct producer_state producers;
@@ -288,8 +288,6 @@ enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync) MUS
 enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 void log_remove_segment_await(struct fiber *self, struct log *l, struct segment *s);
 
-/* recover.c */
-enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
 /* purge.c: files that leave a log. */
 struct doomed {
 	struct list_node node;
@@ -317,6 +315,8 @@ void housekeeping_stop_await(struct fiber *self, struct store *s);
 /* A file of the log is to go at `due_us`. */
 void housekeeping_note(struct store *s, int64_t due_us);
 
+/* recover.c */
+enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
 /* Reads headers of batches from `position` on and calls `batch` for each up to `end_position`. */
 struct batch_walker {
 	/* false: enough. `whole` is the batch's bytes. */

@@ -56,6 +56,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	for (size_t i = 0; i < st->folder_count; i++)
 		folder_init(&s->folders[i], s, i);
 	st->stores[shard_index(shard)] = s;
+	housekeeping_start(s);
 	return s;
 }
 
@@ -68,7 +69,6 @@ struct shard *store_shard(struct store *s)
 static void stop_folder_await(struct fiber *self, struct store_folder *f)
 {
 	f->stopping = true;
-	housekeeping_start(s);
 	while (f->committer_runs || f->keeper_runs) {
 		event_signal(&f->work);
 		event_signal(&f->chores);
@@ -158,6 +158,7 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	enum err failure;
 
 	s->closing = true;
+	housekeeping_stop_await(self, s);
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);
@@ -173,4 +174,3 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	mem_free(s);
 	return failure;
 }
-	housekeeping_stop_await(self, s);
