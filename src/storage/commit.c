@@ -415,8 +415,11 @@ static enum err journal_put_await(struct fiber *self, struct round *r, size_t co
 static enum err journal_sync_await(struct fiber *self, struct store_folder *f)
 {
 	struct journal *j = &f->journal;
+	int64_t began_us = shard_now_us(f->store->shard);
 	uint64_t live = j->live; /* what the round just written says */
 	enum err e = store_syncs(f->store) ? file_sync_await(self, j->files[j->active]) : OK;
+
+	histogram_add(&f->store->figures.journal_sync_us, shard_now_us(f->store->shard) - began_us);
 
 	if (e)
 		return e;
@@ -529,15 +532,15 @@ static enum err sync_chunk_await(struct fiber *self, struct round *r, size_t fir
 
 static enum err sync_segments_await(struct fiber *self, struct round *r)
 {
-	size_t step = chunk_size(r->folder->store);
+	struct store *s = r->folder->store;
+	int64_t began_us = shard_now_us(s->shard);
+	size_t step = chunk_size(s);
+	enum err e = OK;
 
-	for (size_t i = 0; i < r->count; i += step) {
-		enum err e = sync_chunk_await(self, r, i, i + step < r->count ? i + step : r->count);
-
-		if (e)
-			return e;
-	}
-	return OK;
+	for (size_t i = 0; i < r->count && !e; i += step)
+		e = sync_chunk_await(self, r, i, i + step < r->count ? i + step : r->count);
+	histogram_add(&s->figures.segments_sync_us, shard_now_us(s->shard) - began_us);
+	return e;
 }
 
 /* Syncing a log is a sequence that waits again and again: several at once. */
@@ -672,9 +675,24 @@ static void finish_log(struct round_log *rl, bool durable)
 	event_signal(&l->unpinned);
 }
 
+/* A round that wrote nothing, for the journal's own sake, is none to be counted. */
+static void count_round(const struct round *r, int64_t began_us)
+{
+	struct store *s = r->folder->store;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		bytes += r->logs[i].bytes;
+	if (bytes == 0)
+		return;
+	histogram_add(&s->figures.commit_bytes, (int64_t)bytes);
+	histogram_add(&s->figures.commit_us, shard_now_us(s->shard) - began_us);
+}
+
 static void round_await(struct fiber *self, struct round *r)
 {
 	struct store_folder *f = r->folder;
+	int64_t began_us = shard_now_us(f->store->shard);
 	size_t step = chunk_size(f->store);
 	enum err e = OK;
 
@@ -700,6 +718,7 @@ static void round_await(struct fiber *self, struct round *r)
 	}
 	for (size_t i = 0; i < r->count; i++)
 		finish_log(&r->logs[i], !e && !f->offline);
+	count_round(r, began_us);
 	event_signal(&f->round_over);
 }
 

@@ -304,6 +304,17 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 		return e;
 	if (must_roll(l, &h, a->size))
 		roll(l);
+static void count_append(struct log *l, const struct log_append *a)
+{
+	struct log_figures *all = &l->store->figures.logs;
+	uint64_t records = (uint64_t)(a->last_offset - a->base_offset + 1);
+
+	l->figures.appended_records += records;
+	l->figures.appended_bytes += a->size;
+	all->appended_records += records;
+	all->appended_bytes += a->size;
+}
+
 	s = log_active(l);
 	a->position = s->size;
 	producer_state_update(&l->producers, &h, log_now_s(l), true);
@@ -335,6 +346,7 @@ static void drop_segments_from(struct log *l, int64_t offset)
 {
 	while (l->segment_count > 1 && log_active(l)->base_offset >= offset) {
 		struct segment *s = l->segments[--l->segment_count];
+	count_append(l, a);
 
 		file_cache_drop(&l->store->files, &s->file);
 		list_push_back(&l->graveyard, &s->grave);

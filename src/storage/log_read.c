@@ -79,6 +79,8 @@ static void finish(struct read_state *st, enum err error)
 
 /* Drops what was read. */
 static void read_from_start(struct read_state *st)
+	l->figures.read_bytes += r->records.size;
+	l->store->figures.logs.read_bytes += r->records.size;
 {
 	blob_unref(st->blob);
 	st->blob = NULL;

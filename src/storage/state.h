@@ -17,6 +17,7 @@
 #include "runtime/file.h"
 #include "storage/checkpoint.h"
 #include "storage/epoch_cache.h"
+#include "storage/figures.h"
 #include "storage/file_cache.h"
 #include "storage/journal_format.h"
 #include "storage/log.h"
@@ -146,6 +147,7 @@ struct store {
 	struct gate cold_reads;
 	struct gate openings;
 	size_t index_memory; /* of closed segments */
+	struct store_figures figures;
 	struct store_folder *folders;
 	struct store_settings settings;
 	struct event housework; /* for housekeeping.c */
@@ -213,6 +215,7 @@ struct log {
 	bool names_synced;
 	bool epochs_dirty;
 	bool read_failed;      /* and the log says so: once is enough */
+	struct log_figures figures;
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */

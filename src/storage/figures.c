@@ -1,0 +1,56 @@
+/* figures: see the header. */
+#include "storage/figures.h"
+
+#include "storage/state.h"
+
+const struct log_figures *log_figures(const struct log *l)
+{
+	return &l->figures;
+}
+
+const struct store_figures *store_figures(const struct store *s)
+{
+	return &s->figures;
+}
+
+static size_t list_length(const struct list *l)
+{
+	size_t n = 0;
+
+	for (const struct list_node *node = l->head.next; node != &l->head; node = node->next)
+		n++;
+	return n;
+}
+
+void store_holds(const struct store *s, struct store_holds *ret_holds)
+{
+	*ret_holds = (struct store_holds){
+		.logs = s->by_name.count,
+		.open_files = s->files.open_count,
+		.open_files_max = s->files.limit,
+		.read_budget_used = s->read_budget.used,
+		.read_budget_limit = s->read_budget.limit,
+		.reads_waiting = list_length(&s->read_budget.waiters),
+		.index_bytes = s->index_memory,
+	};
+}
+
+size_t store_folder_count(const struct store *s)
+{
+	return s->storage->folder_count;
+}
+
+void store_folder_figures(const struct store *s, size_t folder, struct folder_figures *ret_figures)
+{
+	const struct store_folder *f = &s->folders[folder];
+
+	must(folder < s->storage->folder_count);
+	*ret_figures = (struct folder_figures){
+		.path = f->of->path,
+		.online = f->of->online && !f->offline,
+		.no_space = f->no_space,
+		.logs = f->log_count,
+		.journal_used = f->journal.at,
+		.journal_limit = f->journal.ready ? f->journal.size : 0,
+	};
+}

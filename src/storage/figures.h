@@ -1,0 +1,51 @@
+/*
+ * figures: what a shard's logs, and what they share, have done and hold: for whoever looks. Counted where it happens, read on the shard.
+ */
+#ifndef STORAGE_FIGURES_H
+#define STORAGE_FIGURES_H
+
+#include "metrics/metrics.h"
+#include "storage/store.h"
+
+/* Since the log was opened. */
+struct log_figures {
+	uint64_t appended_records;
+	uint64_t appended_bytes;
+	uint64_t read_bytes;
+};
+
+struct store_figures {
+	struct log_figures logs;           /* of all of them, also those that are closed or deleted */
+	struct histogram commit_us;        /* a round from its beginning until it is durable and told */
+	struct histogram commit_bytes;     /* what it wrote of records */
+	struct histogram journal_sync_us;  /* one sync a round */
+	struct histogram segments_sync_us; /* a round without the journal: all its segments */
+};
+
+/* What is held just now. */
+struct store_holds {
+	size_t logs;
+	size_t open_files;
+	size_t open_files_max;
+	size_t read_budget_used;
+	size_t read_budget_limit;
+	size_t reads_waiting; /* for the budget */
+	size_t index_bytes;   /* of closed segments */
+};
+
+struct folder_figures {
+	const char *path;
+	bool online;
+	bool no_space;
+	size_t logs;          /* of this shard */
+	size_t journal_used;  /* of the file that is being written */
+	size_t journal_limit; /* of it; 0: there is none yet */
+};
+
+const struct log_figures *log_figures(const struct log *l);
+const struct store_figures *store_figures(const struct store *s);
+void store_holds(const struct store *s, struct store_holds *ret_holds);
+size_t store_folder_count(const struct store *s);
+void store_folder_figures(const struct store *s, size_t folder, struct folder_figures *ret_figures);
+
+#endif
