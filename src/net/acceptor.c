@@ -21,6 +21,9 @@ struct acceptor {
 	size_t open_count;
 	unsigned next_shard;
 	bool paused;
+	uint64_t accepted;
+	uint64_t refused_per_address;
+	uint64_t pauses;
 	struct map per_address; /* host -> count + 1, as a pointer */
 	int64_t said_us;
 };
@@ -82,8 +85,10 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 	p->listener = port->number;
 	p->shard = runtime_shard(rt, a->next_shard++ % runtime_shard_count(rt));
 	a->open_count++;
+	a->accepted++;
 	if (a->open_count >= a->options.max_connections && !a->paused) {
 		pause_all(a, true);
+		a->pauses++;
 		if (may_say(a))
 			log_warn(shard_log(home), "%s=%zu is reached: no more connections are accepted until one ends",
 				 a->options.limit_name, a->options.max_connections);
@@ -134,6 +139,18 @@ size_t acceptor_open_count(const struct acceptor *a)
 	return a->open_count;
 }
 
+void acceptor_figures(const struct acceptor *a, struct acceptor_figures *ret_figures)
+{
+	*ret_figures = (struct acceptor_figures){
+		.open = a->open_count,
+		.most = a->options.max_connections,
+		.paused = a->paused,
+		.accepted = a->accepted,
+		.refused_per_address = a->refused_per_address,
+		.pauses = a->pauses,
+	};
+}
+
 bool acceptor_checks_addresses(const struct acceptor *a)
 {
 	return a->options.max_per_address != SIZE_MAX;
@@ -168,6 +185,7 @@ static void run_check(struct shard *at, struct message *m)
 
 	p->refused = count >= a->options.max_per_address;
 	if (p->refused) {
+		a->refused_per_address++;
 		if (may_say(a))
 			log_warn(shard_log(at), "connection from %s refused: it has %zu, max.connections.per.ip=%zu",
 				 p->peer.host, count, a->options.max_per_address);

@@ -51,6 +51,17 @@ void acceptor_begin(struct acceptor *a);
 /* Stops listening; connections stay. */
 void acceptor_close(struct acceptor *a);
 size_t acceptor_open_count(const struct acceptor *a);
+
+struct acceptor_figures {
+	size_t open;
+	size_t most; /* how many may be */
+	bool paused; /* at the limit: who comes waits in the kernel */
+	uint64_t accepted;
+	uint64_t refused_per_address;
+	uint64_t pauses; /* how often the limit was reached */
+};
+
+void acceptor_figures(const struct acceptor *a, struct acceptor_figures *ret_figures);
 /* True when each connection has to be checked by place_check before it is read. */
 bool acceptor_checks_addresses(const struct acceptor *a);
 

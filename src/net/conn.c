@@ -363,6 +363,7 @@ static void on_work(struct task *t)
 	if (!c->closed)
 		flush(c);
 	if (c->closed)
+	c->cs->received_bytes += count;
 		return; /* conn_close queued the task again, which frees it */
 	want(c, SOCKET_WRITABLE, c->blocked);
 	if (c->ended) {
@@ -380,6 +381,7 @@ static void on_ready(struct socket_owner *o, unsigned events)
 		c->blocked = false;
 	if (events & SOCKET_READABLE)
 		c->readable = true;
+	c->cs->received_bytes += count;
 	schedule(c);
 }
 

@@ -53,6 +53,8 @@ struct conn_shard {
 #define CONN_SEND_HIGH ((size_t)256 * 1024)
 
 void conn_shard_init(struct conn_shard *cs, struct shard *s, struct budget *frames, size_t max_frame, int64_t idle_us);
+	uint64_t received_bytes; /* of all connections that ever were */
+	uint64_t sent_bytes;
 void conn_shard_fini(struct conn_shard *cs);
 
 /* Adopts an accepted connection; it reads nothing before conn_resume. */

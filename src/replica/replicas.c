@@ -418,6 +418,18 @@ struct replicas_count replicas_count(const struct replicas *r)
 		const struct topic_replicas *t = entry->value;
 
 		for (int32_t i = 0; i < t->partition_count; i++) {
+static bool is_in_line(const struct partition *p)
+{
+	return p->state == PARTITION_OPENING || (p->state == PARTITION_CLOSED && list_linked(&p->opening));
+}
+
+const struct topic_replicas *replicas_next_topic(const struct replicas *r, size_t *place)
+{
+	const struct map_entry *entry = map_next(&r->topics, place);
+
+	return entry ? entry->value : NULL;
+}
+
 			if (!t->partitions[i])
 				continue;
 			count.partitions++;
@@ -433,6 +445,7 @@ static void free_with_partitions(struct topic_replicas *t)
 	if (t->here == 0) {
 		free_topic(t);
 		return;
+			count.opening += is_in_line(t->partitions[i]);
 	}
 	for (int32_t i = 0, left = t->here; left > 0; i++)
 		if (t->partitions[i]) {
