@@ -29,6 +29,7 @@
 	X(SYNC_LOST, "sync failed, writes count as clean") \
 	X(NO_SPACE, "disk full") \
 	X(SLOW_DISK, "operation on a slow disk") \
+	X(COLD_FILE, "part of an answer lay on the disk only") \
 	X(HUNG_DISK, "operation on a hung disk") \
 	X(BIT_FLIP, "bit flipped at rest") \
 	X(CUT, "connection cut") \

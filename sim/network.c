@@ -179,6 +179,27 @@ enum err network_socket_send(struct socket *s, const struct bytes *parts, size_t
 	return OK;
 }
 
+enum err network_socket_send_file(struct socket *s, const struct bytes *parts, size_t part_count,
+				  const struct file_range *range, bool warmed, size_t *ret_count)
+{
+	struct memory_owner *before = memory_enter(NULL);
+	struct bytes *all = mem_alloc((part_count + 1) * sizeof(*all));
+	uint8_t *buffer = mem_alloc(range->size);
+	size_t count = 0;
+	enum err e = node_file_peek(range, warmed, buffer, &count);
+
+	for (size_t i = 0; i < part_count; i++)
+		all[i] = parts[i];
+	all[part_count] = bytes_of(buffer, count);
+	*ret_count = 0;
+	if (!e)
+		e = network_socket_send(s, all, part_count + 1, ret_count);
+	mem_free(buffer);
+	mem_free(all);
+	memory_leave(before);
+	return e;
+}
+
 enum err network_socket_receive(struct socket *s, void *buffer, size_t size, size_t *ret_count)
 {
 	struct connection *c = s->connection;

@@ -59,6 +59,8 @@ void network_connect_cancel(struct connect_call *c);
 void network_socket_set_interest(struct socket *s, unsigned events);
 enum err network_socket_receive(struct socket *s, void *buffer, size_t size, size_t *ret_count);
 enum err network_socket_send(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count);
+enum err network_socket_send_file(struct socket *s, const struct bytes *parts, size_t part_count,
+				  const struct file_range *range, bool warmed, size_t *ret_count);
 void network_socket_close(struct socket *s, bool reset);
 void network_socket_address(const struct socket *s, bool peer, struct address *ret_address);
 

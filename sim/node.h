@@ -121,6 +121,9 @@ struct node_shard *node_shard_of(struct shard *s);
 void node_file_submit(struct shard *s, struct file_op *op);
 void node_file_call(struct shard *s, struct file_call *c);
 void node_file_close(struct file *f);
+void node_file_warm(struct shard *s, struct file_warm *w);
+/* What a send takes from the file by itself; no bytes: they are on the disk only (`warmed`: they are not). */
+enum err node_file_peek(const struct file_range *range, bool warmed, void *buffer, size_t *ret_count);
 void node_offload(struct shard *s, struct offload *o);
 /* The process is gone: decides what becomes of what was under way, closes its files. */
 void node_files_down(struct node *n);

@@ -9,6 +9,9 @@
 #include "base/alloc.h"
 #include "sim/node.h"
 
+/* What is to be sent from a file lies on the disk only. */
+#define COLD_ONE_IN 8
+
 struct file {
 	struct handle handle;
 	struct list_node place; /* in node.files */
@@ -18,7 +21,7 @@ struct file {
 	unsigned under_way;
 };
 
-enum io_kind { IO_OP, IO_CALL, IO_OFFLOAD };
+enum io_kind { IO_OP, IO_CALL, IO_WARM, IO_OFFLOAD };
 
 struct io {
 	struct node_event event;
@@ -27,6 +30,7 @@ struct io {
 	struct shard *shard;
 	struct file_op *op;
 	struct file_call *call;
+	struct file_warm *warm;
 	struct offload *offload;
 	uint64_t mark; /* of a sync */
 };
@@ -49,7 +53,7 @@ static int64_t usual_latency(struct io *io)
 
 	if (io->kind == IO_OFFLOAD)
 		return choose_skewed(s, 20, 3000);
-	if (io->kind == IO_OP && io->op->kind == FILE_OP_READ)
+	if (io->kind == IO_WARM || (io->kind == IO_OP && io->op->kind == FILE_OP_READ))
 		return choose_skewed(s, 5, 400);
 	if (io->kind == IO_OP && io->op->kind == FILE_OP_WRITE)
 		return choose_skewed(s, 5, 300);
@@ -335,6 +339,52 @@ void node_file_close(struct file *f)
 	memory_leave(before);
 }
 
+/* --- files that are sent --------------------------------------------------------------------------------------------- */
+
+enum err node_file_peek(const struct file_range *range, bool warmed, void *buffer, size_t *ret_count)
+{
+	struct file *f = range->file;
+
+	must(f->flags & FILE_READ);
+	*ret_count = 0;
+	if (!warmed && chance(scheduler_of(f->node), 1, COLD_ONE_IN)) {
+		sim_hit(f->node->sim, HIT_COLD_FILE);
+		return OK;
+	}
+	*ret_count = inode_read(f->inode, buffer, range->size, range->position);
+	return *ret_count < range->size ? ERR_CORRUPT : OK;
+}
+
+static void warm_due(struct node *n, struct io *io)
+{
+	struct file_warm *w = io->warm;
+	struct shard *shard = io->shard;
+	struct memory_owner *before;
+
+	if (strikes(n, n->faults.read_errors)) {
+		sim_hit(n->sim, HIT_READ_ERROR);
+		w->error = ERR_IO;
+	} else if (w->range.position + (int64_t)w->range.size > inode_size(w->range.file->inode)) {
+		w->error = ERR_CORRUPT;
+	}
+	trace_event(&scheduler_of(n)->trace, node_shard_of(shard)->who, "warm",
+		    w->error ? "file %lld at %lld: error %lld" : "file %lld at %lld, %lld bytes",
+		    (int64_t)inode_number(w->range.file->inode), w->range.position,
+		    w->error ? (int64_t)w->error : (int64_t)w->range.size);
+	w->range.file->under_way--;
+	io_free(io);
+	before = node_call_begin(shard);
+	w->done(w);
+	node_call_end(shard, before);
+}
+
+void node_file_warm(struct shard *s, struct file_warm *w)
+{
+	must(w->range.file->node == node_shard_of(s)->node);
+	w->range.file->under_way++;
+	io_start(s, (struct io){.kind = IO_WARM, .warm = w});
+}
+
 /* --- helper work ------------------------------------------------------------------------------------------------------- */
 
 static void offload_due(struct io *io)
@@ -373,6 +423,9 @@ static void io_due(struct node_event *e)
 		break;
 	case IO_CALL:
 		call_due(n, io);
+		break;
+	case IO_WARM:
+		warm_due(n, io);
 		break;
 	case IO_OFFLOAD:
 		offload_due(io);

@@ -73,6 +73,7 @@ struct backend {
 	void (*file_submit)(struct shard *s, struct file_op *op);
 	void (*file_call)(struct shard *s, struct file_call *c);
 	void (*file_close)(struct file *f);
+	void (*file_warm)(struct shard *s, struct file_warm *w);
 	size_t (*open_file_limit)(struct runtime *rt);
 
 	enum err (*listener_open)(struct shard *s, const struct address *a, struct listener_owner *o,
@@ -88,6 +89,8 @@ struct backend {
 	void (*socket_set_interest)(struct socket *s, unsigned events);
 	enum err (*socket_receive)(struct socket *s, void *buffer, size_t size, size_t *ret_count);
 	enum err (*socket_send)(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count);
+	enum err (*socket_send_file)(struct socket *s, const struct bytes *parts, size_t part_count,
+				     const struct file_range *range, bool warmed, size_t *ret_count);
 	void (*socket_close)(struct socket *s, bool reset);
 	void (*socket_address)(const struct socket *s, bool peer, struct address *ret_address);
 

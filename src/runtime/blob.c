@@ -115,6 +115,19 @@ struct blob *blob_new(struct shard *s, size_t capacity, struct budget *budget, s
 	return b;
 }
 
+void blob_init_file(struct blob *b, struct shard *s, const struct file_range *range, void (*over)(struct blob *b))
+{
+	*b = (struct blob){
+		.data = (uint8_t *)b,
+		.size = range->size,
+		.references = 1,
+		.shard = s,
+		.file = range->file,
+		.position = range->position,
+		.over = over,
+	};
+}
+
 struct blob *blob_ref(struct blob *b)
 {
 	must(b->references > 0 && b->references < UINT32_MAX);
@@ -129,6 +142,10 @@ void blob_unref(struct blob *b)
 	must(b->references > 0);
 	if (--b->references > 0)
 		return;
+	if (b->over) {
+		b->over(b);
+		return;
+	}
 	if (b->budget)
 		budget_give(b->budget, b->charged);
 	give_memory(&b->shard->spares, b, sizeof(*b) + b->capacity);

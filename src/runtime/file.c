@@ -48,6 +48,13 @@ void file_sync(struct file *f, struct file_op *op)
 	submit(f, op, FILE_OP_SYNC);
 }
 
+void file_warm(struct shard *s, struct file_warm *w)
+{
+	w->shard = s;
+	w->error = OK;
+	s->backend->file_warm(s, w);
+}
+
 void file_close(struct file *f)
 {
 	if (f)

@@ -61,6 +61,28 @@ enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size) M
 enum err file_size_await(struct fiber *self, struct file *f, int64_t *ret_size) MUST_CHECK;
 
 enum err file_open_await(struct fiber *self, const char *path, unsigned flags, struct file **ret_file) MUST_CHECK;
+/* A run of a file's bytes, of any shard's file: for who does not look at them. */
+struct file_range {
+	struct file *file;
+	int64_t position;
+	size_t size;
+};
+
+/*
+ * Brings a range from the disk into the system's memory, as far as it keeps it there. Any shard may ask while the file is open; it
+ * stays open until `done`.
+ */
+struct file_warm {
+	struct file_range range;
+	void (*done)(struct file_warm *w); /* on the shard that asked, never inside file_warm */
+	enum err error;                    /* ERR_CORRUPT: the file ends before the range does */
+	/* The backend's. */
+	struct shard *shard;
+	struct message message;
+};
+
+void file_warm(struct shard *s, struct file_warm *w);
+
 /* Nothing may be under way on it. NULL is ok. Errors of close are of no use to anybody: what matters was synced. */
 void file_close(struct file *f);
 

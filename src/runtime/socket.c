@@ -23,6 +23,12 @@ enum err socket_send(struct socket *s, const struct bytes *parts, size_t part_co
 	return backend_of(s)->socket_send(s, parts, part_count, ret_count);
 }
 
+enum err socket_send_file(struct socket *s, const struct bytes *parts, size_t part_count,
+			  const struct file_range *range, bool warmed, size_t *ret_count)
+{
+	return backend_of(s)->socket_send_file(s, parts, part_count, range, warmed, ret_count);
+}
+
 void socket_close(struct socket *s, bool reset)
 {
 	backend_of(s)->socket_close(s, reset);

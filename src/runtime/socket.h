@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "runtime/fiber.h"
+#include "runtime/file.h"
 
 struct socket;
 struct listener;
@@ -37,6 +38,13 @@ void socket_set_interest(struct socket *s, unsigned events);
 enum err socket_receive(struct socket *s, void *buffer, size_t size, size_t *ret_count) MUST_CHECK;
 /* Sends from the parts as much as goes; ERR_AGAIN when nothing went. */
 enum err socket_send(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count) MUST_CHECK;
+/*
+ * The same with a file's bytes behind the parts, which the system takes from where it has them. OK with nothing sent: the range's first bytes
+ * are not in memory, and the disk would hold the shard: file_warm, then again with `warmed`. ERR_CORRUPT: the file ends within the
+ * range; other errors may also be the file's. The stream may then have part of the range in it, and is of no use any more.
+ */
+enum err socket_send_file(struct socket *s, const struct bytes *parts, size_t part_count,
+			  const struct file_range *range, bool warmed, size_t *ret_count) MUST_CHECK;
 /* Closes at once; unsent bytes of earlier sends still go out unless `reset`. */
 void socket_close(struct socket *s, bool reset);
 void socket_local_address(const struct socket *s, struct address *ret_address);

@@ -77,7 +77,7 @@ void linux_socket_set_interest(struct socket *s, unsigned events)
 	watch_set_interest(&s->watch, events);
 }
 
-static enum err lost(int number)
+enum err socket_lost(int number)
 {
 	return number == ECONNRESET || number == EPIPE || number == ETIMEDOUT ? ERR_CONNECTION_LOST
 									      : err_of_errno(number);
@@ -95,7 +95,7 @@ enum err linux_socket_receive(struct socket *s, void *buffer, size_t size, size_
 		n = recv(s->watch.fd, buffer, size, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
-		return lost(errno);
+		return socket_lost(errno);
 	if (n == 0)
 		return ERR_CLOSED;
 	/* Less than asked for is the end of what is there (epoll(7)). */
@@ -116,7 +116,7 @@ static size_t size_of_parts(const struct bytes *parts, size_t count)
 	return size;
 }
 
-enum err linux_socket_send(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count)
+enum err socket_send_parts(struct socket *s, const struct bytes *parts, size_t part_count, bool more, size_t *ret_count)
 {
 	struct msghdr message = {
 		.msg_iov = (struct iovec *)(uintptr_t)parts,
@@ -125,16 +125,21 @@ enum err linux_socket_send(struct socket *s, const struct bytes *parts, size_t p
 	ssize_t n;
 
 	do {
-		n = sendmsg(s->watch.fd, &message, MSG_NOSIGNAL);
+		n = sendmsg(s->watch.fd, &message, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN && errno != ENOBUFS)
-		return lost(errno);
+		return socket_lost(errno);
 	if (n < 0 || (size_t)n < size_of_parts(parts, message.msg_iovlen))
 		watch_clear(&s->watch, SOCKET_WRITABLE);
 	if (n < 0)
 		return ERR_AGAIN;
 	*ret_count = (size_t)n;
 	return OK;
+}
+
+enum err linux_socket_send(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count)
+{
+	return socket_send_parts(s, parts, part_count, false, ret_count);
 }
 
 void linux_socket_close(struct socket *s, bool reset)

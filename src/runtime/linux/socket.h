@@ -17,4 +17,10 @@ struct socket *socket_new(struct linux_shard *ls, int fd);
 /* From now on its owner hears of it. */
 void socket_connected(struct socket *s, struct socket_owner *owner);
 
+/* `more`: something comes right behind, no packet need leave before. */
+enum err socket_send_parts(struct socket *s, const struct bytes *parts, size_t part_count, bool more,
+			   size_t *ret_count);
+/* What a failed send or receive says. */
+enum err socket_lost(int number);
+
 #endif

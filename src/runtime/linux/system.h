@@ -111,6 +111,7 @@ struct linux_shard {
 	struct list listeners;
 	struct list connects; /* under way */
 	struct list files;
+	bool copies_files; /* what is in memory of a file cannot be told: parts of files are sent by way of a buffer */
 	pthread_t thread;
 };
 
@@ -194,6 +195,10 @@ void linux_handle_drop(struct shard *s, struct connection_handle h);
 void linux_socket_set_interest(struct socket *s, unsigned events);
 enum err linux_socket_receive(struct socket *s, void *buffer, size_t size, size_t *ret_count);
 enum err linux_socket_send(struct socket *s, const struct bytes *parts, size_t part_count, size_t *ret_count);
+/* send_file.c */
+enum err linux_socket_send_file(struct socket *s, const struct bytes *parts, size_t part_count,
+				const struct file_range *range, bool warmed, size_t *ret_count);
+void linux_file_warm(struct shard *s, struct file_warm *w);
 void linux_socket_close(struct socket *s, bool reset);
 void linux_socket_address(const struct socket *s, bool peer, struct address *ret_address);
 void sockets_close_all(struct linux_shard *ls);
