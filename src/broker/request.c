@@ -116,17 +116,33 @@ void request_arm(struct request *rq, int64_t deadline_us)
 		timer_arm(rq->shard, &rq->deadline, deadline_us);
 }
 
+static bool holds(const struct blob *b, struct bytes records)
+{
+	return b->file ? records.data == b->data : records.data >= b->data && records.data < b->data + b->size;
+}
+
+/* The records of a cut: they lie where their blob says. Blobs are in the order of the cuts. */
+static struct send_piece piece_of(struct bytes records, struct blob **blobs, size_t blob_count, size_t *at)
+{
+	while (*at < blob_count && !(blobs[*at] && holds(blobs[*at], records)))
+		++*at;
+	if (*at == blob_count || !blobs[*at]->file)
+		return (struct send_piece){.bytes = records};
+	return (struct send_piece){
+		.bytes = {.size = records.size}, .file = blobs[*at]->file, .position = blobs[*at]->position};
+}
+
 /* The encoded answer becomes its pieces: runs of `out` between the cuts, the cuts' records, and last what they keep alive. */
 static void make_pieces(struct request *rq, struct buf *out, const struct encode_cut *cuts, size_t cut_count,
 			struct blob **blobs, size_t blob_count)
 {
-	size_t at = 0, n = 0;
+	size_t at = 0, n = 0, blob_at = 0;
 
 	rq->answer = mem_alloc((2 * cut_count + 1 + blob_count) * sizeof(*rq->answer));
 	for (size_t i = 0; i < cut_count; i++) {
 		if (cuts[i].offset > at)
 			rq->answer[n++] = (struct send_piece){.bytes = bytes_of(out->data + at, cuts[i].offset - at)};
-		rq->answer[n++] = (struct send_piece){.bytes = cuts[i].records};
+		rq->answer[n++] = piece_of(cuts[i].records, blobs, blob_count, &blob_at);
 		at = cuts[i].offset;
 	}
 	for (size_t i = 0; i < blob_count; i++)

@@ -10,6 +10,9 @@
 #define RECEIVES_PER_TURN 8
 #define FRAMES_PER_TURN 64
 #define SENDS_PER_TURN 16
+/* Of a file in one call, and in one read of the disk. */
+#define SEND_FILE_MAX ((size_t)256 * 1024)
+#define WARM_FILE_MAX ((size_t)1024 * 1024)
 #define SLOWEST_BYTES_PER_SECOND 16384
 /* While others wait for the memory of a large frame. */
 #define SLOWEST_AWAITED_BYTES_PER_SECOND 262144
@@ -28,6 +31,8 @@ struct conn {
 	struct send_queue sending;
 	struct task work; /* receive, then flush */
 	struct timer timer;
+	struct file_warm warm;
+	size_t warmed_bytes; /* of the file at the queue's front */
 	struct address peer;
 	int64_t active_us; /* when the last frame was complete, or bytes left */
 	int64_t frame_began_us;
@@ -36,6 +41,7 @@ struct conn {
 	bool reading;         /* conn_resume was called at least once */
 	bool readable;        /* the socket said so, and nobody looked yet */
 	bool blocked;         /* the kernel's send buffer is full */
+	bool warming;         /* `warm` is under way: what is queued stays, whatever happens */
 	bool ended;           /* the peer's side, or an error: no more reads */
 	bool told;            /* owner.closed was called */
 	bool closed;
@@ -145,6 +151,8 @@ static void on_timer(struct timer *t)
 
 	if (c->ended && c->sending.size_bytes == 0)
 		return; /* about to be told */
+	if (c->warming)
+		due_us = now_us + c->cs->idle_us; /* it is our disk that is slow */
 	if (due_us > now_us) {
 		timer_arm(c->cs->shard, &c->timer, due_us);
 		return;
@@ -162,13 +170,64 @@ static void on_timer(struct timer *t)
 	}
 }
 
-static void flush(struct conn *c)
+/* Nothing of what is queued leaves any more. */
+static void give_up(struct conn *c, enum err reason, const char *why)
+{
+	send_queue_fini(&c->sending);
+	end(c, reason, why);
+}
+
+static void on_warm(struct file_warm *w)
+{
+	struct conn *c = container_of(w, struct conn, warm);
+
+	c->warming = false;
+	if (!c->closed && w->error)
+		give_up(c, w->error, "records of an answer cannot be read from their file any more");
+	c->warmed_bytes = w->range.size;
+	schedule(c);
+}
+
+/* What comes next is on the disk only: a helper thread fetches it, and the connection goes on then. */
+static void warm_up(struct conn *c, const struct file_range *range)
+{
+	c->warm = (struct file_warm){.range = *range, .done = on_warm};
+	if (c->warm.range.size > WARM_FILE_MAX)
+		c->warm.range.size = WARM_FILE_MAX;
+	c->warming = true;
+	file_warm(c->cs->shard, &c->warm);
+}
+
+static enum err send_next(struct conn *c, size_t *ret_sent)
 {
 	struct bytes parts[SEND_PARTS];
+	struct file_range range, now;
+	size_t n = send_queue_next(&c->sending, parts, SEND_PARTS, &range);
+	bool warmed = n == 0 && c->warmed_bytes > 0;
+	enum err e;
+
+	if (!range.file)
+		return socket_send(c->socket, parts, n, ret_sent);
+	now = range;
+	if (now.size > SEND_FILE_MAX)
+		now.size = SEND_FILE_MAX;
+	if (warmed && now.size > c->warmed_bytes)
+		now.size = c->warmed_bytes;
+	e = socket_send_file(c->socket, parts, n, &now, warmed, ret_sent);
+	if (e)
+		return e;
+	if (*ret_sent == 0)
+		warm_up(c, &range);
+	else if (warmed)
+		c->warmed_bytes -= *ret_sent;
+	return OK;
+}
+
+static void flush(struct conn *c)
+{
 	bool was_high = c->sending.size_bytes > CONN_SEND_HIGH;
 
-	for (int i = 0; c->sending.size_bytes > 0 && !c->blocked; i++) {
-		size_t n = send_queue_parts(&c->sending, parts, SEND_PARTS);
+	for (int i = 0; c->sending.size_bytes > 0 && !c->blocked && !c->warming; i++) {
 		size_t sent = 0;
 		enum err e;
 
@@ -176,13 +235,14 @@ static void flush(struct conn *c)
 			schedule(c);
 			break;
 		}
-		e = socket_send(c->socket, parts, n, &sent);
+		e = send_next(c, &sent);
 		if (e == ERR_AGAIN) {
 			c->blocked = true;
+		} else if (e == ERR_IO || e == ERR_CORRUPT) {
+			give_up(c, e, "records of an answer cannot be read from their file any more");
 		} else if (e) {
-			send_queue_fini(&c->sending);
-			end(c, ERR_CLOSED, "lost");
-		} else {
+			give_up(c, ERR_CLOSED, "lost");
+		} else if (sent > 0) {
 			send_queue_sent(&c->sending, sent);
 			c->active_us = shard_now_us(c->cs->shard);
 		}
@@ -347,6 +407,7 @@ static void receive(struct conn *c)
 static void conn_free(struct conn *c)
 {
 	intake_fini(&c->intake);
+	send_queue_fini(&c->sending);
 	mem_free(c);
 }
 
@@ -355,7 +416,8 @@ static void on_work(struct task *t)
 	struct conn *c = container_of(t, struct conn, work);
 
 	if (c->closed) {
-		conn_free(c);
+		if (!c->warming)
+			conn_free(c);
 		return;
 	}
 	if (c->reading && !c->ended)
@@ -432,7 +494,8 @@ void conn_close(struct conn *c)
 	timer_disarm(c->cs->shard, &c->timer);
 	socket_close(c->socket, false);
 	c->socket = NULL;
-	send_queue_fini(&c->sending);
+	if (!c->warming)
+		send_queue_fini(&c->sending);
 	c->cs->open_count--;
 	/* It may be on the stack right now, and its intake may be the one that handed out the frame: freed by its task. */
 	schedule(c);
@@ -451,10 +514,10 @@ void conn_resume(struct conn *c)
 void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t count)
 {
 	send_queue_push_take(&c->sending, pieces, count);
-	if (c->closed)
-		send_queue_fini(&c->sending);
-	else
+	if (!c->closed)
 		schedule(c);
+	else if (!c->warming)
+		send_queue_fini(&c->sending);
 }
 
 size_t conn_unsent(const struct conn *c)

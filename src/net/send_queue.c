@@ -43,15 +43,28 @@ void send_queue_push_take(struct send_queue *q, const struct send_piece *pieces,
 
 size_t send_queue_parts(const struct send_queue *q, struct bytes *parts, size_t max)
 {
+	struct file_range none;
+	size_t n = send_queue_next(q, parts, max, &none);
+
+	must(!none.file);
+	return n;
+}
+
+size_t send_queue_next(const struct send_queue *q, struct bytes *parts, size_t max, struct file_range *ret_range)
+{
 	size_t n = 0;
 
+	*ret_range = (struct file_range){0};
 	for (size_t i = 0; i < q->count && n < max; i++) {
-		struct bytes b = q->pieces[q->first + i].bytes;
+		const struct send_piece *p = &q->pieces[q->first + i];
+		size_t skip = i == 0 ? q->skip : 0, left = p->bytes.size - skip;
 
-		if (i == 0)
-			b = bytes_of(b.data + q->skip, b.size - q->skip);
-		if (b.size > 0)
-			parts[n++] = b;
+		if (left > 0 && p->file) {
+			*ret_range = (struct file_range){p->file, p->position + (int64_t)skip, left};
+			break;
+		}
+		if (left > 0)
+			parts[n++] = bytes_of(p->bytes.data + skip, left);
 	}
 	return n;
 }

@@ -2,6 +2,7 @@
  * log_read: reads of a log: where the wanted offset lies, a buffer from the budget, one read of the file, the cut at what may be seen.
  *
  *      place (index, recent batches) -> budget -> read -> skip to the batch that holds the offset -> stop at max_offset
+ *                                                 \-> enough, and only to be sent: read the beginning, lend the file
  *
  * When index and file are in memory and open, nothing of it needs a fiber; else a fiber loads and opens first. A batch larger than what
  * was read is read once more, whole.
@@ -12,6 +13,8 @@
 
 #define READ_MIN ((size_t)4096)
 #define GUESS_FROM ((size_t)64 * 1024)
+/* Less is cheaper read, and sent in one call with what is around it: an open file for each would also be many. */
+#define STAY_MIN ((size_t)64 * 1024)
 
 struct read_state {
 	struct log_read *r;
@@ -30,6 +33,15 @@ struct read_state {
 	bool placed; /* position and size are set: another read of the same segment */
 	bool guessed;
 	bool guessed_wrong; /* once is enough */
+	bool stays;         /* only the beginning is read: to find the first batch */
+	int64_t visible_end; /* what lies before it may be seen: max_offset, or short of it where memory does not tell its place */
+};
+
+/* A segment's file while an answer is sent from it. */
+struct loan {
+	struct blob blob;
+	struct store *store;
+	struct cached_file *file;
 };
 
 static void place(struct read_state *st);
@@ -149,6 +161,46 @@ static struct bytes answer(const struct read_state *st, const struct selection *
 	return bytes_of(st->blob->data + s->start, size < max ? size : max);
 }
 
+static void loan_over(struct blob *b)
+{
+	struct loan *n = container_of(b, struct loan, blob);
+
+	file_cache_give(&n->store->files, n->file);
+	n->store->lent--;
+	event_signal(&n->store->lent_back);
+	mem_free(n);
+}
+
+/* The answer's bytes stay in the file, which stays open until they are sent. */
+static void lend(struct read_state *st, int64_t position, size_t size)
+{
+	struct loan *n = mem_new(struct loan);
+	struct file_range range = {.file = st->file->file, .position = position, .size = size};
+
+	n->store = st->log->store;
+	n->file = st->file;
+	n->store->lent++;
+	st->file = NULL;
+	blob_init_file(&n->blob, n->store->shard, &range, loan_over);
+	blob_unref(st->blob);
+	st->blob = &n->blob;
+	st->r->records = bytes_of(n->blob.data, size);
+}
+
+/* The first batch was found in what was read; true when the rest need not be. */
+static bool lend_rest(struct read_state *st, const struct selection *s)
+{
+	int64_t from = st->position + (int64_t)s->start;
+	size_t size = st->visible_end > from ? (size_t)(st->visible_end - from) : 0, max = st->r->max_bytes;
+
+	if (!st->stays || s->first_size > size || size < STAY_MIN || (s->first_size > max && !st->r->at_least_one))
+		return false;
+	if (max < s->first_size)
+		max = s->first_size;
+	lend(st, from, size < max ? size : max);
+	return true;
+}
+
 static void read_done(struct file_op *op)
 {
 	struct read_state *st = container_of(op, struct read_state, op);
@@ -172,6 +224,16 @@ static void read_done(struct file_op *op)
 	}
 	if (!s.first_size && !s.over) { /* the place was early by more than was read */
 		read_again(st, st->position + (int64_t)s.next,
+			   st->stays || st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
+		return;
+	}
+	if (s.first_size && lend_rest(st, &s)) {
+		finish(st, OK);
+		return;
+	}
+	if (st->stays && s.first_size) { /* it has to be read after all */
+		st->stays = false;
+		read_again(st, st->position + (int64_t)s.start,
 			   st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
 		return;
 	}
@@ -233,6 +295,40 @@ static const struct recent_batch *log_recent(const struct log *l, uint8_t back)
 	return &l->recent[(l->recent_next + RECENT_BATCHES - 1 - back) % RECENT_BATCHES];
 }
 
+/* A place in the segment before which everything may be seen: as late as memory tells. */
+static int64_t visible_end(const struct read_state *st, const struct segment *s)
+{
+	const struct log *l = st->log;
+	const struct segment *next = log_segment_after(l, s);
+	int64_t max_offset = MUTANT(FETCH_BEYOND_SYNCED) ? l->end : st->r->max_offset;
+	int64_t relative = max_offset - s->base_offset, position = -1;
+
+	if (max_offset >= (next ? next->base_offset : l->written))
+		return s->written;
+	/* The first batch at or behind the bound, when the one before it is known too. */
+	for (uint8_t i = 0; !next && i < l->recent_count; i++) {
+		const struct recent_batch *b = log_recent(l, i);
+
+		if (b->base_offset < max_offset)
+			break;
+		position = i + 1 < l->recent_count && log_recent(l, i + 1)->base_offset < max_offset ? b->position : -1;
+	}
+	if (position < 0)
+		position = relative > INT32_MAX ? 0 : offset_index_lookup(&s->offsets, (int32_t)relative);
+	return position < s->written ? position : s->written;
+}
+
+/* Whether the records may be sent from the file: enough of them, and not too many files open for it. */
+static bool may_stay(struct read_state *st, const struct segment *s, size_t slack)
+{
+	const struct file_cache *files = &st->log->store->files;
+
+	if (!st->r->may_stay || st->r->max_bytes < STAY_MIN || files->open_count > files->limit)
+		return false;
+	st->visible_end = visible_end(st, s);
+	return st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
+}
+
 /*
  * From where, and how much: from the recent batches exactly, else from the index, which may be a few batches early. Entries lie far apart where
  * batches are large, and then each batch has one, as a rule: it names its last offset, so that the entry of the batch before is found, which would
@@ -268,7 +364,10 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 		slack = 0;
 	}
 	st->position = position;
-	st->size = st->r->max_bytes + slack < READ_MIN ? READ_MIN : st->r->max_bytes + slack;
+	st->stays = may_stay(st, s, slack);
+	st->size = st->stays ? READ_MIN + slack : st->r->max_bytes + slack;
+	if (st->size < READ_MIN)
+		st->size = READ_MIN;
 }
 
 static void limit_size(struct read_state *st)

@@ -143,6 +143,8 @@ struct store {
 	struct map closed;  /* TOPIC-PARTITION -> struct closed_log */
 	struct file_cache files;
 	struct budget read_budget;
+	unsigned lent; /* files that answers are being sent from */
+	struct event lent_back;
 	unsigned hands; /* how many at once open files of their own, beside `files` */
 	struct gate cold_reads;
 	struct gate openings;

@@ -52,6 +52,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	map_init(&s->closed);
 	share_files(s, st->options.max_open_files / runtime_shard_count(st->runtime));
 	budget_init(&s->read_budget, shard, st->options.read_budget_bytes);
+	event_init(&s->lent_back);
 	s->folders = mem_zalloc(st->folder_count * sizeof(*s->folders));
 	for (size_t i = 0; i < st->folder_count; i++)
 		folder_init(&s->folders[i], s, i);
@@ -165,6 +166,10 @@ enum err store_close_await(struct fiber *self, struct store *s)
 		s->storage->lost[shard_index(s->shard) * s->storage->folder_count + i] = s->folders[i].offline ||
 											 s->folders[i].close_failed;
 	}
+	/* Their connections are closed by now. */
+	while (s->lent > 0)
+		if (event_wait_await(self, &s->lent_back, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
 	s->storage->stores[shard_index(s->shard)] = NULL;
 	file_cache_fini(&s->files);
 	budget_fini(&s->read_budget);

@@ -257,6 +257,7 @@ static bool begin_read(struct fetch_part *part, int64_t *left, bool *first_one)
 		.max_offset = bound_of(part, p),
 		.max_bytes = (size_t)(limit > 0 ? limit : 0),
 		.at_least_one = *first_one,
+		.may_stay = !part->group->is_follower,
 		.done = read_done,
 	};
 	*first_one = false;
