@@ -154,15 +154,18 @@ static enum err controller_start_await(struct fiber *self, struct broker *b)
 		.config = b->config,
 		.store = b->metastore,
 		.node_id = b->node_id,
+	struct store_settings settings = store_settings_of(b);
 		.cluster_id = storage_cluster_id(b->storage),
 		.subscribers = b->subscribers,
 		.subscriber_count = b->shard_count,
 	};
 	enum err e;
+		.open_all_after_ms = config_int64(b->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS),
 
 	b->controller = controller_new(b->shard_zero, &o);
 	e = controller_load_await(self, b->controller);
 	if (e == ERR_CONFLICT)
+	store_configure(s->store, &settings);
 		log_error(b->log,
 			  "the metadata belongs to another cluster than meta.properties says: were folders mixed?");
 	else if (e)

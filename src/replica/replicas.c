@@ -21,9 +21,11 @@ struct replicas {
 	bool closing;
 	struct event changed; /* a log was opened or failed; an opener or the remover ended */
 	struct timer retry;
+	struct timer open_all;
 };
 
 static void retry(struct timer *t);
+static void open_all(struct timer *t);
 
 struct replicas *replicas_new(const struct replicas_options *o)
 {
@@ -38,6 +40,9 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	list_init(&r->removed);
 	event_init(&r->changed);
 	r->retry.fire = retry;
+	r->open_all.fire = open_all;
+	if (o->open_all_after_ms > 0)
+		timer_arm(o->shard, &r->open_all, shard_now_us(o->shard) + o->open_all_after_ms * 1000);
 	return r;
 }
 
@@ -225,6 +230,11 @@ void replicas_open_all(struct replicas *r)
 	}
 	for (unsigned i = 0; i < r->options.opening_at_once; i++)
 		start_openers(r);
+}
+
+static void open_all(struct timer *t)
+{
+	replicas_open_all(container_of(t, struct replicas, open_all));
 }
 
 enum err replicas_open_await(struct fiber *self, struct replicas *r, struct uuid topic_id, int32_t partition,
@@ -462,6 +472,7 @@ void replicas_close_await(struct fiber *self, struct replicas *r)
 
 	r->closing = true;
 	timer_disarm(r->options.shard, &r->retry);
+	timer_disarm(r->options.shard, &r->open_all);
 	while (r->openers || r->remover_runs)
 		(void)event_wait_await(self, &r->changed, FIBER_NO_DEADLINE);
 	while ((entry = map_next(&r->topics, &place))) {

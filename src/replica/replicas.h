@@ -45,6 +45,7 @@ struct replicas_options {
 	unsigned shard_count;
 	size_t max_decompressed_bytes;
 	unsigned opening_at_once;
+	int64_t open_all_after_ms; /* so long after the start those that are still closed are opened, for retention to see them; 0: never */
 };
 
 struct replicas *replicas_new(const struct replicas_options *o);

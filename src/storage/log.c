@@ -54,6 +54,7 @@ struct uuid log_directory_id(const struct log *l)
 void log_configure(struct log *l, const struct log_config *config)
 {
 	l->config = *config;
+	housekeeping_note_config(l);
 }
 
 void log_set_owner(struct log *l, struct log_owner *owner)
@@ -184,6 +185,30 @@ void log_wait_alone_await(struct fiber *self, struct log *l)
 
 /* --- append ------------------------------------------------------------------------------------------------------- */
 
+/* By segment.ms; a compacted log rolls early enough for what is written to be compacted in its time. */
+static bool time_is_over(const struct log *l, struct segment *s, int64_t waited_ms)
+{
+	const struct log_config *c = &l->config;
+	int64_t ms = c->segment_ms, jitter_ms;
+
+	if (c->cleanup_compact && c->max_compaction_lag_ms > 0 && c->max_compaction_lag_ms < ms)
+		ms = c->max_compaction_lag_ms;
+	jitter_ms = c->segment_jitter_ms < ms ? c->segment_jitter_ms : ms;
+	if (s->jitter_ms < 0 && jitter_ms > 0)
+		s->jitter_ms = (int64_t)prng_below(shard_random(l->store->shard), (uint64_t)jitter_ms);
+	if (s->jitter_ms > 0 && s->jitter_ms < jitter_ms)
+		ms -= s->jitter_ms;
+	return ms > 0 && waited_ms > ms;
+}
+
+static bool index_is_full(const struct log *l, const struct segment *s)
+{
+	size_t bytes = (size_t)l->config.segment_index_bytes;
+
+	return bytes > 0 && (s->offsets.count >= bytes / OFFSET_INDEX_ENTRY_SIZE ||
+			     s->times.count + 1 >= bytes / TIME_INDEX_ENTRY_SIZE);
+}
+
 /* Whether the batch has to begin a new segment. */
 static bool must_roll(const struct log *l, const struct batch_header *h, size_t size)
 {
@@ -203,11 +228,11 @@ static bool must_roll(const struct log *l, const struct batch_header *h, size_t 
 		return true;
 	waited_ms = s->first_timestamp >= 0 && h->max_timestamp >= 0 ? h->max_timestamp - s->first_timestamp
 								     : now_ms - s->created_ms;
-	return l->config.segment_ms > 0 && waited_ms > l->config.segment_ms - l->config.segment_jitter_ms;
+	return time_is_over(l, s, waited_ms);
 }
 
 /* The active segment ends here: a snapshot of the producers as they are at this offset goes with the new one. */
-static void roll(struct log *l)
+void log_roll(struct log *l)
 {
 	struct segment *s = log_active(l);
 
@@ -303,18 +328,7 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 	if (e)
 		return e;
 	if (must_roll(l, &h, a->size))
-		roll(l);
-static void count_append(struct log *l, const struct log_append *a)
-{
-	struct log_figures *all = &l->store->figures.logs;
-	uint64_t records = (uint64_t)(a->last_offset - a->base_offset + 1);
-
-	l->figures.appended_records += records;
-	l->figures.appended_bytes += a->size;
-	all->appended_records += records;
-	all->appended_bytes += a->size;
-}
-
+		log_roll(l);
 	s = log_active(l);
 	a->position = s->size;
 	producer_state_update(&l->producers, &h, log_now_s(l), true);

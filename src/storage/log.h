@@ -179,6 +179,35 @@ enum err log_truncate_await(struct fiber *self, struct log *l, int64_t offset) M
  * may have moved, but may also be back after a restart.
  */
 enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offset) MUST_CHECK;
+/* Why a segment is still there. */
+enum segment_kept {
+	SEGMENT_GOES,             /* with the next look at retention */
+	SEGMENT_ACTIVE,           /* and empty */
+	SEGMENT_NOT_COMMITTED,    /* holds records at or above the high watermark */
+	SEGMENT_IN_TIME,          /* retention.ms is not over, nor is retention.bytes passed */
+	SEGMENT_IN_SIZE,          /* retention.bytes is not passed, and there is no retention.ms */
+	SEGMENT_FUTURE_TIMESTAMP, /* counts from then on */
+	SEGMENT_BEHIND_ANOTHER,   /* it would go, but an older one stays */
+	SEGMENT_COMPACTED,        /* records leave by compaction only */
+	SEGMENT_FOR_EVER,         /* no policy takes it */
+};
+
+/* What there is to say about a segment. */
+struct segment_info {
+	int64_t base_offset;
+	int64_t end_offset;
+	int64_t size;
+	int64_t largest_timestamp_ms; /* of its records; -1: they have none */
+	bool active;
+	enum segment_kept kept;
+	int64_t due_at_ms;       /* by retention.ms, wall clock: of it and all before it; -1: never */
+	int64_t due_after_bytes; /* by retention.bytes: when the log has grown by so much; -1: never */
+};
+
+/* All segments, oldest first; the caller frees the array with mem_free. */
+enum err log_explain_await(struct fiber *self, struct log *l, struct segment_info **ret_infos, size_t *ret_count)
+	MUST_CHECK;
+
 /* Waits until everything appended so far is synced. */
 enum err log_flush_await(struct fiber *self, struct log *l) MUST_CHECK;
 

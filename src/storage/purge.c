@@ -93,10 +93,22 @@ void log_forget_doomed(struct log *l)
 
 /* --- the start ---------------------------------------------------------------------------------------------------- */
 
-/* One write of the bounds is for all starts that moved before it began. */
-static enum err save_starts_await(struct fiber *self, struct store_folder *f)
+void log_move_start(struct log *l, int64_t offset)
 {
-	uint64_t ticket = ++f->starts_asked;
+	must(offset <= l->written);
+	if (offset <= l->start)
+		return;
+	l->start = offset;
+	l->start_ticket = ++l->folder->starts_asked;
+	l->side_files_dirty = l->epochs_dirty = true;
+	epoch_cache_truncate_start(&l->epochs, offset);
+}
+
+/* One write of the bounds is for all starts that moved before it began. */
+static enum err save_start_await(struct fiber *self, struct log *l)
+{
+	struct store_folder *f = l->folder;
+	uint64_t ticket = l->start_ticket;
 	enum err e = OK;
 
 	while (!e && f->starts_saved < ticket) {
@@ -117,41 +129,59 @@ static enum err save_starts_await(struct fiber *self, struct store_folder *f)
 	return e;
 }
 
-static void leave_log_await(struct fiber *self, struct log *l, const char *reason)
+static void tell_why(const struct log *l, const struct segment *s)
+{
+	const char *why = "is below the log's start";
+	int64_t limit = l->start;
+
+	if (s->base_offset < l->over_below) {
+		why = "is older than retention.ms allows";
+		limit = l->config.retention_ms;
+	} else if (s->base_offset < l->surplus_below) {
+		why = "is more than retention.bytes allows";
+		limit = l->config.retention_bytes;
+	} else if (s->base_offset < l->evicted_below) {
+		why = "is the oldest while the disk's use is above disk.usage.max.bytes";
+		limit = l->store->settings.disk_usage_max_bytes;
+	}
+	log_info(log_logger(l),
+		 "%s-%d: deleting segment %020" PRId64 ", which %s (%" PRId64 "): %" PRId64
+		 " bytes, largest timestamp %" PRId64 "; the log keeps %" PRId64 " bytes",
+		 l->topic, (int)l->partition, s->base_offset, why, limit, s->size, s->max_timestamp, log_size_bytes(l));
+}
+
+static void leave_log_await(struct fiber *self, struct log *l)
 {
 	struct segment *s = l->segments[0];
 
 	memmove(l->segments, l->segments + 1, (l->segment_count - 1) * sizeof(struct segment *));
 	l->segment_count--;
-	log_info(log_logger(l),
-		 "%s-%d: segment %020" PRId64 " of %" PRId64 " bytes, largest timestamp %" PRId64 ", goes: %s",
-		 l->topic, (int)l->partition, s->base_offset, s->size, s->max_timestamp, reason);
+	tell_why(l, s);
 	file_cache_drop(&l->store->files, &s->file);
 	list_push_back(&l->graveyard, &s->grave);
 	log_doom_files_await(self, l, s->base_offset, ALL_SEGMENT_FILES);
 }
 
-enum err log_settle_start_await(struct fiber *self, struct log *l, const char *reason)
+enum err log_settle_start_await(struct fiber *self, struct log *l)
 {
 	int64_t start = l->start;
 	enum err e = OK;
 
 	log_pin(l);
 	if (start > l->start_durable)
-		e = save_starts_await(self, l->folder);
+		e = save_start_await(self, l);
 	if (!e && start > l->start_durable)
 		l->start_durable = start;
 	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
 	while (!e && !l->closing && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
 	       l->file_synced >= l->segments[1]->base_offset)
-		leave_log_await(self, l, reason);
+		leave_log_await(self, l);
 	log_unpin(l);
 	return e;
 }
 
 static enum err advance_pinned_await(struct fiber *self, struct log *l, int64_t offset)
 {
-	char reason[64];
 	enum err e = OK;
 
 	/* With write.caching: what is below the start must not be missing in the log itself after a power failure. */
@@ -159,13 +189,8 @@ static enum err advance_pinned_await(struct fiber *self, struct log *l, int64_t 
 		e = log_flush_await(self, l);
 	if (e || l->closing)
 		return e ? e : ERR_CANCELLED;
-	if (offset > l->start) {
-		l->start = offset;
-		l->side_files_dirty = l->epochs_dirty = true;
-		epoch_cache_truncate_start(&l->epochs, offset);
-	}
-	snprintf(reason, sizeof(reason), "the log starts at %" PRId64 " now", l->start);
-	return log_settle_start_await(self, l, reason);
+	log_move_start(l, offset);
+	return log_settle_start_await(self, l);
 }
 
 enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offset)

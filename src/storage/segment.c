@@ -10,6 +10,7 @@ struct segment *segment_new(int64_t base_offset, int64_t now_ms)
 
 	s->base_offset = base_offset;
 	s->created_ms = now_ms;
+	s->jitter_ms = -1;
 	s->max_timestamp = NO_TIMESTAMP;
 	s->max_timestamp_offset = base_offset;
 	s->first_timestamp = NO_TIMESTAMP;

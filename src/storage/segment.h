@@ -22,6 +22,8 @@ struct segment {
 	int64_t max_timestamp_offset; /* last offset of the first batch that has it */
 	int64_t first_timestamp;      /* of the first batch, from which segment.ms counts; NO_TIMESTAMP: none */
 	int64_t created_ms;           /* shard_now_ms when it was made here */
+	int64_t modified_ms;          /* wall clock; 0: not looked at. Only where no record has a timestamp */
+	int64_t jitter_ms;            /* how much earlier than segment.ms it is rolled; -1: not drawn */
 	int64_t index_bytes;          /* since the last index entry */
 	struct offset_index offsets;
 	struct time_index times;

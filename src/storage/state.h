@@ -154,6 +154,9 @@ struct store {
 	struct store_settings settings;
 	struct event housework; /* for housekeeping.c */
 	int64_t next_doomed_us;
+	int64_t next_retention_us;
+	int64_t next_flush_us;
+	int64_t next_disk_us; /* of shard 0: it looks for all */
 	bool housekeeping_runs;
 	void (*failed)(void *context, const char *folder);
 	void *context;
@@ -202,6 +205,10 @@ struct log {
 	uint32_t segment_count;
 	uint32_t segment_capacity;
 	int64_t start_durable; /* no restart brings a start below it */
+	uint64_t start_ticket; /* of the folder's moves: the last one of this log */
+	int64_t over_below;    /* segments that begin below it go since retention.ms is over, */
+	int64_t surplus_below; /* then since retention.bytes are passed, */
+	int64_t evicted_below; /* then since disk.usage.max.bytes is; the others since the start moved */
 	struct list doomed;    /* of struct doomed, by time: files that are *.deleted and go later */
 	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
 	struct list pending;   /* appended, not yet written */
@@ -217,7 +224,7 @@ struct log {
 	bool names_synced;
 	bool epochs_dirty;
 	bool read_failed;      /* and the log says so: once is enough */
-	struct log_figures figures;
+	bool future_told;
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
@@ -257,6 +264,8 @@ uint32_t log_segment_at(const struct log *l, int64_t offset);
 struct segment *log_segment_after(const struct log *l, const struct segment *s);
 struct segment *log_add_segment(struct log *l, int64_t base_offset);
 void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
+/* The active segment ends here. */
+void log_roll(struct log *l);
 void log_forget_batches(struct log *l, int64_t offset);
 void log_folder_path(const struct log *l, char ret_path[static LOG_PATH_SIZE]);
 void log_file_path(const struct log *l, int64_t base_offset, enum segment_file file,
@@ -308,8 +317,10 @@ void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset
 /* Removes what is due at `now_us`. */
 void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us);
 void log_forget_doomed(struct log *l);
-/* Makes the start durable where it is now, then segments wholly below it leave the log. `reason` is for the line about each of them. */
-enum err log_settle_start_await(struct fiber *self, struct log *l, const char *reason) MUST_CHECK;
+/* Moves the start in memory. Nothing may be told of it, and nothing goes, before it is settled. */
+void log_move_start(struct log *l, int64_t offset);
+/* Makes the start durable where it is now, then segments wholly below it leave the log. */
+enum err log_settle_start_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* What an earlier process left half-done in the log's folder: *.deleted and *.cleaned go, *.swap become what they stand for. */
 enum err log_clear_leftovers_await(struct fiber *self, struct log *l) MUST_CHECK;
 
@@ -320,6 +331,8 @@ void housekeeping_stop_await(struct fiber *self, struct store *s);
 /* A file of the log is to go at `due_us`. */
 void housekeeping_note(struct store *s, int64_t due_us);
 
+/* A log has these settings from now on. */
+void housekeeping_note_config(struct log *l);
 /* recover.c */
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
 /* Reads headers of batches from `position` on and calls `batch` for each up to `end_position`. */

@@ -1,0 +1,19 @@
+/* store_settings: what the broker's settings say about the background work of a shard's logs. May call config/ and storage/. */
+#include "broker/broker_own.h"
+
+struct store_settings store_settings_of(const struct broker *b)
+{
+	const struct config *c = b->config;
+
+	return (struct store_settings){
+		.retention_check_interval_ms = config_int64(c, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS),
+		.initial_delay_ms = config_int64(c, CONFIG_LOG_INITIAL_TASK_DELAY_MS),
+		.disk_usage_max_bytes = config_int64(c, CONFIG_DISK_USAGE_MAX_BYTES),
+		.cleaner_enabled = config_bool(c, CONFIG_LOG_CLEANER_ENABLE),
+		.cleaner_dedupe_bytes = config_int64(c, CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE) / b->shard_count,
+		.cleaner_load_factor = config_double(c, CONFIG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+		.cleaner_io_bytes_per_second = config_double(c, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) /
+					       b->shard_count,
+		.cleaner_backoff_ms = config_int64(c, CONFIG_LOG_CLEANER_BACKOFF_MS),
+	};
+}
