@@ -20,6 +20,8 @@ static unsigned ready_events(const struct socket *s)
 
 	if (in->arrived || in->ended || lost)
 		events |= SOCKET_READABLE;
+	if (in->ended || lost)
+		events |= SOCKET_HUNG_UP;
 	if (lost || out->size < out->window)
 		events |= SOCKET_WRITABLE;
 	return events & s->interest;

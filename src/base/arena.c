@@ -44,6 +44,7 @@ static bool add_block(struct arena *a, size_t at_least)
 	block->older = a->blocks;
 	block->size = size;
 	a->blocks = block;
+	a->held += sizeof(*block) + size;
 	a->at = block->memory;
 	a->end = block->memory + size;
 	return true;

@@ -18,6 +18,7 @@ struct arena {
 	uint8_t *at;
 	uint8_t *end;
 	size_t used; /* bytes given out */
+	size_t held; /* bytes of the blocks: what it costs */
 	size_t max;
 };
 

@@ -9,6 +9,7 @@
 #include "broker/broker_own.h"
 #include "broker/fetch_session.h"
 #include "broker/handlers.h"
+#include "broker/request_own.h"
 #include "metastore/embedded/embedded.h"
 #include "runtime/file.h"
 
@@ -21,10 +22,16 @@
 #define KEPT_FILES ((size_t)256)
 #define MOST_OPEN_FILES ((size_t)32768)
 
-/* Shares of the memory limit; what remains is for requests' arenas, answers and everything small. */
-#define FRAMES_PERCENT 32 /* and a quarter of that for small ones */
-#define READS_PERCENT 35
-#define SESSIONS_PERCENT 8
+/*
+ * Shares of the memory limit; what remains is for the process itself, everything small, and the request that passes the budget because nobody
+ * could know what it needs: one a shard, since the next one waits.
+ */
+#define FRAMES_PERCENT 30 /* and a quarter of that for small ones */
+#define READS_PERCENT 32
+#define SESSIONS_PERCENT 7
+#define WORK_PERCENT 12
+/* Of one request, of one answer. */
+#define ARENA_PERCENT 6
 
 /* --- opening --------------------------------------------------------------------------------------------------------- */
 
@@ -115,6 +122,34 @@ static void on_folder_failed(void *context, const char *folder)
 	shard_send(part->shard.shard, part->shard.broker->shard_zero, &part->folder_failed);
 }
 
+static size_t max_arena(const struct broker *b)
+{
+	size_t share = b->memory_limit_bytes / 100 * ARENA_PERCENT;
+
+	if (share < REQUEST_LEAST_ARENA)
+		return REQUEST_LEAST_ARENA;
+	return share < REQUEST_MAX_ARENA ? share : REQUEST_MAX_ARENA;
+}
+
+static void connections_init(struct broker_part *part)
+{
+	struct broker *b = part->shard.broker;
+	struct connection_table_options o = {
+		.broker = &part->shard,
+		.shard = part->shard.shard,
+		.max_frame = (size_t)config_int32(b->config, CONFIG_SOCKET_REQUEST_MAX_BYTES),
+		.idle_us = config_int64(b->config, CONFIG_CONNECTIONS_MAX_IDLE_MS) * 1000,
+		.frames = &part->frames,
+		.work = &part->work,
+		.max_arena = max_arena(b),
+		.find = handlers_find,
+	};
+
+	connection_table_init(&part->connections, &o);
+	relief_init(&part->relief, &part->connections, store_read_budget(part->shard.store), part->relief_calls,
+		    b->shard_count - 1);
+}
+
 static enum err part_open_await(struct fiber *self, struct broker_part *part)
 {
 	struct broker_shard *s = &part->shard;
@@ -137,12 +172,11 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 		b->memory_limit_bytes / 100 * SESSIONS_PERCENT / b->shard_count);
 	map_init(&s->creations);
 	event_init(&part->created);
+	budget_init(&part->work, s->shard, b->memory_limit_bytes / 100 * WORK_PERCENT / b->shard_count);
 	budget_init(&part->frames, s->shard, b->memory_limit_bytes / 100 * FRAMES_PERCENT / b->shard_count);
 	s->frames = &part->frames;
 	s->connections = &part->connections;
-	connection_table_init(
-		&part->connections, s, s->shard, (size_t)config_int32(b->config, CONFIG_SOCKET_REQUEST_MAX_BYTES),
-		config_int64(b->config, CONFIG_CONNECTIONS_MAX_IDLE_MS) * 1000, &part->frames, handlers_find);
+	connections_init(part);
 	part->subscriber = (struct image_subscriber){.shard = s->shard, .image = s->image, .changed = follow_image};
 	part->opened = true;
 	return OK;
@@ -264,10 +298,12 @@ static enum err part_close_await(struct fiber *self, struct broker_part *part)
 
 	if (!part->opened)
 		return OK;
+	relief_fini(&part->relief);
 	replicas_close_await(self, s->replicas);
 	e = store_close_await(self, s->store);
 	connection_table_fini(&part->connections);
 	budget_fini(&part->frames);
+	budget_fini(&part->work);
 	fetch_session_cache_free(s->fetch_sessions);
 	image_free(s->image);
 	map_fini(&s->creations);
@@ -336,6 +372,21 @@ static void share_open_files(struct broker *b, size_t limit)
 	b->max_sockets = limit - kept - b->max_open_files;
 }
 
+/* Before any shard is open, since they send to each other. */
+static void reliefs_connect(struct broker *b)
+{
+	for (unsigned i = 0; i < b->shard_count; i++) {
+		struct broker_part *part = &b->parts[i];
+		size_t n = 0;
+
+		part->relief.shard = part->shard.shard;
+		part->relief_calls = mem_zalloc(b->shard_count * sizeof(*part->relief_calls));
+		for (unsigned j = 0; j < b->shard_count; j++)
+			if (j != i)
+				part->relief_calls[n++].to = &b->parts[j].relief;
+	}
+}
+
 struct broker *broker_start(struct shard *shard_zero, const struct broker_options *o)
 {
 	static const struct fiber_options fiber = {.name = "broker", .stack_size = (size_t)256 * 1024};
@@ -360,6 +411,7 @@ struct broker *broker_start(struct shard *shard_zero, const struct broker_option
 		b->parts[i].shard.shard = runtime_shard(b->runtime, i);
 		b->subscribers[i] = &b->parts[i].subscriber;
 	}
+	reliefs_connect(b);
 	event_init(&b->stop);
 	if (!fiber_start(shard_zero, &fiber, broker_main, b))
 		runtime_stop(b->runtime, 1);
@@ -379,6 +431,8 @@ void broker_free(struct broker *b)
 	listeners_free(&b->specs);
 	mem_free(b->listeners);
 	mem_free(b->subscribers);
+	for (unsigned i = 0; i < b->shard_count; i++)
+		mem_free(b->parts[i].relief_calls);
 	mem_free(b->parts);
 	mem_free(b);
 }

@@ -5,7 +5,7 @@
 #define BROKER_BROKER_OWN_H
 
 #include "broker/broker.h"
-#include "broker/connection.h"
+#include "broker/relief.h"
 #include "config/listeners.h"
 #include "controller/publish.h"
 #include "metastore/metastore.h"
@@ -15,7 +15,10 @@
 struct broker_part {
 	struct broker_shard shard; /* first, for handlers */
 	struct budget frames;
+	struct budget work; /* arenas and answers of requests */
 	struct connection_table connections;
+	struct relief relief;
+	struct relief_call *relief_calls; /* to the other shards */
 	struct image_subscriber subscriber;
 	struct message folder_failed; /* to shard 0; at most one under way */
 	bool failure_sent;

@@ -3,6 +3,7 @@
  * order answers leave, and what becomes of requests whose connection ends.
  */
 #include "broker/connection.h"
+#include "broker/request_own.h"
 
 #include "base/alloc.h"
 #include "protocol/messages.h"
@@ -13,6 +14,7 @@
 struct world {
 	struct connection_table table;
 	struct budget frames;
+	struct budget work;
 	struct acceptor *acceptor;
 	struct socket_owner owner; /* the client's end */
 	struct socket *socket;
@@ -21,6 +23,7 @@ struct world {
 	size_t begun; /* by the fake handlers, in order */
 	struct request *requests[MAX_REQUESTS];
 	size_t abandoned;
+	size_t hurried;
 	size_t expired;
 	bool closes_at_once; /* what arrives */
 	size_t checked;
@@ -46,6 +49,11 @@ static void fake_begin(struct request *rq)
 static void fake_abandon(struct request *rq)
 {
 	world_of(rq)->abandoned++;
+}
+
+static void fake_hurry(struct request *rq)
+{
+	world_of(rq)->hurried++;
 }
 
 static void reply(struct request *rq)
@@ -100,6 +108,13 @@ static const struct api_handler overlapping = {.key = API_PRODUCE,
 					       .abandon = fake_abandon};
 static const struct api_handler alone = {
 	.key = API_METADATA, .min_version = 1, .max_version = 9, .begin = fake_begin, .abandon = fake_abandon};
+static const struct api_handler polling = {.key = API_FETCH,
+					   .min_version = 4,
+					   .max_version = 4,
+					   .overlaps = true,
+					   .one_at_a_time = true,
+					   .begin = fake_begin,
+					   .hurry = fake_hurry};
 static const struct api_handler timed = {
 	.key = API_LIST_GROUPS, .min_version = 0, .max_version = 0, .begin = fake_arms, .expired = fake_expired};
 static const struct api_handler by_fiber = {
@@ -111,7 +126,8 @@ static const struct api_handler silent = {
 
 static const struct api_handler *find_fake(int16_t key)
 {
-	static const struct api_handler *const all[] = {&overlapping, &alone, &timed, &by_fiber, &closing, &silent};
+	static const struct api_handler *const all[] = {&overlapping, &alone,   &polling, &timed,
+							&by_fiber,    &closing, &silent};
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (all[i]->key == key)
@@ -168,7 +184,14 @@ static struct world *world_open_with_await(struct fiber *self, size_t max_per_ad
 	event_init(&w->readable);
 	buf_init(&w->received, 1000000);
 	budget_init(&w->frames, o.shard, 1000000);
-	connection_table_init(&w->table, NULL, o.shard, 100000, 600000000, &w->frames, find_fake);
+	budget_init(&w->work, o.shard, 1000000);
+	connection_table_init(&w->table, &(struct connection_table_options){.shard = o.shard,
+									    .max_frame = 100000,
+									    .idle_us = 600000000,
+									    .frames = &w->frames,
+									    .work = &w->work,
+									    .max_arena = 1000000,
+									    .find = find_fake});
 	w->acceptor = acceptor_new(&o);
 	EXPECT_OK(acceptor_listen_await(self, w->acceptor, &address, 7, &address));
 	acceptor_begin(w->acceptor);
@@ -196,9 +219,11 @@ static void world_close_await(struct fiber *self, struct world *w)
 	EXPECT(connection_table_quiet_await(self, &w->table, FIBER_NO_DEADLINE));
 	fiber_yield_await(self);
 	EXPECT(w->frames.used == 0);
+	EXPECT(w->work.used == 0);
 	connection_table_fini(&w->table);
 	acceptor_free(w->acceptor);
 	budget_fini(&w->frames);
+	budget_fini(&w->work);
 	buf_fini(&w->received);
 	mem_free(w);
 }
@@ -381,6 +406,196 @@ static void gone_fiber(struct fiber *self, void *argument)
 TEST(requests_outlive_a_connection_that_goes)
 {
 	run_over_both(1, gone_fiber, NULL);
+}
+
+/* The first is answered at once, but its answer waits behind a Produce: the second begins when the client can have read it. */
+static void one_at_a_time_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	send_request(w, API_PRODUCE, 3, 1);
+	begun_wait_await(self, w, 1);
+	request_ordered(w->requests[0]);
+	send_request(w, API_FETCH, 4, 2);
+	send_request(w, API_FETCH, 4, 3);
+	send_request(w, API_METADATA, 1, 4);
+	begun_wait_await(self, w, 2);
+	request_ordered(w->requests[1]);
+	settle_await(self);
+	EXPECT(w->begun == 2);
+	answer(w, 1);
+	settle_await(self);
+	EXPECT(w->begun == 2);
+	EXPECT(w->table.requests == 3); /* and nothing is taken behind the one that waits */
+	answer(w, 0);
+	EXPECT(answer_await(self, w) == 1);
+	EXPECT(answer_await(self, w) == 2);
+	begun_wait_await(self, w, 3);
+	request_ordered(w->requests[2]);
+	begun_wait_await(self, w, 4);
+	answer(w, 3);
+	answer(w, 2);
+	EXPECT(answer_await(self, w) == 3);
+	EXPECT(answer_await(self, w) == 4);
+	world_close_await(self, w);
+}
+
+TEST(a_fetch_waits_until_the_answer_of_the_one_before_has_left)
+{
+	run_over_both(1, one_at_a_time_fiber, NULL);
+}
+
+static void memory_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	budget_take_anyway(&w->work, w->work.limit);
+	send_request(w, API_METADATA, 1, 1);
+	send_request(w, API_METADATA, 1, 2);
+	while (w->table.requests == 0)
+		fiber_yield_await(self);
+	settle_await(self);
+	EXPECT(w->begun == 0);
+	EXPECT(w->table.requests == 1);
+	budget_give(&w->work, w->work.limit);
+	begun_wait_await(self, w, 1);
+	EXPECT(w->work.used >= REQUEST_FIRST_BYTES);
+	/* What it needs beyond is charged as it grows, even over the limit: the next one waits for it. */
+	EXPECT(request_alloc(w->requests[0], 1, 999000));
+	EXPECT(w->work.used >= 999000);
+	send_request(w, API_METADATA, 1, 3);
+	answer(w, 0);
+	EXPECT(answer_await(self, w) == 1);
+	begun_wait_await(self, w, 2);
+	EXPECT(w->work.used < 999000);
+	answer(w, 1);
+	begun_wait_await(self, w, 3);
+	answer(w, 2);
+	EXPECT(answer_await(self, w) == 2);
+	EXPECT(answer_await(self, w) == 3);
+	world_close_await(self, w); /* which sees that nothing stays charged */
+}
+
+TEST(a_request_waits_unbegun_while_others_hold_the_memory_for_requests)
+{
+	run_over_both(1, memory_fiber, NULL);
+}
+
+static void waits_and_goes_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	budget_take_anyway(&w->work, w->work.limit);
+	send_request(w, API_METADATA, 1, 1);
+	while (w->table.requests == 0)
+		fiber_yield_await(self);
+	connection_table_close_all(&w->table);
+	EXPECT(w->table.requests == 0);
+	EXPECT(list_empty(&w->work.waiters));
+	budget_give(&w->work, w->work.limit);
+	EXPECT(w->begun == 0);
+	world_close_await(self, w);
+}
+
+TEST(a_connection_that_goes_takes_its_waiting_request_along)
+{
+	run_over_both(1, waits_and_goes_fiber, NULL);
+}
+
+static void hung_up_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	send_request(w, API_FETCH, 4, 1);
+	send_request(w, API_FETCH, 4, 2); /* nothing is read behind it */
+	begun_wait_await(self, w, 1);
+	request_ordered(w->requests[0]);
+	while (w->table.requests < 2)
+		fiber_yield_await(self);
+	settle_await(self);
+	EXPECT(w->hurried == 0);
+	socket_close(w->socket, false);
+	w->socket = NULL;
+	while (w->hurried == 0)
+		fiber_yield_await(self);
+	EXPECT(w->begun == 1);
+	answer(w, 0);
+	/* It goes on to what the client sent before it left, whether or not its answer still finds somebody. */
+	while (w->begun == 1 && w->table.count > 0)
+		fiber_yield_await(self);
+	if (w->begun == 2) {
+		EXPECT(w->hurried == 2);
+		request_ordered(w->requests[1]);
+		answer(w, 1);
+	}
+	while (w->table.count > 0)
+		fiber_yield_await(self);
+	EXPECT(w->table.requests == 0);
+	world_close_await(self, w);
+}
+
+TEST(a_client_that_left_is_noticed_while_nothing_of_it_is_read)
+{
+	run_over_both(1, hung_up_fiber, NULL);
+}
+
+static void hurry_fiber(struct fiber *self, void *argument)
+{
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	send_request(w, API_FETCH, 4, 1);
+	begun_wait_await(self, w, 1);
+	request_ordered(w->requests[0]);
+	send_request(w, API_METADATA, 1, 2);
+	begun_wait_await(self, w, 2);
+	connection_table_hurry(&w->table);
+	EXPECT(w->hurried == 1); /* what waits for others than news is not hurried */
+	answer(w, 0);
+	answer(w, 1);
+	EXPECT(answer_await(self, w) == 1);
+	EXPECT(answer_await(self, w) == 2);
+	connection_table_hurry(&w->table);
+	EXPECT(w->hurried == 1);
+	world_close_await(self, w);
+}
+
+TEST(long_polls_give_way_when_memory_is_short)
+{
+	run_over_both(1, hurry_fiber, NULL);
+}
+
+static void stalled_fiber(struct fiber *self, void *argument)
+{
+	static const uint8_t zeroes[65536];
+	struct world *w = world_open_await(self, SIZE_MAX);
+
+	(void)argument;
+	/* Answers that nobody reads, until the kernel takes no more of them. */
+	for (int32_t i = 0; w->table.count > 0; i++) {
+		struct connection *c = container_of(list_first(&w->table.connections), struct connection, node);
+
+		if (conn_unsent(c->conn) > 0)
+			break;
+		for (int32_t j = 0; j < 50; j++)
+			conn_send_take(c->conn, &(struct send_piece){.bytes = bytes_of(zeroes, sizeof(zeroes))}, 1);
+		fiber_yield_await(self);
+	}
+	EXPECT(w->table.count == 1);
+	connection_table_end_stalled(&w->table, 3600LL * 1000000);
+	EXPECT(w->table.count == 1);
+	connection_table_end_stalled(&w->table, INT64_MIN / 4);
+	EXPECT(w->table.count == 0);
+	world_close_await(self, w);
+}
+
+TEST(who_does_not_read_is_ended_when_memory_is_short)
+{
+	run_over_both(1, stalled_fiber, NULL);
 }
 
 static void rest_fiber(struct fiber *self, void *argument)

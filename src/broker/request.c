@@ -6,9 +6,6 @@
 #include "broker/connection.h"
 #include "broker/request_own.h"
 
-/* Of an encoded answer without its records: 200,000 partitions in one Metadata answer are 10 MB. */
-#define MAX_ANSWER ((size_t)256 * 1024 * 1024)
-
 static void on_deadline(struct timer *t)
 {
 	struct request *rq = container_of(t, struct request, deadline);
@@ -30,9 +27,23 @@ struct request *request_new(struct connection *c, struct blob *frame)
 	rq->frame = frame;
 	rq->received_us = shard_now_us(rq->shard);
 	rq->deadline.fire = on_deadline;
-	arena_init(&rq->arena, REQUEST_MAX_ARENA);
+	arena_init(&rq->arena, c->table->max_arena);
 	c->table->requests++;
 	return rq;
+}
+
+/* An overdraft stops those who come next, not this one, which has to end for the memory to come back. */
+void request_account(struct request *rq)
+{
+	size_t holds_bytes = sizeof(*rq) + rq->arena.held + rq->answer_bytes;
+
+	if (holds_bytes < REQUEST_FIRST_BYTES)
+		holds_bytes = REQUEST_FIRST_BYTES;
+	if (holds_bytes > rq->charged_bytes)
+		budget_take_anyway(rq->table->work, holds_bytes - rq->charged_bytes);
+	else
+		budget_give(rq->table->work, rq->charged_bytes - holds_bytes);
+	rq->charged_bytes = holds_bytes;
 }
 
 static void drop_answer(struct request *rq)
@@ -56,6 +67,7 @@ static void free_if_done(struct request *rq)
 	drop_answer(rq);
 	mem_free(rq->answer);
 	arena_fini(&rq->arena);
+	budget_give(table->work, rq->charged_bytes);
 	blob_unref(rq->frame);
 	mem_free(rq);
 	if (--table->requests == 0)
@@ -84,7 +96,12 @@ void request_abandon(struct request *rq)
 
 void *request_alloc(struct request *rq, size_t count, size_t size)
 {
-	return arena_alloc_array(&rq->arena, count, size);
+	size_t held_bytes = rq->arena.held;
+	void *memory = arena_alloc_array(&rq->arena, count, size);
+
+	if (rq->arena.held != held_bytes)
+		request_account(rq);
+	return memory;
 }
 
 void request_hold(struct request *rq)
@@ -150,6 +167,8 @@ static void make_pieces(struct request *rq, struct buf *out, const struct encode
 	/* The memory of `out` goes with its last run, which may be empty and is behind all the others. */
 	rq->answer[n++] = (struct send_piece){.bytes = bytes_of(out->data + at, out->size - at), .memory = out->data};
 	rq->answer_count = n;
+	rq->answer_bytes = out->capacity;
+	request_account(rq);
 }
 
 static void release_blobs(struct request *rq, struct blob **blobs, size_t count)
@@ -209,7 +228,7 @@ void request_reply_blobs(struct request *rq, const void *response, struct blob *
 	must(!rq->answered);
 	if (blob_count > countof(few))
 		cuts = mem_alloc(blob_count * sizeof(*cuts));
-	buf_init(&out, MAX_ANSWER);
+	buf_init(&out, rq->table->max_arena);
 	e = encode(rq, response, &out, cuts, blob_count, &cut_count);
 	if (e) {
 		log_error(shard_log(rq->shard), "the answer to %s v%d cannot be encoded: %s", rq->api->name,
@@ -236,7 +255,7 @@ void request_no_reply(struct request *rq)
 {
 	if (rq->abandoned)
 		return;
-	must(!rq->answered);
+	must(!rq->answered && !rq->handler->one_at_a_time); /* the next one waits for an answer to leave */
 	rq->answered = true;
 	timer_disarm(rq->shard, &rq->deadline);
 	connection_answered(rq->connection);
@@ -249,7 +268,7 @@ void request_close(struct request *rq, const char *why)
 	must(!rq->answered);
 	/* Said by the handler itself: it needs no call to leave its waits. */
 	rq->answered = true;
-	connection_close(rq->connection, why);
+	connection_close(rq->connection, CLOSE_REFUSED, why);
 }
 
 /* --- the rest of a request as a fiber -------------------------------------------------------------------------------- */

@@ -37,10 +37,17 @@ struct api_handler {
 	int16_t min_version; /* as advertised and accepted */
 	int16_t max_version;
 	bool overlaps; /* calls request_ordered itself; others hold the connection until they are answered */
+	/* The next of its kind on the connection begins only when the answer of this one has left: what a client does not read is one answer. */
+	bool one_at_a_time;
 	/* Decoded; `rq->body` is the request's struct. Checks and submits. Never suspends. */
 	void (*begin)(struct request *rq);
 	/* The deadline of request_arm came: answers with what is there, or has it fetched by parts that hold the request. NULL: arms none. */
 	void (*expired)(struct request *rq);
+	/*
+	 * It waits for what may come (records), and need not: its client has ended its side, or others wait for the memory that it holds.
+	 * Answers soon with what is there, never inside the call. May be NULL, and may be called more than once.
+	 */
+	void (*hurry)(struct request *rq);
 	/* The connection is gone: leave waits now, so that the parts come back soon. May be NULL. */
 	void (*abandon)(struct request *rq);
 };
@@ -60,6 +67,7 @@ struct request {
 	int64_t received_us;
 	struct timer deadline;
 	unsigned holds;
+	size_t charged_bytes; /* to the shard's budget for requests: arena and answer */
 	bool ordered;
 	bool answered;
 	bool abandoned;
@@ -67,6 +75,7 @@ struct request {
 	struct connection_table *table;
 	struct send_piece *answer;
 	size_t answer_count;
+	size_t answer_bytes; /* of the memory that was encoded into */
 };
 
 /* From the request's arena, zeroed; NULL when the request grew past its maximum: answer with an error, or request_close. */

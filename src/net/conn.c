@@ -9,6 +9,7 @@
 /* What one connection does at most before the others of its shard have their turn. */
 #define RECEIVES_PER_TURN 8
 #define FRAMES_PER_TURN 64
+#define BYTES_AS_A_FRAME 4096 /* what is large takes longer to work on */
 #define SENDS_PER_TURN 16
 /* Of a file in one call, and in one read of the disk. */
 #define SEND_FILE_MAX ((size_t)256 * 1024)
@@ -16,6 +17,8 @@
 #define SLOWEST_BYTES_PER_SECOND 16384
 /* While others wait for the memory of a large frame. */
 #define SLOWEST_AWAITED_BYTES_PER_SECOND 262144
+/* Of an answer, while others wait for the memory that it takes: half of what a slow line over the world brings. */
+#define SLOWEST_TAKEN_BYTES_PER_SECOND 65536
 #define PATIENCE_US 10000000
 /* Small is up to this, and up to a part of the budget. A batch of most producers is small, and whatever else clients ask. */
 #define SMALL_FRAME_BYTES ((size_t)64 * 1024)
@@ -36,12 +39,17 @@ struct conn {
 	struct address peer;
 	int64_t active_us; /* when the last frame was complete, or bytes left */
 	int64_t frame_began_us;
+	int64_t sending_began_us; /* when something was queued behind nothing */
+	int64_t taken_us;         /* when some of it last left */
+	size_t taken_bytes;       /* by the kernel since it began */
 	unsigned interest;
 	unsigned frames_left; /* of this turn */
 	bool reading;         /* conn_resume was called at least once */
 	bool readable;        /* the socket said so, and nobody looked yet */
 	bool blocked;         /* the kernel's send buffer is full */
 	bool warming;         /* `warm` is under way: what is queued stays, whatever happens */
+	bool hung_up;         /* the peer has ended, which is known before its last bytes are read */
+	bool hung_up_told;    /* owner.hung_up was called */
 	bool ended;           /* the peer's side, or an error: no more reads */
 	bool told;            /* owner.closed was called */
 	bool closed;
@@ -225,7 +233,7 @@ static enum err send_next(struct conn *c, size_t *ret_sent)
 
 static void flush(struct conn *c)
 {
-	bool was_high = c->sending.size_bytes > CONN_SEND_HIGH;
+	bool was_high = c->sending.size_bytes > CONN_SEND_HIGH, any = c->sending.size_bytes > 0;
 
 	for (int i = 0; c->sending.size_bytes > 0 && !c->blocked && !c->warming; i++) {
 		size_t sent = 0;
@@ -243,19 +251,24 @@ static void flush(struct conn *c)
 		} else if (e) {
 			give_up(c, ERR_CLOSED, "lost");
 		} else if (sent > 0) {
+			c->cs->sent_bytes += sent;
 			send_queue_sent(&c->sending, sent);
-			c->active_us = shard_now_us(c->cs->shard);
+			c->taken_bytes += sent;
+			c->taken_us = c->active_us = shard_now_us(c->cs->shard);
 		}
 	}
 	if (was_high && c->sending.size_bytes <= CONN_SEND_HIGH)
 		conn_resume(c); /* the owner took nothing more because of it */
+	if (any && c->sending.size_bytes == 0 && !c->ended && c->owner->drained)
+		c->owner->drained(c->owner);
 }
 
 static void give_frame(struct conn *c, struct blob *frame)
 {
+	size_t cost = 1 + frame->size / BYTES_AS_A_FRAME;
+
 	c->active_us = shard_now_us(c->cs->shard);
-	if (c->frames_left > 0)
-		c->frames_left--;
+	c->frames_left -= cost < c->frames_left ? (unsigned)cost : c->frames_left;
 	c->owner->frame(c->owner, frame);
 }
 
@@ -350,6 +363,7 @@ static bool receive_direct(struct conn *c, uint8_t *room, size_t size)
 
 	if (receive_failed(c, socket_receive(c->socket, room, size, &count)))
 		return false;
+	c->cs->received_bytes += count;
 	frame = intake_filled(&c->intake, count);
 	if (frame)
 		give_frame(c, frame);
@@ -367,6 +381,7 @@ static bool receive_scratch(struct conn *c)
 		size = 4;
 	if (receive_failed(c, socket_receive(c->socket, c->cs->scratch, size, &count)))
 		return false;
+	c->cs->received_bytes += count;
 	source = bytes_of(c->cs->scratch, count);
 	done = cut_frames(c, &source);
 	if (!c->closed && !c->ended && source.size > 0 && !intake_keep(&c->intake, source))
@@ -411,6 +426,16 @@ static void conn_free(struct conn *c)
 	mem_free(c);
 }
 
+/* Who reads comes to the end by itself; who does not, since the owner takes nothing now, has to hear of it. */
+static void tell_hung_up(struct conn *c)
+{
+	if (!c->hung_up || c->hung_up_told || c->ended)
+		return;
+	c->hung_up_told = true;
+	if (c->owner->hung_up)
+		c->owner->hung_up(c->owner);
+}
+
 static void on_work(struct task *t)
 {
 	struct conn *c = container_of(t, struct conn, work);
@@ -423,9 +448,10 @@ static void on_work(struct task *t)
 	if (c->reading && !c->ended)
 		receive(c);
 	if (!c->closed)
+		tell_hung_up(c);
+	if (!c->closed)
 		flush(c);
 	if (c->closed)
-	c->cs->received_bytes += count;
 		return; /* conn_close queued the task again, which frees it */
 	want(c, SOCKET_WRITABLE, c->blocked);
 	if (c->ended) {
@@ -443,7 +469,10 @@ static void on_ready(struct socket_owner *o, unsigned events)
 		c->blocked = false;
 	if (events & SOCKET_READABLE)
 		c->readable = true;
-	c->cs->received_bytes += count;
+	if (events & SOCKET_HUNG_UP) {
+		c->hung_up = true;
+		want(c, SOCKET_HUNG_UP, false);
+	}
 	schedule(c);
 }
 
@@ -506,13 +535,17 @@ void conn_resume(struct conn *c)
 	if (c->closed || c->ended)
 		return;
 	c->reading = true;
-	want(c, SOCKET_READABLE, true);
+	want(c, c->hung_up ? SOCKET_READABLE : SOCKET_READABLE | SOCKET_HUNG_UP, true);
 	if (intake_kept(&c->intake).size > 0)
 		schedule(c);
 }
 
 void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t count)
 {
+	if (c->sending.size_bytes == 0) {
+		c->taken_us = c->sending_began_us = shard_now_us(c->cs->shard);
+		c->taken_bytes = 0;
+	}
 	send_queue_push_take(&c->sending, pieces, count);
 	if (!c->closed)
 		schedule(c);
@@ -523,6 +556,16 @@ void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t coun
 size_t conn_unsent(const struct conn *c)
 {
 	return c->sending.size_bytes;
+}
+
+/* The kernel takes the first megabytes of whoever reads nothing at once, so the rate alone would tell late. */
+bool conn_stalls(const struct conn *c, int64_t patience_us)
+{
+	int64_t now_us = shard_now_us(c->cs->shard);
+	int64_t earned_us = (int64_t)c->taken_bytes * 1000000 / SLOWEST_TAKEN_BYTES_PER_SECOND;
+
+	return c->sending.size_bytes > 0 &&
+	       (now_us >= c->taken_us + patience_us || now_us >= c->sending_began_us + patience_us + earned_us);
 }
 
 const struct address *conn_peer(const struct conn *c)

@@ -30,6 +30,13 @@ struct conn_owner {
 	bool (*may_take)(struct conn_owner *o);
 	/* True while answers are owed: the connection is not idle then. */
 	bool (*busy)(struct conn_owner *o);
+	/* Everything that was queued has left. May be NULL. */
+	void (*drained)(struct conn_owner *o);
+	/*
+	 * The peer has ended its side; what it sent before may still be unread, and then comes when the owner takes it. Told once, and
+	 * not when the end has been read by then (`closed` tells that). May be NULL.
+	 */
+	void (*hung_up)(struct conn_owner *o);
 	/* ERR_CLOSED: the peer ended it. Others with words for the log in `why`. */
 	void (*closed)(struct conn_owner *o, enum err reason, const char *why);
 };
@@ -46,6 +53,8 @@ struct conn_shard {
 	size_t max_frame;
 	int64_t idle_us;
 	size_t open_count;
+	uint64_t received_bytes; /* of all connections that ever were */
+	uint64_t sent_bytes;
 };
 
 #define CONN_SCRATCH_SIZE ((size_t)32 * 1024)
@@ -53,8 +62,6 @@ struct conn_shard {
 #define CONN_SEND_HIGH ((size_t)256 * 1024)
 
 void conn_shard_init(struct conn_shard *cs, struct shard *s, struct budget *frames, size_t max_frame, int64_t idle_us);
-	uint64_t received_bytes; /* of all connections that ever were */
-	uint64_t sent_bytes;
 void conn_shard_fini(struct conn_shard *cs);
 
 /* Adopts an accepted connection; it reads nothing before conn_resume. */
@@ -66,6 +73,8 @@ void conn_resume(struct conn *c);
 /* Takes over the pieces; they leave later in this turn. */
 void conn_send_take(struct conn *c, const struct send_piece *pieces, size_t count);
 size_t conn_unsent(const struct conn *c);
+/* Something is unsent, and the peer took nothing for patience_us, or less in all than a second for each 64 KiB and patience_us more. */
+bool conn_stalls(const struct conn *c, int64_t patience_us);
 const struct address *conn_peer(const struct conn *c);
 void conn_local(const struct conn *c, struct address *ret_address);
 

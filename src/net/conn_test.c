@@ -142,7 +142,8 @@ static struct pair *pair_open_await(struct fiber *self, size_t budget, int64_t i
 		EXPECT_OK(event_wait_await(self, &door.event, FIBER_NO_DEADLINE));
 	listener_close(listener);
 
-	p->server.owner = (struct conn_owner){on_frame, may_take, not_busy, on_closed};
+	p->server.owner = (struct conn_owner){
+		.frame = on_frame, .may_take = may_take, .busy = not_busy, .closed = on_closed};
 	p->server.may = countof(p->server.frames);
 	event_init(&p->server.changed);
 	budget_init(&p->server.budget, shard, budget);

@@ -61,6 +61,13 @@ void budget_wait(struct budget *b, struct budget_wish *w)
 {
 	list_push_back(&b->waiters, &w->node);
 	grant_later(b);
+	if (b->watch)
+		b->watch->pressed(b->watch);
+}
+
+void budget_take_anyway(struct budget *b, size_t size)
+{
+	take(b, size);
 }
 
 void budget_cancel(struct budget *b, struct budget_wish *w)

@@ -14,6 +14,11 @@
 #include "base/list.h"
 #include "runtime/shard.h"
 
+/* Who wants to know that somebody has to wait: called at the end of budget_wait, and takes nothing back inside the call. */
+struct budget_watch {
+	void (*pressed)(struct budget_watch *w);
+};
+
 struct budget {
 	size_t limit;
 	size_t used;
@@ -21,6 +26,7 @@ struct budget {
 	struct list waiters;
 	struct shard *shard;
 	struct task grant;
+	struct budget_watch *watch; /* may be NULL */
 };
 
 struct budget_wish {
@@ -33,6 +39,8 @@ void budget_init(struct budget *b, struct shard *s, size_t limit_bytes);
 void budget_fini(struct budget *b);
 /* True: taken. False when others wait or there is not enough. */
 bool budget_try_take(struct budget *b, size_t size);
+/* What is used already and could not be known before: taken beyond the limit too; who comes next waits the longer. */
+void budget_take_anyway(struct budget *b, size_t size);
 /* Waits in line; `granted` runs later, never inside. */
 void budget_wait(struct budget *b, struct budget_wish *w);
 /* Leaves the line. */

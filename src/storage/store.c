@@ -66,6 +66,11 @@ struct shard *store_shard(struct store *s)
 	return s->shard;
 }
 
+struct budget *store_read_budget(struct store *s)
+{
+	return &s->read_budget;
+}
+
 /* The committer ends when nothing is left to commit; the keeper after what it is at. */
 static void stop_folder_await(struct fiber *self, struct store_folder *f)
 {

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/uuid.h"
+#include "runtime/budget.h"
 #include "runtime/fiber.h"
 #include "storage/log.h"
 
@@ -68,7 +69,6 @@ bool storage_was_clean(const struct storage *s);
 struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(void *context, const char *folder),
 			void *context);
 struct shard *store_shard(struct store *s);
-/* Closes every log that is still open and waits for what is under way. */
 /* The budget of read buffers: for who has to know when reads wait. */
 struct budget *store_read_budget(struct store *s);
 
@@ -86,6 +86,7 @@ struct store_settings {
 
 /* From now on; may be called again at any time. */
 void store_configure(struct store *s, const struct store_settings *settings);
+/* Closes every log that is still open and waits for what is under way. */
 enum err store_close_await(struct fiber *self, struct store *s) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
@@ -242,6 +243,142 @@ class Hostile(unittest.TestCase):
                 answer = self.other.ask("DeleteTopics", 4, {"TopicNames": ["anew"], "TimeoutMs": 10000})
                 self.assertEqual(answer["Responses"][0]["ErrorCode"], 0)
         self.assertNotIn("offline", self.broker.log())
+
+
+def costly_requests():
+    """Small on the wire, large in memory."""
+    empty = wire.request("Metadata", 1, {"Topics": [{"Name": ""} for _ in range(100)]})
+    # Kafka's encoding of 100,000 empty names, without this file's patience for encoding them: a count, and two zeroes each.
+    many = struct.pack(">i", 100000) + b"\0" * 200000
+    yield "Metadata", wire.frame(empty[4:-204] + many)
+    ids = wire.request("Metadata", 12, {"Topics": [{"TopicId": bytes(16), "Name": None}] * 30000})
+    yield "Metadata by id", ids
+    yield "Fetch of an unknown topic", fetch("nobody", range(30000), version=11, wait=30000, least=1)
+    yield "Fetch", fetch("kept", [0] * 30000, version=11, wait=30000, least=1)
+    topics = [{"Name": "", "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [], "Configs": []}] * 30000
+    yield "CreateTopics", wire.request("CreateTopics", 4, {"Topics": topics, "timeoutMs": 30000, "validateOnly": True})
+    resources = [{"ResourceType": 2, "ResourceName": "kept", "ConfigurationKeys": None}] * 2000
+    yield "DescribeConfigs", wire.request("DescribeConfigs", 4, {"Resources": resources})
+    partitions = [{"PartitionIndex": i % 2, "Timestamp": -1} for i in range(30000)]
+    yield "ListOffsets", wire.request("ListOffsets", 1, {"ReplicaId": -1, "Topics": [{"Name": "kept", "Partitions": partitions}]})
+
+
+class Costly(unittest.TestCase):
+    """memory.limit.bytes holds whatever clients ask, and whoever asks little is served meanwhile."""
+    LIMIT = 256 << 20
+
+    @classmethod
+    def setUpClass(cls):
+        with open(moldau.binary(), "rb") as program:
+            cls.sanitized = b"__asan_init" in program.read()  # then memory is never given back
+
+    def setUp(self):
+        self.broker = moldau.Broker({"max.connections.per.ip": 20000, "memory.limit.bytes": self.LIMIT, "shards": 2})
+        self.other = self.broker.connect()
+        self.other.socket.settimeout(30)
+        moldau.create_topic(self.other, "kept", 2)
+
+    def tearDown(self):
+        try:
+            self.other.close()
+            code, seconds = self.broker.stop()
+            self.assertFalse(code or seconds > 10, f"stopped with {code} after {seconds} s:\n{self.broker.log()[-3000:]}")
+        finally:
+            self.broker.end()
+
+    def attack(self, request, connections, seconds):
+        """Each connection sends the request as often as it goes, and reads nothing. The longest that an honest request took."""
+        held = [self.broker.connect() for _ in range(connections)]
+        left = {c: b"" for c in held}
+        longest, end = 0, time.monotonic() + seconds
+        for c in held:
+            c.socket.setblocking(False)
+        while time.monotonic() < end:
+            for c in list(left):
+                try:
+                    while True:
+                        left[c] = left[c] or request
+                        left[c] = left[c][c.socket.send(left[c]):]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    del left[c]
+            began = time.monotonic()
+            self.assertEqual(self.other.ask("ApiVersions", 0)["ErrorCode"], 0)
+            longest = max(longest, time.monotonic() - began)
+        for c in held:
+            c.close()
+        return longest
+
+    def peak_bytes(self):
+        with open(f"/proc/{self.broker.process.pid}/status", encoding="utf-8") as status:
+            return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+    def test_requests_that_are_small_on_the_wire_and_large_in_memory(self):
+        for name, request in costly_requests():
+            with self.subTest(name):
+                longest = self.attack(request, 100, 3)
+                peak = self.peak_bytes()
+                print(f"{name}: {len(request)} bytes, peak {peak >> 20} MiB, an honest request took at most {longest:.2f} s", flush=True)
+                if not self.sanitized:
+                    self.assertLess(peak, self.LIMIT)
+                self.assertLess(longest, 10)
+
+    def test_many_connections_that_poll_for_long_do_not_stop_others(self):
+        """Each of them holds little, all of them together everything."""
+        held = [self.broker.connect() for _ in range(200)]
+        for c in held:
+            c.send(fetch("kept", [0] * 3000, wait=600000, least=1) * 2)
+        began = time.monotonic()
+        for _ in range(20):
+            with self.broker.connect() as c:
+                c.socket.settimeout(30)
+                self.assertEqual(c.ask("ApiVersions", 0)["ErrorCode"], 0)
+        self.assertLess(time.monotonic() - began, 20)
+        for c in held:
+            c.close()
+
+    def test_answers_that_nobody_reads_do_not_keep_the_read_buffers(self):
+        records = wire.batch([b"x" * 900000])
+        for _ in range(60):
+            self.assertEqual(wire.produce_errors(self.other.ask("Produce", 8, wire.produce("kept", [0], records))), [0])
+        held = [self.broker.connect() for _ in range(60)]
+        for c in held:
+            c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            c.send(fetch("kept", [0], most=50 << 20) * 10)
+        began = time.monotonic()
+        for _ in range(10):
+            with self.broker.connect() as c:
+                c.socket.settimeout(60)
+                c.send(fetch("kept", [0], most=1 << 20))
+                found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
+                self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, 60))
+        self.assertLess(time.monotonic() - began, 20)
+        for c in held:
+            c.close()
+
+    def test_clients_that_left_are_noticed_while_their_line_is_full(self):
+        held = [self.broker.connect() for _ in range(50)]
+        for c in held:
+            c.send(fetch("kept", [0], wait=600000, least=1) * 3)
+        time.sleep(0.5)
+        for c in held:
+            c.close()
+        moldau.wait_for(lambda: self.sockets() < 10, what="the end of dead connections")
+
+    def sockets(self):
+        folder = f"/proc/{self.broker.process.pid}/fd"
+        return sum(1 for fd in os.listdir(folder) if os.readlink(os.path.join(folder, fd)).startswith("socket:"))
+
+    def test_a_storm_of_garbage_does_not_fill_the_log(self):
+        before = self.broker.log().count("\n")
+        for _ in range(1000):
+            c = self.broker.connect()
+            c.send(struct.pack(">i", 20) + b"garbage, of no meaning"[:20])
+            self.assertTrue(c.is_closed())
+            c.close()
+        moldau.wait_for(lambda: "more connections were closed" in self.broker.log(), what="the number of those not named")
+        self.assertLess(self.broker.log().count("\n") - before, 300)
 
 
 class Damage(unittest.TestCase):

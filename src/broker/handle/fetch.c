@@ -8,6 +8,7 @@
 #include "protocol/messages.h"
 
 #define CONSUMER (-1)
+#define MOST_READS 8 /* an answer has at most this part of a shard's read buffers */
 #define OPENING_US (1000 * 1000) /* what a fetch that need not wait may wait for a log to be opened */
 
 struct fetch {
@@ -358,6 +359,14 @@ static bool take_session(struct request *rq, struct fetch_target **ret_targets, 
 	return *ret_targets != NULL;
 }
 
+/* Several clients that do not read their answers must not have the shard's read buffers among them. */
+static int64_t fair_bytes(const struct request *rq, int32_t asked_bytes)
+{
+	size_t share = store_read_budget(rq->broker->store)->limit / MOST_READS;
+
+	return asked_bytes > 0 && (size_t)asked_bytes > share ? (int64_t)share : asked_bytes;
+}
+
 static bool take_request(struct request *rq)
 {
 	const struct fetch_request *body = rq->body;
@@ -374,7 +383,7 @@ static bool take_request(struct request *rq)
 		request_close(rq, "no memory for a Fetch");
 		return false;
 	}
-	f->max_bytes = body->max_bytes;
+	f->max_bytes = fair_bytes(rq, body->max_bytes);
 	f->read_committed = body->isolation_level == 1;
 	f->is_follower = body->replica_id > CONSUMER || body->replica_state.replica_id > CONSUMER;
 	if (!take_session(rq, &targets, &f->part_count))
@@ -418,7 +427,9 @@ const struct api_handler fetch_handler = {
 	.min_version = 4,
 	.max_version = 18,
 	.overlaps = true,
+	.one_at_a_time = true,
 	.begin = fetch_begin,
 	.expired = flush_all,
+	.hurry = flush_all,
 	.abandon = drop_all,
 };

@@ -18,7 +18,7 @@ void watch_note(struct watch *w, uint32_t kernel_events)
 {
 	if (kernel_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		w->hung = true;
-		w->readiness |= SOCKET_READABLE;
+		w->readiness |= SOCKET_READABLE | SOCKET_HUNG_UP;
 	}
 	if (kernel_events & (EPOLLHUP | EPOLLERR))
 		w->readiness |= SOCKET_WRITABLE;
