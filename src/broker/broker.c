@@ -154,15 +154,18 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 {
 	struct broker_shard *s = &part->shard;
 	struct broker *b = s->broker;
+	struct store_settings settings = store_settings_of(b);
 	struct replicas_options o = {
 		.shard = s->shard,
 		.shard_count = b->shard_count,
 		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
 		.opening_at_once = OPENING_AT_ONCE,
+		.open_all_after_ms = config_int64(b->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS),
 	};
 
 	(void)self;
 	s->store = store_new(b->storage, s->shard, on_folder_failed, part);
+	store_configure(s->store, &settings);
 	o.store = s->store;
 	s->replicas = replicas_new(&o);
 	s->image = image_new();
@@ -188,18 +191,15 @@ static enum err controller_start_await(struct fiber *self, struct broker *b)
 		.config = b->config,
 		.store = b->metastore,
 		.node_id = b->node_id,
-	struct store_settings settings = store_settings_of(b);
 		.cluster_id = storage_cluster_id(b->storage),
 		.subscribers = b->subscribers,
 		.subscriber_count = b->shard_count,
 	};
 	enum err e;
-		.open_all_after_ms = config_int64(b->config, CONFIG_LOG_INITIAL_TASK_DELAY_MS),
 
 	b->controller = controller_new(b->shard_zero, &o);
 	e = controller_load_await(self, b->controller);
 	if (e == ERR_CONFLICT)
-	store_configure(s->store, &settings);
 		log_error(b->log,
 			  "the metadata belongs to another cluster than meta.properties says: were folders mixed?");
 	else if (e)

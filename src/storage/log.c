@@ -212,19 +212,15 @@ static bool index_is_full(const struct log *l, const struct segment *s)
 /* Whether the batch has to begin a new segment. */
 static bool must_roll(const struct log *l, const struct batch_header *h, size_t size)
 {
-	const struct segment *s = log_active(l);
+	struct segment *s = log_active(l);
 	int64_t now_ms = shard_now_ms(l->store->shard);
 	int64_t waited_ms;
-	size_t entries = s->offsets.count;
 
 	if (s->size == 0)
 		return l->end + h->last_offset_delta - s->base_offset > INT32_MAX;
 	if (s->size + (int64_t)size > l->config.segment_bytes)
 		return true;
-	if (l->end + h->last_offset_delta - s->base_offset > INT32_MAX)
-		return true;
-	if (l->config.segment_index_bytes > 0 &&
-	    (entries + 1) * OFFSET_INDEX_ENTRY_SIZE > (size_t)l->config.segment_index_bytes)
+	if (l->end + h->last_offset_delta - s->base_offset > INT32_MAX || index_is_full(l, s))
 		return true;
 	waited_ms = s->first_timestamp >= 0 && h->max_timestamp >= 0 ? h->max_timestamp - s->first_timestamp
 								     : now_ms - s->created_ms;
@@ -308,6 +304,17 @@ static enum err place_batch(struct log *l, struct log_append *a, struct batch_he
 	return OK;
 }
 
+static void count_append(struct log *l, const struct log_append *a)
+{
+	struct log_figures *all = &l->store->figures.logs;
+	uint64_t records = (uint64_t)(a->last_offset - a->base_offset + 1);
+
+	l->figures.appended_records += records;
+	l->figures.appended_bytes += a->size;
+	all->appended_records += records;
+	all->appended_bytes += a->size;
+}
+
 enum err log_append_batch(struct log *l, struct log_append *a)
 {
 	struct batch_header h;
@@ -339,6 +346,7 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 	a->node = (struct list_node){0};
 	list_push_back(&l->pending, &a->node);
 	commit_mark(l);
+	count_append(l, a);
 	return OK;
 }
 
@@ -360,7 +368,6 @@ static void drop_segments_from(struct log *l, int64_t offset)
 {
 	while (l->segment_count > 1 && log_active(l)->base_offset >= offset) {
 		struct segment *s = l->segments[--l->segment_count];
-	count_append(l, a);
 
 		file_cache_drop(&l->store->files, &s->file);
 		list_push_back(&l->graveyard, &s->grave);

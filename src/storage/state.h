@@ -328,7 +328,7 @@ enum err log_clear_leftovers_await(struct fiber *self, struct log *l) MUST_CHECK
 void housekeeping_start(struct store *s);
 /* Waits until it has ended. */
 void housekeeping_stop_await(struct fiber *self, struct store *s);
-/* A file of the log is to go at `due_us`. */
+/* A file of a log is to go at `due_us`. */
 void housekeeping_note(struct store *s, int64_t due_us);
 
 /* A log has these settings from now on. */
