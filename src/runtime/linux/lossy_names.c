@@ -516,12 +516,28 @@ static enum err look_at_all(struct lossy_file *folder)
 	return OK;
 }
 
+/* The next name that is there now; NULL at the end. */
+static struct lossy_file *next_now(const struct lossy_file *folder, size_t *place, char ret_name[NAME_LONGEST + 1])
+{
+	const struct map_entry *m;
+
+	while ((m = map_next(&folder->entries, place))) {
+		const struct lossy_entry *entry = m->value;
+
+		if (!entry->now)
+			continue;
+		snprintf(ret_name, NAME_LONGEST + 1, "%.*s", (int)m->key_size, (const char *)m->key);
+		return entry->now;
+	}
+	return NULL;
+}
+
 static enum err call_list(struct lossy *l, struct file_call *c)
 {
 	struct folder_list list = {0};
-	const struct map_entry *m;
-	struct lossy_file *folder;
+	struct lossy_file *folder, *f;
 	size_t capacity = 0, at = 0;
+	char name[NAME_LONGEST + 1];
 	struct place p;
 	enum err e = find(l, c->path, &p, &folder);
 
@@ -529,15 +545,9 @@ static enum err call_list(struct lossy *l, struct file_call *c)
 		e = folder->is_folder ? look_at_all(folder) : ERR_NOT_FOUND;
 	if (e)
 		return e;
-	while ((m = map_next(&folder->entries, &at))) {
-		const struct lossy_entry *entry = m->value;
-		char name[NAME_LONGEST + 1];
-
-		if (!entry->now)
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)m->key_size, (const char *)m->key);
+	while ((f = next_now(folder, &at, name))) {
 		list.entries = mem_grow(list.entries, &capacity, list.count + 1, sizeof(*list.entries));
-		list.entries[list.count++] = (struct folder_entry){mem_strdup(name), entry->now->is_folder};
+		list.entries[list.count++] = (struct folder_entry){mem_strdup(name), f->is_folder};
 	}
 	if (list.count > 0)
 		qsort(list.entries, list.count, sizeof(*list.entries), by_name);
@@ -547,14 +557,11 @@ static enum err call_list(struct lossy *l, struct file_call *c)
 
 static enum err must_be_empty(struct lossy_file *folder)
 {
-	const struct map_entry *m;
+	char name[NAME_LONGEST + 1];
 	size_t at = 0;
 	enum err e = look_at_all(folder);
 
-	while (!e && (m = map_next(&folder->entries, &at)))
-		if (((const struct lossy_entry *)m->value)->now)
-			return ERR_EXISTS;
-	return e;
+	return !e && next_now(folder, &at, name) ? ERR_EXISTS : e;
 }
 
 static enum err call_remove(struct lossy *l, struct file_call *c)
