@@ -9,6 +9,7 @@
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOT_ENTRIES_AT 6 /* version and CRC come before what the CRC covers */
 #define SNAPSHOT_ENTRY_SIZE 46
+#define PRIORS_MAGIC 0x4d6f5072u /* "MoPr" */
 
 void producer_state_init(struct producer_state *p)
 {
@@ -261,6 +262,29 @@ uint32_t producer_state_expire(struct producer_state *p, uint32_t now_s, uint32_
 	return gone;
 }
 
+/* The batches before each producer's last one, behind Kafka's entries, which its readers take without what follows. */
+static void write_priors(const struct producer_state *p, struct buf *out)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < p->count && !any; i++)
+		any = p->entries[i].batch_count > 1;
+	if (!any)
+		return;
+	buf_put_u32(out, PRIORS_MAGIC);
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct producer_entry *e = &p->entries[i];
+		uint8_t count = e->batch_count > 1 ? (uint8_t)(e->batch_count - 1) : 0;
+
+		buf_put_i8(out, (int8_t)count);
+		for (uint8_t k = 0; k < count; k++) {
+			buf_put_u32(out, e->priors[k].offset_back);
+			buf_put_i32(out, e->priors[k].timestamp_back);
+			buf_put_i32(out, e->priors[k].offset_delta);
+		}
+	}
+}
+
 void producer_state_write(const struct producer_state *p, struct buf *out)
 {
 	size_t start = out->size;
@@ -280,6 +304,7 @@ void producer_state_write(const struct producer_state *p, struct buf *out)
 		buf_put_i32(out, e->coordinator_epoch);
 		buf_put_i64(out, e->txn_first_offset);
 	}
+	write_priors(p, out);
 	if (out->error)
 		return;
 	put_be32(out->data + start + 2,
@@ -302,6 +327,34 @@ static struct producer_entry read_entry(struct reader *r, uint32_t now_s)
 	return e;
 }
 
+/* Behind Kafka's entries: nothing, or what write_priors wrote. */
+static enum err read_priors(struct reader *r, struct producer_state *p)
+{
+	bool any = false;
+
+	if (!reader_left(r))
+		return OK;
+	if (reader_u32(r) != PRIORS_MAGIC)
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < p->count; i++) {
+		struct producer_entry *e = &p->entries[i];
+		uint8_t count = (uint8_t)reader_i8(r);
+
+		if (count > PRODUCER_BATCHES - 1 || (count && e->batch_count != 1))
+			return ERR_CORRUPT;
+		for (uint8_t k = 0; k < count; k++) {
+			e->priors[k].offset_back = reader_u32(r);
+			e->priors[k].timestamp_back = reader_i32(r);
+			e->priors[k].offset_delta = reader_i32(r);
+			if (e->priors[k].offset_delta < 0)
+				return ERR_CORRUPT;
+		}
+		e->batch_count = (uint8_t)(e->batch_count + count);
+		any = any || count;
+	}
+	return r->error || reader_left(r) || !any ? ERR_CORRUPT : OK;
+}
+
 enum err producer_state_read(struct producer_state *p, struct bytes snapshot, uint32_t now_s)
 {
 	struct reader r = reader_of(snapshot);
@@ -311,7 +364,7 @@ enum err producer_state_read(struct producer_state *p, struct bytes snapshot, ui
 	int32_t count = reader_i32(&r);
 
 	if (r.error || version != SNAPSHOT_VERSION || count < 0 ||
-	    reader_left(&r) != (size_t)count * SNAPSHOT_ENTRY_SIZE)
+	    reader_left(&r) < (size_t)count * SNAPSHOT_ENTRY_SIZE)
 		return ERR_CORRUPT;
 	if (crc != crc32c(0, bytes_of(snapshot.data + SNAPSHOT_ENTRIES_AT, snapshot.size - SNAPSHOT_ENTRIES_AT)))
 		return ERR_CORRUPT;
@@ -325,6 +378,10 @@ enum err producer_state_read(struct producer_state *p, struct bytes snapshot, ui
 			return ERR_CORRUPT;
 		}
 		entry_add(&read, &e);
+	}
+	if (read_priors(&r, &read)) {
+		producer_state_fini(&read);
+		return ERR_CORRUPT;
 	}
 	producer_state_fini(p);
 	*p = read;

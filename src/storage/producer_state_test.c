@@ -141,8 +141,14 @@ TEST(who_was_not_seen_is_forgotten_unless_his_transaction_is_open)
 	producer_state_fini(&p);
 }
 
-TEST(a_snapshot_is_kafkas_and_keeps_the_last_batch)
+TEST(a_snapshot_is_kafkas_with_the_batches_before_the_last_behind_it)
 {
+	/* Five sent at once, none answered, then a restart: each of them has to be known again. */
+	static const struct {
+		int32_t sequence;
+		int32_t count;
+		int64_t base_offset;
+	} kept[] = {{5, 5, 110}, {10, 1, 120}, {11, 9, 130}, {20, 5, 150}, {25, 5, 160}};
 	struct producer_state p = six_batches(), back;
 	struct producer_duplicate original;
 	struct batch_header h = batch(7, 2, 25, 5, 0);
@@ -151,7 +157,7 @@ TEST(a_snapshot_is_kafkas_and_keeps_the_last_batch)
 	producer_state_init(&back);
 	buf_init(&out, 1000);
 	producer_state_write(&p, &out);
-	CHECK_EQ(out.size, 10 + 46);
+	CHECK_EQ(out.size, 10 + 46 + 4 + 1 + 4 * 12);
 	CHECK_EQ(get_be16(out.data), 1);
 	CHECK_EQ(get_be32(out.data + 6), 1);
 	CHECK_EQ(get_be64(out.data + 10), 7);
@@ -162,6 +168,13 @@ TEST(a_snapshot_is_kafkas_and_keeps_the_last_batch)
 	must_ok(producer_state_read(&back, buf_bytes(&out), 9));
 	CHECK_ERR(producer_state_check(&back, &h, &original), ERR_DUPLICATE_SEQUENCE_NUMBER);
 	CHECK_EQ(original.base_offset, 160);
+	for (size_t i = 0; i < countof(kept); i++) {
+		h = batch(7, 2, kept[i].sequence, kept[i].count, 0);
+		CHECK_ERR(producer_state_check(&back, &h, &original), ERR_DUPLICATE_SEQUENCE_NUMBER);
+		CHECK_EQ(original.base_offset, kept[i].base_offset);
+	}
+	h = batch(7, 2, 0, 5, 0);
+	CHECK_ERR(producer_state_check(&back, &h, &original), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
 	for (size_t i = 0; i < out.size; i++) { /* any bit that flips is noticed */
 		out.data[i] ^= 4;
 		CHECK_ERR(producer_state_read(&back, buf_bytes(&out), 9), ERR_CORRUPT);
