@@ -480,8 +480,10 @@ enum err cluster_init(struct cluster *c, struct shard *s, const struct client_co
 	event_init(&c->changed);
 	event_init(&c->wanted_event);
 	e = make_bootstrap(c, message);
-	if (e)
+	if (e) {
+		cluster_end(c);
 		cluster_fini(c);
+	}
 	return e;
 }
 
@@ -503,11 +505,8 @@ void cluster_stop_await(struct fiber *self, struct cluster *c)
 	c->fiber = NULL;
 }
 
-void cluster_fini(struct cluster *c)
+void cluster_end(struct cluster *c)
 {
-	const struct map_entry *entry;
-	size_t place = 0;
-
 	c->changed_hook = NULL;
 	for (size_t i = 0; i < c->broker_count; i++)
 		peer_free(c->brokers[i].peer);
@@ -515,6 +514,13 @@ void cluster_fini(struct cluster *c)
 		peer_free(c->bootstrap[i]);
 	for (size_t i = 0; i < c->former_count; i++)
 		peer_free(c->former[i]);
+}
+
+void cluster_fini(struct cluster *c)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
 	while ((entry = map_next(&c->topics, &place))) {
 		struct cluster_topic *t = entry->value;
 

@@ -9,7 +9,7 @@
  * 3. Metadata is asked for when somebody needs it (cluster_refresh), when a topic has no answer or an error, and when it is old;
  *    never twice within the backoff.
  * 4. A broker's address may change; its former peer lives until the client ends, since calls may be under way on it.
- * Lifetime: cluster_init .. cluster_stop_await .. cluster_fini on one shard.
+ * Lifetime: cluster_init .. cluster_stop_await .. cluster_end .. cluster_fini on one shard.
  * Not here: what is sent to leaders (producer, fetcher).
  */
 #ifndef CLIENT_CLUSTER_H
@@ -75,6 +75,8 @@ enum err cluster_init(struct cluster *c, struct shard *s, const struct client_co
 void cluster_start(struct cluster *c);
 /* Ends the fiber. */
 void cluster_stop_await(struct fiber *self, struct cluster *c);
+/* Its peers end, and with them the calls under way, which still see the topics: until peers_alive is 0. */
+void cluster_end(struct cluster *c);
 void cluster_fini(struct cluster *c);
 
 /* Never NULL. Asks for it when it is new. */

@@ -61,7 +61,7 @@ void client_stop_await(struct fiber *self, struct client *c)
 	producer_stop_await(self, c->producer);
 	consumer_stop_await(self, c->consumer);
 	cluster_stop_await(self, &c->cluster);
-	cluster_fini(&c->cluster);
+	cluster_end(&c->cluster);
 	while (c->cluster.peers_alive > 0)
 		(void)fiber_sleep_await(self, PEER_END_POLL_US);
 }
@@ -70,6 +70,7 @@ void client_free(struct client *c)
 {
 	producer_free(c->producer);
 	consumer_free(c->consumer);
+	cluster_fini(&c->cluster);
 	compressor_free(c->compressor);
 	budget_fini(&c->frames);
 	mem_free(c);
