@@ -722,10 +722,12 @@ static void round_await(struct fiber *self, struct round *r)
 	event_signal(&f->round_over);
 }
 
+/* Notes for the next start are of no use at the end, when all is closed; there may be no room for them either, and nobody who makes some. */
 static bool has_work(const struct store_folder *f)
 {
-	return !list_empty(&f->dirty) || !list_empty(&f->forgets) ||
-	       ((f->note_wanted || f->bounds_due) && f->journal.ready && !f->offline);
+	bool notes = (f->note_wanted || f->bounds_due) && f->journal.ready && !f->offline;
+
+	return !list_empty(&f->dirty) || !list_empty(&f->forgets) || (notes && !f->stopping);
 }
 
 static void commit_main(struct fiber *self, void *argument)
