@@ -14,6 +14,8 @@ void campaign_add(struct campaign *c, const struct history *h)
 	c->simulated_us += h->duration_us;
 	for (unsigned i = 0; i < HIT_COUNT; i++)
 		c->hits[i] += h->hits[i];
+	for (unsigned i = 0; i < FAULT_COUNT; i++)
+		c->rare[i] += h->rare[i];
 	if (h->failed)
 		campaign_fail(c, h->world, h->seed, h->failure);
 }
@@ -29,18 +31,26 @@ void campaign_fail(struct campaign *c, enum world_kind world, uint64_t seed, con
 	snprintf(f->text, sizeof(f->text), "%s", text);
 }
 
+static bool print_count(uint64_t count, const char *what, void (*line)(const char *text))
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "  %12" PRIu64 "  %s%s", count, what, count ? "" : "   <- never");
+	line(text);
+	return count > 0;
+}
+
 bool campaign_print(const struct campaign *c, bool demand_hits, void (*line)(const char *text))
 {
 	char text[700];
-	bool well = c->failure_count == 0;
+	bool well = c->failure_count == 0, all = true;
 
-	for (unsigned i = 0; i < HIT_COUNT; i++) {
-		snprintf(text, sizeof(text), "  %12" PRIu64 "  %s%s", c->hits[i], hit_text((enum hit)i),
-			 c->hits[i] ? "" : "   <- never");
-		line(text);
-		if (demand_hits && !c->hits[i])
-			well = false;
-	}
+	for (unsigned i = 0; i < HIT_COUNT; i++)
+		all = print_count(c->hits[i], hit_text((enum hit)i), line) && all;
+	line("rare paths:");
+	for (unsigned i = 0; i < FAULT_COUNT; i++)
+		all = print_count(c->rare[i], fault_text((enum fault)i), line) && all;
+	well = well && (all || !demand_hits);
 	snprintf(text, sizeof(text),
 		 "%" PRIu64 " histories of the broker, %" PRIu64 " of the log alone; %" PRIu64 " events, %" PRIu64
 		 " faults, %" PRIu64 " records acknowledged, %" PRIu64 " read, %" PRId64 " simulated hours",

@@ -24,6 +24,7 @@ struct campaign {
 	uint64_t faults;
 	int64_t simulated_us;
 	uint64_t hits[HIT_COUNT];
+	uint64_t rare[FAULT_COUNT];
 	uint64_t failure_count;
 	struct campaign_failure failures[CAMPAIGN_FAILURES_MAX];
 };

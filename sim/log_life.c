@@ -6,7 +6,6 @@
 #include "runtime/call.h"
 #include "sim/log_world.h"
 
-#define ACTORS_PER_PARTITION 3
 #define READ_MAX 20000
 #define KEEP_START_US 24000000LL
 
@@ -257,8 +256,7 @@ static void append_again(struct live_log *l)
 		if (a->log.base_offset != b->base_offset || a->log.last_offset != b->base_offset + b->count - 1)
 			report(l->p, "a duplicate was told other offsets than its original's");
 	} else if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
-		if (back == 0 || !m->restarted)
-			report(l->p, "one of a producer's last batches was not known again");
+		report(l->p, "one of a producer's last batches was not known again");
 	} else if (!is_trouble(e)) {
 		report(l->p, "a duplicate was refused for another reason");
 	}
@@ -570,7 +568,7 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 	}
 	life->logs[life->log_count++] = l;
 	check_opened_await(self, l);
-	for (unsigned i = 0; i < ACTORS_PER_PARTITION && !p->damaged; i++) {
+	for (unsigned i = 0; i < LOG_WORLD_ACTORS && !p->damaged; i++) {
 		if (fiber_start(fiber_shard(self), &options, actor_fiber, l))
 			life->actors++;
 	}

@@ -122,7 +122,6 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 	const struct model_batch *ghost;
 	size_t index;
 
-	m->restarted = true;
 	if (end < m->acked)
 		return "LOST: the log ends before what was safe";
 	if (start > m->start)

@@ -34,7 +34,6 @@ struct log_model {
 	int64_t start;
 	int64_t end;
 	int64_t acked;
-	bool restarted; /* producers remember only their last batch from before */
 };
 
 void log_model_init(struct log_model *m);

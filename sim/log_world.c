@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 
 #define SECOND_US 1000000LL
-#define HISTORY_US (30 * SECOND_US)
+#define LONGEST_US (120 * SECOND_US)
 #define OPEN_WITHIN_US (60 * SECOND_US)
 
 static void mend_disk(struct log_world *w)
@@ -266,6 +266,7 @@ static void world_init(struct log_world *w, struct sim *sim, struct history *h)
 	*w = (struct log_world){.sim = sim, .history = h};
 	w->node = node_new(sim, 1, "store");
 	w->node->check_leaks = true;
+	node_choose_rare_paths(w->node, h);
 	w->shard_count = chance(s, 1, 2) ? 4 : 1;
 	w->partition_count = (unsigned)choose(s, 1, LOG_WORLD_PARTITIONS);
 	w->topic_id = uuid_random(&s->random);
@@ -286,8 +287,8 @@ void log_world_run(struct sim *s, struct history *h)
 	struct log_world *w = mem_alloc(sizeof(*w));
 
 	world_init(w, s, h);
-	h->clients = w->partition_count;
-	while (!s->failed && s->scheduler.now_us < HISTORY_US)
+	h->clients = LOG_WORLD_ACTORS * w->partition_count;
+	while (!s->failed && !history_is_long_enough(h, s) && s->scheduler.now_us < LONGEST_US)
 		live(w);
 	if (!s->failed && chance(&s->scheduler, 1, 2)) {
 		if (chance(&s->scheduler, 1, 2) && !node_up(w->node)) {

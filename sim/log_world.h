@@ -16,6 +16,7 @@
 #include "storage/store.h"
 
 #define LOG_WORLD_PARTITIONS 6
+#define LOG_WORLD_ACTORS 3 /* of a partition, at work at the same time */
 
 struct log_life;
 

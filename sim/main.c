@@ -17,13 +17,6 @@
 
 #define JOBS_MAX 64
 
-/* What killed processes held of the compression libraries, whose memory is not ours to free (sim/README.md). */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libzstd\nleak:liblz4\nleak:libz\nleak:ZSTD_\nleak:LZ4F_\nleak:deflateInit\nleak:inflateInit\n";
-}
-
 struct options {
 	bool worlds[WORLD_COUNT];
 	uint64_t first;

@@ -328,6 +328,7 @@ void nemesis_heal(struct nemesis *n)
 		if (n->afflictions[i].active)
 			affliction_over(&n->afflictions[i].end);
 	network_heal(w->sim->network);
+	w->broker->rare[FAULT_METASTORE_NO_SPACE] = 0; /* the one of them that a client can tell from health */
 	/* A disk that failed is seen by a process that starts anew; and so is what a failed sync left. */
 	if (node_up(w->broker) && (w->disk_trouble || world_cache_lies(w)))
 		world_kill_broker(w, world_cache_lies(w));

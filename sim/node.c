@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "sim/history.h"
 #include "sim/network.h"
 
 #define WALL_START_MS 1767225600000 /* 2026-01-01 */
@@ -166,6 +167,37 @@ static void log_line(struct logger *l, enum log_level level, const char *line)
 	memory_leave(before);
 }
 
+/* --- rare paths ------------------------------------------------------------------------------------------------------ */
+
+/* In a call of the node's: nothing here may come from its memory. */
+static bool rare_path_hit(struct fault_points *p, enum fault f)
+{
+	struct node *n = container_of(p, struct node, faults_in_code);
+	struct memory_owner *before;
+
+	if (!n->rare[f] || !chance(&n->sim->scheduler, n->rare[f], 1000000))
+		return false;
+	before = memory_enter(NULL);
+	n->sim->rare[f]++;
+	trace_text(&n->sim->scheduler.trace, n->name, "rare path", fault_text(f));
+	memory_leave(before);
+	return true;
+}
+
+void node_choose_rare_paths(struct node *n, const struct history *h)
+{
+	struct scheduler *s = &n->sim->scheduler;
+
+	if (h->one_rare_path) {
+		n->rare[h->rare_path] = 500000;
+		return;
+	}
+	if (chance(s, 1, 4))
+		return;
+	for (unsigned i = 0; i < FAULT_COUNT; i++)
+		n->rare[i] = chance(s, 1, 2) ? 0 : 1000000 / (uint32_t)choose_skewed(s, 3, 1000);
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------------ */
 
 static void process_gone(struct node *n)
@@ -261,6 +293,7 @@ struct node *node_new(struct sim *s, unsigned number, const char *name)
 	list_init(&n->ios);
 	list_init(&n->files);
 	list_push_back(&s->nodes, &n->place);
+	n->faults_in_code.hit = rare_path_hit;
 	n->logger = (struct logger){.least = LOG_INFO, .write = log_line, .context = n};
 	return n;
 }
@@ -313,6 +346,7 @@ void node_start(struct node *n, unsigned shard_count, void (*start)(struct shard
 			.backend = &sim_backend,
 			.backend_data = ns,
 			.logger = &n->logger,
+			.faults = &n->faults_in_code,
 			.seed = prng_next(&sched->random),
 			.max_fibers = FIBERS_MAX,
 		};

@@ -23,6 +23,8 @@
 
 #define NODE_SHARDS_MAX 8
 
+struct history;
+
 /* An event of a node: dies with its process, waits while it is paused. */
 struct node_event {
 	struct sim_event event;
@@ -68,6 +70,9 @@ struct node {
 	unsigned shard_count;
 	struct memory_owner memory;
 	struct logger logger;
+	/* Rare paths of its code (base/fault.h): parts of a million that each is taken. node_choose_rare_paths sets them. */
+	struct fault_points faults_in_code;
+	uint32_t rare[FAULT_COUNT];
 	struct list events; /* node_event.place */
 	struct list ios;    /* under way: sim/node_file.c */
 	struct list files;  /* open */
@@ -97,6 +102,8 @@ static inline bool node_up(const struct node *n)
 	return n->runtime != NULL;
 }
 
+/* Makes some rare paths of this history's code common, others not. */
+void node_choose_rare_paths(struct node *n, const struct history *h);
 /* Starts a process: `start` is called on shard 0, soon. */
 void node_start(struct node *n, unsigned shard_count, void (*start)(struct shard *shard_zero, void *argument),
 		void *argument);

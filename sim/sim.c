@@ -18,6 +18,17 @@ const char *hit_text(enum hit h)
 	return texts[h];
 }
 
+const char *fault_text(enum fault f)
+{
+	static const char *const texts[] = {
+#define X(name, text) text,
+		FAULT_LIST(X)
+#undef X
+	};
+
+	return texts[f];
+}
+
 void sim_init(struct sim *s, uint64_t seed)
 {
 	*s = (struct sim){0};

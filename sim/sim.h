@@ -9,6 +9,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "base/fault.h"
 #include "base/list.h"
 #include "sim/hits.h"
 #include "sim/scheduler.h"
@@ -20,6 +21,7 @@ struct sim {
 	struct list nodes; /* node.place */
 	struct network *network;
 	uint64_t hits[HIT_COUNT];
+	uint64_t rare[FAULT_COUNT]; /* how often each switch of base/fault.h struck */
 	/* Log lines of nodes go into the trace. */
 	bool failed;
 	char failure[500];
@@ -32,6 +34,8 @@ static inline void sim_hit(struct sim *s, enum hit h)
 {
 	s->hits[h]++;
 }
+
+const char *fault_text(enum fault f);
 
 /* Notes that something is wrong; the first one counts, and goes into the trace. */
 void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

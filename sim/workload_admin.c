@@ -87,15 +87,18 @@ static enum err metadata_await(struct fiber *self, struct admin *a)
 	struct world *w = a->world;
 	struct wire_call call;
 	struct arena arena;
+	int32_t count = 0;
 	enum err e;
 
 	message_init(api_find(API_METADATA)->request, &request);
 	for (unsigned i = 0; i < w->topic_count; i++) {
-		struct_init(&metadata_request_metadata_request_topic_struct, &topics[i]);
-		topics[i].name = bytes_str(w->topics[i].name);
+		if (!w->topics[i].created && !w->topics[i].auto_created)
+			continue; /* its creation failed: asked for, it would come with another number of partitions */
+		struct_init(&metadata_request_metadata_request_topic_struct, &topics[count]);
+		topics[count++].name = bytes_str(w->topics[i].name);
 	}
 	request.topics = topics;
-	request.topics_count = (int32_t)w->topic_count;
+	request.topics_count = count;
 	request.allow_auto_topic_creation = true;
 	arena_init(&arena, 1 << 18);
 	e = wire_ask_await(self, &a->wire, API_METADATA, 12, &request, ANSWER_US, &call, &arena, &response);
@@ -134,7 +137,7 @@ static bool create_missing_await(struct fiber *self, struct admin *a)
 		if (a->wire.error || e == ERR_TIMED_OUT || e == ERR_CANCELLED)
 			return false;
 		if (e && e != ERR_TOPIC_ALREADY_EXISTS && world_is_well(a->world) && !a->world->disk_trouble &&
-		    e != ERR_REQUEST_TIMED_OUT)
+		    !a->world->broker->rare[FAULT_METASTORE_NO_SPACE] && e != ERR_REQUEST_TIMED_OUT)
 			world_fail(a->world, "topic %s cannot be created: %s", t->name, err_name(e));
 		if (!e || e == ERR_TOPIC_ALREADY_EXISTS) {
 			t->created = true;

@@ -24,9 +24,8 @@ struct out_batch {
 	int32_t count;
 	int32_t base_sequence;
 	bool in_flight;
-	bool topic_created;  /* known to be, when it was sent */
-	unsigned first_life; /* of the broker, when it was first sent */
-	bool trouble;        /* the disk was not well since */
+	bool topic_created; /* known to be, when it was sent */
+	bool trouble;       /* the disk was not well since */
 	uint8_t *data;
 	size_t size;
 };
@@ -218,8 +217,6 @@ static bool launch(struct producer *p)
 	for (unsigned i = 0; i < f->count; i++) {
 		f->batches[i]->in_flight = true;
 		f->batches[i]->topic_created = p->world->topics[f->batches[i]->topic].created;
-		if (!f->batches[i]->first_life)
-			f->batches[i]->first_life = p->world->broker_life;
 	}
 	list_push_back(&p->flights, &f->node);
 	p->flight_count++;
@@ -280,8 +277,8 @@ static bool batch_failed(struct producer *p, struct out_batch *b, enum err e)
 	if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && p->idempotent) {
 		if (!is_oldest_of_partition(p, b))
 			return true; /* what is before it has to be sent again first */
-		/* A broker that was started again knows only the last batch of each producer for sure. */
-		if (b->first_life != p->world->broker_life || p->world->disk_trouble)
+		/* What a failed disk took with it may have been the batches before. */
+		if (p->world->disk_trouble)
 			return false;
 	}
 	if (!may_fail_with(p, b, e))

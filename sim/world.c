@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 
 #define FAULTY_US (26 * SECOND_US)
+#define LONGEST_FAULTY_US (90 * SECOND_US)
 #define TEXT_LEAST 17
 
 /* --- what roles note ------------------------------------------------------------------------------------------------------------ */
@@ -115,7 +116,15 @@ void world_high_watermark(struct world *w, unsigned topic, int32_t partition, in
 
 void world_final_record(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id)
 {
-	world_verdict(w, topic, partition, offset, ledger_final_record(ledger_of(w, topic, partition), offset, id));
+	const struct ledger_partition *p = ledger_of(w, topic, partition);
+	uint32_t number = (uint32_t)(id >> 32);
+	int64_t before = number && number <= p->producer_count ? p->producers[number - 1].last_seen : -1;
+	const char *wrong = ledger_final_record(ledger_of(w, topic, partition), offset, id);
+
+	if (wrong)
+		world_fail(w, "%s-%d at %lld: record %u of producer %u, whose record before is %lld: %s",
+			   w->topics[topic].name, partition, (long long)offset, (uint32_t)id, number, (long long)before,
+			   wrong);
 }
 
 void world_final_end(struct world *w, unsigned topic, int32_t partition, int64_t end_offset)
@@ -217,6 +226,10 @@ void client_start(struct shard *zero, void *argument)
 		start_role(c, zero, verifier_role_fiber);
 		return;
 	}
+	if (c->number % 3 == 2) {
+		start_role(c, zero, library_role_fiber);
+		return;
+	}
 	if (c->number == 0)
 		start_role(c, zero, admin_role_fiber);
 	start_role(c, zero, producer_role_fiber);
@@ -314,6 +327,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->index_bytes = index_sizes[choose(s, 0, (int64_t)countof(index_sizes) - 1)];
 	w->broker = node_new(sim, 1, "broker");
 	w->broker->check_leaks = true;
+	node_choose_rare_paths(w->broker, h);
 	w->broker->stopped = broker_stopped;
 	w->broker->finish = broker_life_end;
 	w->broker->context = w;
@@ -397,6 +411,12 @@ void broker_world_run(struct sim *s, struct history *h)
 	run_for(w, choose(&s->scheduler, 0, SECOND_US));
 	nemesis_begin(n);
 	run_for(w, FAULTY_US);
+	h->acked = w->acked;
+	while (!s->failed && s->scheduler.now_us < LONGEST_FAULTY_US &&
+	       (h->acked < HISTORY_LEAST_ACKED || h->faults < HISTORY_LEAST_FAULTS)) {
+		run_for(w, SECOND_US);
+		h->acked = w->acked;
+	}
 	if (!s->failed)
 		nemesis_heal(n);
 	run_until(w, is_ready, "the broker did not start");

@@ -6,6 +6,7 @@
  *      broker_life.c       a broker's process                        code of a node
  *      workload_produce.c  producers, idempotent or not              code of a client's node
  *      workload_fetch.c    consumers, and the final reading          code of a client's node
+ *      workload_library.c  our client library             code of a client's node
  *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
  *
  * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
@@ -120,6 +121,7 @@ void producer_role_fiber(struct fiber *self, void *argument);
 void consumer_role_fiber(struct fiber *self, void *argument);
 void verifier_role_fiber(struct fiber *self, void *argument);
 void admin_role_fiber(struct fiber *self, void *argument);
+void library_role_fiber(struct fiber *self, void *argument);
 /* A role ended. */
 void client_role_over(struct world_client *c, struct fiber *self);
 

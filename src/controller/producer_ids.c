@@ -30,6 +30,8 @@ enum err controller_allocate_producer_ids_await(struct fiber *self, struct contr
 			{.kind = METASTORE_SET, .path = path, .data = buf_bytes(&text), .version = stat.version},
 		};
 		e = controller_write_await(self, c, ops, countof(ops));
+		if (!e && shard_fault(fiber_shard(self), FAULT_METASTORE_RETRY))
+			e = ERR_CONFLICT;
 		if (!e)
 			*ret_block = (struct producer_id_block){.first = next, .count = BLOCK_SIZE};
 		/* Another took this block: the next one then. */

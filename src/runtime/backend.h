@@ -128,6 +128,7 @@ struct shard_options {
 	const struct backend *backend;
 	void *backend_data; /* shard_backend_data() */
 	struct logger *logger;
+	struct fault_points *faults; /* NULL: no rare path is taken on purpose */
 	uint64_t seed;
 	unsigned max_fibers;
 };

@@ -51,7 +51,7 @@ void budget_fini(struct budget *b)
 
 bool budget_try_take(struct budget *b, size_t size)
 {
-	if (!list_empty(&b->waiters) || !fits(b, size))
+	if (!list_empty(&b->waiters) || !fits(b, size) || shard_fault(b->shard, FAULT_BUDGET_USED_UP))
 		return false;
 	take(b, size);
 	return true;

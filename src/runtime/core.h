@@ -81,6 +81,7 @@ struct shard {
 	const struct backend *backend;
 	void *backend_data;
 	struct logger *logger;
+	struct fault_points *faults; /* NULL outside simulations */
 	struct prng random;
 
 	int64_t now_us;
@@ -91,9 +92,9 @@ struct shard {
 	struct fibers fibers;
 	struct spares spares;
 	struct stall_watch stall;
-};
 	uint64_t messages_run;
 	uint64_t turns;
+};
 
 void spares_free(struct spares *s);
 

@@ -24,6 +24,7 @@ struct shard *shard_new(const struct shard_options *o)
 	s->backend = o->backend;
 	s->backend_data = o->backend_data;
 	s->logger = o->logger;
+	s->faults = o->faults;
 	prng_seed(&s->random, o->seed);
 	list_init(&s->tasks);
 	list_init(&s->round_tasks);
@@ -70,6 +71,11 @@ struct logger *shard_log(struct shard *s)
 struct prng *shard_random(struct shard *s)
 {
 	return &s->random;
+}
+
+bool shard_fault(struct shard *s, enum fault f)
+{
+	return fault_hit(s->faults, f);
 }
 
 int64_t shard_now_us(const struct shard *s)
@@ -138,7 +144,7 @@ static void take_inbox(struct shard *s)
 	struct message *newest;
 	struct message *oldest = NULL;
 
-	if (!atomic_load_explicit(&s->inbox, memory_order_relaxed))
+	if (!atomic_load_explicit(&s->inbox, memory_order_relaxed) || shard_fault(s, FAULT_MAILBOX_LATE))
 		return;
 	newest = atomic_exchange(&s->inbox, NULL);
 	while (newest) {
@@ -215,12 +221,6 @@ int64_t shard_next_deadline_us(struct shard *s)
 
 /* --- the turn ---------------------------------------------------------------------------------------------------- */
 
-void shard_callback_over(struct shard *s, const char *kind, const char *name, void (*function)(void))
-{
-	int64_t took_us;
-	uint64_t unsaid;
-	char text[SHARD_STALL_TEXT];
-
 static void describe_culprit(struct shard *s, const char *name, void (*function)(void), char *ret_text, size_t size)
 {
 	ret_text[0] = 0;
@@ -229,6 +229,12 @@ static void describe_culprit(struct shard *s, const char *name, void (*function)
 	else if (function && s->backend->describe)
 		s->backend->describe(function, ret_text, size);
 }
+
+void shard_callback_over(struct shard *s, const char *kind, const char *name, void (*function)(void))
+{
+	int64_t took_us;
+	uint64_t unsaid;
+	char text[SHARD_STALL_TEXT];
 
 	if (!s->backend->coarse_us ||
 	    stall_note(&s->stall, s->backend->coarse_us(s), kind, name, function, &took_us, &unsaid) != STALL_SAY)
@@ -261,13 +267,13 @@ static bool run_messages(struct shard *s, struct round *r)
 		void (*run)(struct shard * at, struct message * m) = m->run;
 
 		run(s, m);
+		s->messages_run++;
 		shard_callback_over(s, "message", NULL, (void (*)(void))run);
 		if (slice_over(s, r))
 			return true;
 		if (m == last) /* what was sent meanwhile waits for the next round */
 			break;
 	}
-		s->messages_run++;
 	return false;
 }
 
@@ -320,13 +326,13 @@ bool shard_turn(struct shard *s)
 	struct round r = {0};
 
 	read_clock(s);
+	s->turns++;
 	r.end_us = s->now_us + SLICE_US;
 	if (s->backend->coarse_us)
 		s->stall.mark_us = s->backend->coarse_us(s);
 	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
 		if (run_messages(s, &r) || run_tasks(s, &r) || run_timers(s, &r))
 			return true;
-	s->turns++;
 		if (!anything_ready(s))
 			return false;
 		read_clock(s);

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fault.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -32,6 +33,8 @@ unsigned shard_index(const struct shard *s);
 struct logger *shard_log(struct shard *s);
 /* Choices of this shard (ids, jitter). Seeded from the system, or from the history's seed in the simulator. */
 struct prng *shard_random(struct shard *s);
+/* Whether a rare path is to be taken now: false outside simulations (base/fault.h). */
+bool shard_fault(struct shard *s, enum fault f);
 
 /* Time since some start, never going back; read once a turn, so that it is cheap and stands still within a callback. */
 int64_t shard_now_us(const struct shard *s);
@@ -86,7 +89,6 @@ static inline bool timer_armed(const struct timer *t)
  */
 void runtime_stop(struct runtime *rt, int exit_code);
 
-#endif
 /* What a shard has done and holds, for whoever looks at it: gathered when asked, on the shard itself. */
 struct shard_figures {
 	uint64_t turns;
@@ -117,3 +119,4 @@ struct shard_stall {
 void shard_figures(struct shard *s, struct shard_figures *ret_figures);
 void shard_stall(struct shard *s, size_t index, struct shard_stall *ret_stall);
 
+#endif

@@ -66,7 +66,7 @@ enum err file_cache_open_await(struct fiber *self, struct file_cache *c, const c
 
 	if (file_cache_take(c, place, ret_file))
 		return OK;
-	while (c->open_count >= c->limit && close_oldest(c))
+	while ((c->open_count >= c->limit || shard_fault(fiber_shard(self), FAULT_FILE_BUDGET)) && close_oldest(c))
 		;
 	c->open_count++;
 	e = open_patiently_await(self, c, path, flags, &file);

@@ -82,9 +82,13 @@ enum err journal_prepare_await(struct fiber *self, struct store_folder *f)
 bool journal_make_room(struct store_folder *f, size_t size)
 {
 	struct journal *j = &f->journal;
+	struct shard *s = f->store->shard;
 	int other = !j->active;
 
-	if (j->at + size + JOURNAL_BLOCK <= j->size)
+	/* Whoever forgets waits for the room that the keeper makes, and it makes none where there is some. */
+	if (list_empty(&f->forgets) && shard_fault(s, FAULT_JOURNAL_NO_ROOM))
+		return false;
+	if (j->at + size + JOURNAL_BLOCK <= j->size && !(j->at > 0 && shard_fault(s, FAULT_JOURNAL_FULL)))
 		return true;
 	if (size + JOURNAL_BLOCK > j->size)
 		return false;

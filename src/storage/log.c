@@ -218,7 +218,7 @@ static bool must_roll(const struct log *l, const struct batch_header *h, size_t 
 
 	if (s->size == 0)
 		return l->end + h->last_offset_delta - s->base_offset > INT32_MAX;
-	if (s->size + (int64_t)size > l->config.segment_bytes)
+	if (s->size + (int64_t)size > l->config.segment_bytes || shard_fault(l->store->shard, FAULT_SEGMENT_ROLL))
 		return true;
 	if (l->end + h->last_offset_delta - s->base_offset > INT32_MAX || index_is_full(l, s))
 		return true;

@@ -188,7 +188,7 @@ static enum err open_found_await(struct fiber *self, struct log *l)
 
 	if (entry && !entry->taken) {
 		entry->taken = true;
-		if (manifest_read_log(entry->content, l) == OK)
+		if (!shard_fault(l->store->shard, FAULT_MANIFEST_MISSING) && manifest_read_log(entry->content, l) == OK)
 			return check_sizes_await(self, l);
 		log_warn(log_logger(l), "%s: its entry in the manifest makes no sense: it is recovered", key);
 		epoch_cache_fini(&l->epochs);

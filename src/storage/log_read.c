@@ -12,6 +12,7 @@
 #include "storage/state.h"
 
 #define READ_MIN ((size_t)4096)
+#define READ_TINY ((size_t)100) /* a batch's header and a little, when the simulator wants a read cut short */
 #define GUESS_FROM ((size_t)64 * 1024)
 /* Less is cheaper read, and sent in one call with what is around it: an open file for each would also be many. */
 #define STAY_MIN ((size_t)64 * 1024)
@@ -376,6 +377,8 @@ static void limit_size(struct read_state *st)
 
 	if (!st->placed && st->size > budget / 2 && budget / 2 > READ_MIN)
 		st->size = budget / 2;
+	if (!st->placed && shard_fault(st->log->store->shard, FAULT_READ_SHORT))
+		st->size = READ_TINY;
 	if ((int64_t)st->size > st->end_position - st->position)
 		st->size = (size_t)(st->end_position - st->position);
 }
@@ -416,8 +419,9 @@ static void place(struct read_state *st)
 	struct log *l = st->log;
 	uint32_t at = log_segment_at(l, st->r->offset);
 	struct segment *s = l->segments[at];
+	bool hot = s->index_loaded && !shard_fault(l->store->shard, FAULT_READ_COLD);
 
-	if (s->written == 0 || (s->index_loaded && file_cache_take(&l->store->files, &s->file, &st->file))) {
+	if (s->written == 0 || (hot && file_cache_take(&l->store->files, &s->file, &st->file))) {
 		place_in_segment(st, s);
 		limit_size(st);
 		if (st->size == 0 || s->written == 0)

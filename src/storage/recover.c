@@ -130,7 +130,9 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 		if (e)
 			break;
-		e = producer_state_read(&l->producers, bytes_of(text, size), log_now_s(l));
+		e = shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING)
+			    ? ERR_CORRUPT
+			    : producer_state_read(&l->producers, bytes_of(text, size), log_now_s(l));
 		mem_free(text);
 		if (!e) {
 			*ret_offset = offset;

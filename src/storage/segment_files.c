@@ -282,7 +282,8 @@ static void take_indexes(struct log *l, struct segment *s, struct offset_index *
 			offset_index_append(offsets, s->offsets.entries[i]);
 	for (size_t i = 0; i < s->times.count; i++)
 		time_index_maybe_append(times, s->times.entries[i]);
-	if (s != log_active(l) && l->store->index_memory > INDEX_MEMORY_MAX)
+	if (s != log_active(l) &&
+	    (l->store->index_memory > INDEX_MEMORY_MAX || shard_fault(l->store->shard, FAULT_INDEX_PURGE)))
 		purge_indexes(l->store);
 	segment_drop_index(s);
 	s->offsets = *offsets;
@@ -303,7 +304,8 @@ enum err log_load_index_await(struct fiber *self, struct log *l, struct segment 
 
 	if (s->index_loaded)
 		return OK;
-	e = read_indexes_await(self, l, s, &offsets, &times);
+	e = shard_fault(l->store->shard, FAULT_INDEX_MISSING) ? ERR_NOT_FOUND
+							      : read_indexes_await(self, l, s, &offsets, &times);
 	if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG) {
 		offset_index_fini(&offsets);
 		time_index_fini(&times);

@@ -106,7 +106,9 @@ static void round_await(struct fiber *self, struct embedded *s)
 	buf_put_bytes(&payload, buf_bytes(&s->pending));
 	buf_reset(&s->pending);
 	journal_put_frame(&frame, s->head.id, s->position, buf_bytes(&payload));
-	e = file_write_await(self, s->journal, buf_bytes(&frame), s->position);
+	e = shard_fault(fiber_shard(self), FAULT_METASTORE_NO_SPACE)
+		    ? ERR_NO_SPACE
+		    : file_write_await(self, s->journal, buf_bytes(&frame), s->position);
 	if (e == ERR_NO_SPACE) {
 		log_warn(s->log, "%s: no space left: a change of the metadata was refused", s->folder);
 		take_back(s, e);
@@ -218,7 +220,8 @@ void embedded_commit_main(struct fiber *self, void *argument)
 
 	while (!s->failed) {
 		if (!list_empty(&s->waiting)) {
-			if ((size_t)s->position >= s->next_snapshot)
+			if ((size_t)s->position >= s->next_snapshot ||
+			    shard_fault(fiber_shard(self), FAULT_METASTORE_SNAPSHOT))
 				rotate_await(self, s);
 			else
 				round_await(self, s);
