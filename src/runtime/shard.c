@@ -236,12 +236,6 @@ void shard_callback_over(struct shard *s, const char *kind, const char *name, vo
 	uint64_t unsaid;
 	char text[SHARD_STALL_TEXT];
 
-void shard_callback_over(struct shard *s, const char *kind, const char *name, void (*function)(void))
-{
-	int64_t took_us;
-	uint64_t unsaid;
-	char text[SHARD_STALL_TEXT];
-
 	if (!s->backend->coarse_us ||
 	    stall_note(&s->stall, s->backend->coarse_us(s), kind, name, function, &took_us, &unsaid) != STALL_SAY)
 		return;
