@@ -147,9 +147,9 @@ struct store {
 	struct event lent_back;
 	unsigned hands; /* how many at once open files of their own, beside `files` */
 	struct gate cold_reads;
+	struct store_figures figures;
 	struct gate openings;
 	size_t index_memory; /* of closed segments */
-	struct store_figures figures;
 	struct store_folder *folders;
 	struct store_settings settings;
 	struct event housework; /* for housekeeping.c */
@@ -215,6 +215,7 @@ struct log {
 	struct list reads;     /* under way */
 	struct epoch_cache epochs;
 	struct producer_state producers;
+	struct log_figures figures;
 	struct recent_batch recent[RECENT_BATCHES]; /* the last batches, a ring */
 	uint8_t recent_count;
 	uint8_t recent_next;
@@ -263,9 +264,9 @@ uint32_t log_segment_at(const struct log *l, int64_t offset);
 /* The next one, however the array has changed since: how loops that suspend go on. NULL at the end. */
 struct segment *log_segment_after(const struct log *l, const struct segment *s);
 struct segment *log_add_segment(struct log *l, int64_t base_offset);
-void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
 /* The active segment ends here. */
 void log_roll(struct log *l);
+void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
 void log_forget_batches(struct log *l, int64_t offset);
 void log_folder_path(const struct log *l, char ret_path[static LOG_PATH_SIZE]);
 void log_file_path(const struct log *l, int64_t base_offset, enum segment_file file,
@@ -330,9 +331,9 @@ void housekeeping_start(struct store *s);
 void housekeeping_stop_await(struct fiber *self, struct store *s);
 /* A file of a log is to go at `due_us`. */
 void housekeeping_note(struct store *s, int64_t due_us);
-
 /* A log has these settings from now on. */
 void housekeeping_note_config(struct log *l);
+
 /* recover.c */
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds) MUST_CHECK;
 /* Reads headers of batches from `position` on and calls `batch` for each up to `end_position`. */
