@@ -418,16 +418,6 @@ void replicas_remove_topic(struct replicas *r, struct uuid id)
 	start_remover(r);
 }
 
-struct replicas_count replicas_count(const struct replicas *r)
-{
-	struct replicas_count count = {0};
-	size_t place = 0;
-	const struct map_entry *entry;
-
-	while ((entry = map_next(&r->topics, &place))) {
-		const struct topic_replicas *t = entry->value;
-
-		for (int32_t i = 0; i < t->partition_count; i++) {
 static bool is_in_line(const struct partition *p)
 {
 	return p->state == PARTITION_OPENING || (p->state == PARTITION_CLOSED && list_linked(&p->opening));
@@ -440,11 +430,22 @@ const struct topic_replicas *replicas_next_topic(const struct replicas *r, size_
 	return entry ? entry->value : NULL;
 }
 
+struct replicas_count replicas_count(const struct replicas *r)
+{
+	struct replicas_count count = {0};
+	size_t place = 0;
+	const struct map_entry *entry;
+
+	while ((entry = map_next(&r->topics, &place))) {
+		const struct topic_replicas *t = entry->value;
+
+		for (int32_t i = 0; i < t->partition_count; i++) {
 			if (!t->partitions[i])
 				continue;
 			count.partitions++;
 			count.open += t->partitions[i]->state == PARTITION_OPEN;
 			count.offline += t->partitions[i]->state == PARTITION_OFFLINE;
+			count.opening += is_in_line(t->partitions[i]);
 		}
 	}
 	return count;
@@ -455,7 +456,6 @@ static void free_with_partitions(struct topic_replicas *t)
 	if (t->here == 0) {
 		free_topic(t);
 		return;
-			count.opening += is_in_line(t->partitions[i]);
 	}
 	for (int32_t i = 0, left = t->here; left > 0; i++)
 		if (t->partitions[i]) {

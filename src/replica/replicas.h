@@ -76,13 +76,13 @@ struct replicas_count {
 	size_t partitions;
 	size_t open;
 	size_t offline;
-};
 	size_t opening; /* or in line for it */
+};
 
 struct replicas_count replicas_count(const struct replicas *r);
-struct shard *replicas_shard(struct replicas *r);
 /* The next topic from `*place` on (start with 0), in the order in which they came; NULL at the end. No topic may come or go meanwhile. */
 const struct topic_replicas *replicas_next_topic(const struct replicas *r, size_t *place);
+struct shard *replicas_shard(struct replicas *r);
 size_t replicas_max_decompressed_bytes(const struct replicas *r);
 /* Shared by the shard's appends, one at a time. */
 struct compressor *replicas_compressor(struct replicas *r);

@@ -79,6 +79,8 @@ static void finish_task(struct task *t)
 	mem_free(st);
 	r->state = NULL;
 	event_signal(&l->unpinned);
+	l->figures.read_bytes += r->records.size;
+	l->store->figures.logs.read_bytes += r->records.size;
 	r->done(r);
 }
 
@@ -92,8 +94,6 @@ static void finish(struct read_state *st, enum err error)
 
 /* Drops what was read. */
 static void read_from_start(struct read_state *st)
-	l->figures.read_bytes += r->records.size;
-	l->store->figures.logs.read_bytes += r->records.size;
 {
 	blob_unref(st->blob);
 	st->blob = NULL;
@@ -327,7 +327,7 @@ static bool may_stay(struct read_state *st, const struct segment *s, size_t slac
 	if (!st->r->may_stay || st->r->max_bytes < STAY_MIN || files->open_count > files->limit)
 		return false;
 	st->visible_end = visible_end(st, s);
-	return st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
+	return small || st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
 }
 
 /*
