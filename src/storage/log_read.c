@@ -327,7 +327,7 @@ static bool may_stay(struct read_state *st, const struct segment *s, size_t slac
 	if (!st->r->may_stay || st->r->max_bytes < STAY_MIN || files->open_count > files->limit)
 		return false;
 	st->visible_end = visible_end(st, s);
-	return small || st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
+	return st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
 }
 
 /*
