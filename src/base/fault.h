@@ -21,6 +21,7 @@
 	X(FILE_BUDGET, "budget of open files used up") \
 	X(READ_SHORT, "read cut short within a batch") \
 	X(READ_COLD, "read by a fiber, though all is at hand") \
+	X(READ_STAYS, "records of a small answer sent from their file") \
 	X(SNAPSHOT_MISSING, "producer snapshot missing") \
 	X(INDEX_MISSING, "index missing") \
 	X(INDEX_PURGE, "indexes of closed segments dropped from memory") \

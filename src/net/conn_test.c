@@ -1,6 +1,9 @@
 /* conn_test: framing, backpressure and time limits of real connections over both backends. */
 #include "net/conn.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "runtime/linux/backends.h"
@@ -573,4 +576,146 @@ static void hoard_fiber(struct fiber *self, void *argument)
 TEST(a_large_frame_that_stops_gives_way_to_those_who_wait)
 {
 	run_over_both(1, hoard_fiber, NULL);
+}
+
+/* --- answers that lie in files ------------------------------------------------------------------------------------- */
+
+#define FILE_SIZE ((size_t)5 * 1024 * 1024 + 333)
+#define FILE_FROM 77
+
+/* What keeps the file open while it is sent. */
+struct lent {
+	struct blob blob;
+	struct file *file;
+	unsigned over;
+};
+
+static void lent_over(struct blob *b)
+{
+	struct lent *l = container_of(b, struct lent, blob);
+
+	file_close(l->file);
+	l->over++;
+}
+
+enum file_case { FILE_IN_MEMORY, FILE_COLD, FILE_COPIED, FILE_COLD_COPIED, FILE_SHORT, FILE_CASES };
+
+static uint8_t file_byte(size_t at)
+{
+	return (uint8_t)(at * 7 + at / 4096);
+}
+
+/* FILE_SIZE bytes on the disk, in memory or not. */
+static struct file *file_make_await(struct fiber *self, enum file_case which)
+{
+	char path[] = "/var/tmp/moldau-conn-XXXXXX"; /* where it is no file system in memory */
+	uint8_t *data = mem_alloc(FILE_SIZE);
+	size_t size = which == FILE_SHORT ? FILE_SIZE / 2 : FILE_SIZE;
+	struct file *file;
+	int fd = mkstemp(path);
+
+	EXPECT(fd >= 0);
+	for (size_t i = 0; i < FILE_SIZE; i++)
+		data[i] = file_byte(i);
+	EXPECT(write(fd, data, size) == (ssize_t)size);
+	EXPECT(fsync(fd) == 0);
+	if (which == FILE_COLD || which == FILE_COLD_COPIED)
+		EXPECT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+	mem_free(data);
+	EXPECT_OK(file_open_await(self, path, FILE_READ, &file));
+	EXPECT(close(fd) == 0 && unlink(path) == 0);
+	return file;
+}
+
+/* Words, most of the file, words. */
+static void send_file(struct conn *c, struct lent *l, struct shard *s)
+{
+	struct file_range range = {.file = l->file, .position = FILE_FROM, .size = FILE_SIZE - FILE_FROM};
+	struct send_piece pieces[] = {
+		{.bytes = bytes_str("head")},
+		{.bytes = {.size = range.size}, .file = range.file, .position = range.position},
+		{.blob = &l->blob},
+		{.bytes = bytes_str("tail")},
+	};
+
+	blob_init_file(&l->blob, s, &range, lent_over);
+	conn_send_take(c, pieces, countof(pieces));
+	EXPECT(conn_unsent(c) == range.size + 8);
+}
+
+static void receive_file_await(struct fiber *self, struct client *c)
+{
+	size_t whole = FILE_SIZE - FILE_FROM + 8, have = 0, count;
+	uint8_t *got = mem_alloc(whole);
+
+	while (have < whole) {
+		EXPECT_OK(client_receive_await(self, c, got + have, whole - have, &count));
+		have += count;
+	}
+	EXPECT(memcmp(got, "head", 4) == 0 && memcmp(got + whole - 4, "tail", 4) == 0);
+	for (size_t i = FILE_FROM; i < FILE_SIZE; i++)
+		EXPECT(got[i - FILE_FROM + 4] == file_byte(i));
+	mem_free(got);
+}
+
+static void file_fiber(struct fiber *self, void *argument)
+{
+	struct shard *s = fiber_shard(self);
+
+	(void)argument;
+	for (enum file_case which = 0; which < FILE_CASES; which++) {
+		struct pair *p = pair_open_await(self, LIMIT, IDLE_US);
+		struct lent lent = {.file = file_make_await(self, which)};
+
+		linux_shard_of(s)->copies_files = which == FILE_COPIED || which == FILE_COLD_COPIED;
+		send_file(p->server.conn, &lent, s);
+		if (which == FILE_SHORT) {
+			/* It was cut meanwhile: what was promised cannot come, and nobody may take what else there is for it. */
+			uint8_t buffer[4096];
+			size_t count;
+
+			while (!p->server.closed)
+				EXPECT_OK(client_receive_await(self, &p->client, buffer, sizeof(buffer), &count));
+			EXPECT_ERR(p->server.reason, ERR_CORRUPT);
+		} else {
+			receive_file_await(self, &p->client);
+			EXPECT(conn_unsent(p->server.conn) == 0);
+		}
+		EXPECT(lent.over == 1);
+		pair_close_await(self, p);
+	}
+}
+
+TEST(an_answer_may_lie_in_a_file)
+{
+	run_over_both(1, file_fiber, NULL);
+}
+
+/* Its file stays open while a helper thread reads it. */
+static void closed_while_read_fiber(struct fiber *self, void *argument)
+{
+	struct shard *s = fiber_shard(self);
+
+	(void)argument;
+	for (int i = 0; i < 20; i++) {
+		struct pair *p = pair_open_await(self, LIMIT, IDLE_US);
+		struct lent lent = {.file = file_make_await(self, FILE_COLD)};
+
+		send_file(p->server.conn, &lent, s);
+		for (int turns = 0; turns < i; turns++)
+			fiber_yield_await(self);
+		conn_close(p->server.conn);
+		socket_close(p->client.socket, false);
+		while (!lent.over)
+			fiber_yield_await(self);
+		fiber_yield_await(self);
+		conn_shard_fini(&p->server.cs);
+		budget_fini(&p->server.budget);
+		mem_free(p);
+	}
+}
+
+TEST(a_connection_closes_while_its_answer_is_read_from_the_disk)
+{
+	run_over_both(1, closed_while_read_fiber, NULL);
 }

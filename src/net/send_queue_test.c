@@ -85,3 +85,47 @@ TEST(what_is_pushed_while_sending_comes_behind)
 	CHECK_EQ(send_queue_parts(&q, parts, countof(parts)), 4);
 	send_queue_fini(&q);
 }
+
+
+struct lent {
+	struct blob blob;
+	int over;
+};
+
+static void lent_over(struct blob *b)
+{
+	container_of(b, struct lent, blob)->over++;
+}
+
+/* What lies in a file comes alone, behind what lies in memory before it, and its file is held until its last byte is gone. */
+TEST(parts_of_files_keep_their_place)
+{
+	struct file *file = (struct file *)(uintptr_t)64; /* never looked at */
+	struct file_range range = {file, 1000, 10}, got;
+	struct lent lent = {0};
+	struct send_queue q;
+	struct send_piece pieces[] = {
+		piece("abc"), {.bytes = {.size = 10}, .file = file, .position = 1000}, {.blob = &lent.blob}, piece("de")};
+	struct bytes parts[8];
+
+	blob_init_file(&lent.blob, NULL, &range, lent_over);
+	send_queue_init(&q, NULL);
+	send_queue_push_take(&q, pieces, countof(pieces));
+	CHECK_EQ(q.size_bytes, 15);
+	CHECK_EQ(send_queue_next(&q, parts, 1, &got), 1);
+	CHECK(!got.file); /* no room to look further */
+	CHECK_EQ(send_queue_next(&q, parts, countof(parts), &got), 1);
+	CHECK_BYTES(parts[0], bytes_str("abc"));
+	CHECK(got.file == file && got.position == 1000 && got.size == 10);
+	send_queue_sent(&q, 7);
+	CHECK_EQ(send_queue_next(&q, parts, countof(parts), &got), 0);
+	CHECK(got.file == file && got.position == 1004 && got.size == 6);
+	send_queue_sent(&q, 5);
+	CHECK_EQ(lent.over, 0);
+	send_queue_sent(&q, 1);
+	CHECK_EQ(lent.over, 1);
+	CHECK_EQ(send_queue_next(&q, parts, countof(parts), &got), 1);
+	CHECK(!got.file);
+	CHECK_BYTES(parts[0], bytes_str("de"));
+	send_queue_fini(&q);
+}

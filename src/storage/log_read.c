@@ -35,6 +35,7 @@ struct read_state {
 	bool guessed;
 	bool guessed_wrong; /* once is enough */
 	bool stays;         /* only the beginning is read: to find the first batch */
+	size_t stays_least; /* how much the answer must then be */
 	int64_t visible_end; /* what lies before it may be seen: max_offset, or short of it where memory does not tell its place */
 };
 
@@ -194,7 +195,8 @@ static bool lend_rest(struct read_state *st, const struct selection *s)
 	int64_t from = st->position + (int64_t)s->start;
 	size_t size = st->visible_end > from ? (size_t)(st->visible_end - from) : 0, max = st->r->max_bytes;
 
-	if (!st->stays || s->first_size > size || size < STAY_MIN || (s->first_size > max && !st->r->at_least_one))
+	if (!st->stays || s->first_size > size || size < st->stays_least ||
+	    (s->first_size > max && !st->r->at_least_one))
 		return false;
 	if (max < s->first_size)
 		max = s->first_size;
@@ -323,11 +325,13 @@ static int64_t visible_end(const struct read_state *st, const struct segment *s)
 static bool may_stay(struct read_state *st, const struct segment *s, size_t slack)
 {
 	const struct file_cache *files = &st->log->store->files;
+	bool small = st->r->may_stay && shard_fault(st->log->store->shard, FAULT_READ_STAYS);
 
-	if (!st->r->may_stay || st->r->max_bytes < STAY_MIN || files->open_count > files->limit)
+	st->stays_least = small ? 1 : STAY_MIN;
+	if (!st->r->may_stay || st->r->max_bytes < st->stays_least || files->open_count > files->limit)
 		return false;
 	st->visible_end = visible_end(st, s);
-	return st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
+	return small || st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
 }
 
 /*

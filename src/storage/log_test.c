@@ -214,6 +214,134 @@ TEST(where_index_entries_lie_far_apart_the_right_batch_is_read)
 	run_over_both(1, apart_main, NULL);
 }
 
+static struct test_read one_read_await(struct fiber *self, struct log *l, struct log_read what)
+{
+	struct test_read t = {.read = what};
+
+	t.read.done = test_read_done;
+	event_init(&t.over);
+	log_read_start(l, &t.read);
+	while (!t.done)
+		EXPECT_OK(event_wait_await(self, &t.over, FIBER_NO_DEADLINE));
+	EXPECT_OK(t.read.error);
+	return t;
+}
+
+/* What stays in its file is the very same that would have been read. 1 when it stayed. */
+static int compare_await(struct fiber *self, struct log *l, struct log_read what)
+{
+	struct test_read copied = one_read_await(self, l, what), stayed;
+	const struct blob *b;
+	uint8_t *bytes;
+	size_t count;
+	int stays;
+
+	what.may_stay = true;
+	stayed = one_read_await(self, l, what);
+	b = stayed.read.blob;
+	stays = b && b->file;
+	if (stays) {
+		struct bytes rest, batch;
+		struct batch_header h;
+
+		EXPECT(stayed.read.records.size == b->size && b->size <= copied.read.records.size);
+		EXPECT(b->size >= (size_t)64 * 1024 && (b->size <= what.max_bytes || what.at_least_one));
+		bytes = mem_alloc(b->size);
+		EXPECT_OK(file_read_await(self, b->file, bytes, b->size, b->position, &count));
+		EXPECT(count == b->size && memcmp(bytes, copied.read.records.data, count) == 0);
+		rest = bytes_of(bytes, count);
+		while (batch_next(&rest, &h, &batch) == OK)
+			EXPECT(h.base_offset < what.max_offset);
+		mem_free(bytes);
+	} else {
+		EXPECT(bytes_equal(stayed.read.records, copied.read.records));
+	}
+	blob_unref(stayed.read.blob);
+	blob_unref(copied.read.blob);
+	return stays;
+}
+
+static void stays_main(struct fiber *self, void *argument)
+{
+	/* Values of one size each: far apart in the index, and close together. */
+	static const size_t sizes[] = {300, 3000, 40000, 200000};
+	struct fixture x;
+
+	(void)argument;
+	fixture_init(&x);
+	x.read_budget = (size_t)64 << 20;
+	fixture_open_await(self, &x);
+	for (size_t i = 0; i < countof(sizes); i++) {
+		struct log_config config = fixture_config();
+		char topic[32];
+		struct log *l;
+		int64_t total = 0;
+		int stayed = 0, reads = 0;
+
+		config.segment_bytes = 1500000;
+		snprintf(topic, sizeof(topic), "stays-%zu", sizes[i]);
+		l = fixture_log_await(self, &x, topic, 0, &config);
+		for (int64_t bytes = 0; bytes < 4000000; bytes += 3 * (int64_t)sizes[i], total += 3) {
+			struct test_batch b = plain(total, 3, sizes[i]);
+
+			EXPECT_OK(append(l, &b, NULL));
+		}
+		EXPECT_OK(log_flush_await(self, l));
+		for (int64_t offset = 0; offset < total; offset += 1 + total / 97)
+			for (int64_t bound = offset + 1; bound <= total + 2; bound += 1 + (total - offset) / 5) {
+				struct log_read what = {.offset = offset,
+							.max_offset = bound > total ? total : bound,
+							.max_bytes = reads % 3 ? 1000000 : 70000,
+							.at_least_one = reads % 2};
+
+				stayed += compare_await(self, l, what);
+				reads++;
+			}
+		EXPECT(stayed > reads / 4 && stayed < reads);
+	}
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(what_stays_in_its_file_is_what_would_have_been_read)
+{
+	run_over_both(1, stays_main, NULL);
+}
+
+static void outlives_main(struct fiber *self, void *argument)
+{
+	struct fixture x;
+	struct log *l;
+	struct log_read what = {.max_offset = 300, .max_bytes = 1000000, .may_stay = true};
+	struct test_read t;
+	uint8_t header[BATCH_HEADER_SIZE];
+	size_t count;
+
+	(void)argument;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "outlives", 0, NULL);
+	for (int i = 0; i < 100; i++) {
+		struct test_batch b = plain(i, 3, 1000);
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, l));
+	t = one_read_await(self, l, what);
+	EXPECT(t.read.blob->file);
+	EXPECT_OK(log_delete_await(self, l));
+	EXPECT_OK(file_read_await(self, t.read.blob->file, header, sizeof(header), t.read.blob->position, &count));
+	EXPECT(count == sizeof(header) && get_be64(header) == 0);
+	blob_unref(t.read.blob);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_lent_file_outlives_its_log)
+{
+	run_over_both(1, outlives_main, NULL);
+}
+
 /* --- producers ---------------------------------------------------------------------------------------------------- */
 
 static void producers_main(struct fiber *self, void *argument)

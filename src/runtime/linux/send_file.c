@@ -87,11 +87,8 @@ static enum err send_pieces(struct socket *s, const struct file_range *r, size_t
 /* Waits only if it may. 0 bytes: they are not in memory. */
 static enum err read_piece(const struct file_range *r, bool may_wait, uint8_t *buffer, size_t size, size_t *ret_count)
 {
-	struct file_op lossy = {.file = r->file,
-				.kind = FILE_OP_READ,
-				.buffer = buffer,
-				.size = size,
-				.offset = r->position};
+	struct file_op lossy = {
+		.file = r->file, .kind = FILE_OP_READ, .buffer = buffer, .size = size, .offset = r->position};
 	struct iovec to = {.iov_base = buffer, .iov_len = size};
 	ssize_t n;
 
