@@ -37,6 +37,7 @@ void broker_life_start(struct shard *zero, void *argument)
 	snprintf(listeners, sizeof(listeners), "PLAINTEXT://%s:%d", w->address.host, BROKER_PORT);
 	set(c, "listeners", listeners);
 	set(c, "log.dirs", "/data");
+	set(c, "metrics.listener", "");
 	set_number(c, "node.id", 1);
 	set_number(c, "num.partitions", 3);
 	/* Kafka's least segment is a megabyte: here segments end by time, or with their index full. */

@@ -278,8 +278,12 @@ static enum err start_await(struct fiber *self, struct broker *b)
 
 static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
 {
+	if (!e)
+		e = observe_start_await(self, b);
+	observe_doing(b, "opening the data folders");
 	struct connection_table *t = &part->connections;
 
+	observe_doing(b, "loading the metadata and opening the listeners");
 	if (!part->opened)
 		return OK;
 	connection_table_stop(t);
@@ -298,6 +302,8 @@ static enum err part_close_await(struct fiber *self, struct broker_part *part)
 
 	if (!part->opened)
 		return OK;
+	if (!e)
+		observe_serving(b);
 	relief_fini(&part->relief);
 	replicas_close_await(self, s->replicas);
 	e = store_close_await(self, s->store);
@@ -353,6 +359,7 @@ static void broker_main(struct fiber *self, void *argument)
 	while (!b->stopping)
 		if (event_wait_await(self, &b->stop, FIBER_NO_DEADLINE))
 			break;
+	observe_stop_await(self, b);
 	b->stopping = true;
 	clean = stop_await(self, b);
 	runtime_stop(b->runtime, b->exit_code ? b->exit_code : !clean);
@@ -483,3 +490,8 @@ struct shard *broker_shard_zero(struct broker *b)
 {
 	return b->shard_zero;
 }
+const struct address *broker_metrics_address(const struct broker *b)
+{
+	return b->observer.server ? &b->observer.address : NULL;
+}
+

@@ -5,6 +5,7 @@
 #define BROKER_BROKER_OWN_H
 
 #include "broker/broker.h"
+#include "broker/observe.h"
 #include "broker/relief.h"
 #include "config/listeners.h"
 #include "controller/publish.h"
@@ -46,6 +47,7 @@ struct broker {
 	struct storage *storage;
 	struct metastore *metastore;
 	struct controller *controller;
+	struct observer observer;
 	struct acceptor *acceptor;
 
 	struct event stop;

@@ -42,6 +42,7 @@ void connection_table_fini(struct connection_table *t)
 {
 	must(t->count == 0 && t->requests == 0 && t->checking == 0);
 	timer_disarm(t->shard, &t->say);
+	request_figures_fini(&t->figures);
 	conn_shard_fini(&t->conns);
 }
 
@@ -65,6 +66,7 @@ static void begin(struct connection *c, struct request *rq)
 	request_hold(rq);
 	if (dispatch_decode(rq, c->table->find, why)) {
 		request_account(rq);
+		figures_begun(&c->table->figures, rq->header.api_key);
 		rq->handler->begin(rq);
 		/* Whoever neither answers nor waits for anything would stop this connection for ever. */
 		must(rq->answered || rq->holds > 1 || timer_armed(&rq->deadline));
@@ -183,6 +185,7 @@ static void on_leave(struct line *l, struct request *rq)
 {
 	struct connection *c = container_of(l, struct connection, line);
 
+	figures_answered(&c->table->figures, rq->header.api_key, shard_now_us(rq->shard) - rq->received_us);
 	conn_send_take(c->conn, rq->answer, rq->answer_count);
 	c->unread = c->unread || (rq->handler->one_at_a_time && rq->answer_count > 0);
 	c->answering_bytes += rq->answer_bytes;
@@ -288,6 +291,7 @@ void connection_close(struct connection *c, enum close_kind kind, const char *wh
 	if (c->closed)
 		return;
 	c->closed = true;
+	t->closed[why ? kind : CLOSE_ENDED]++;
 	if (why)
 		say_closing(c, kind, why);
 	conn_close(c->conn);

@@ -16,6 +16,7 @@
 #define BROKER_CONNECTION_H
 
 #include "base/said.h"
+#include "broker/figures.h"
 #include "broker/line.h"
 #include "net/acceptor.h"
 #include "net/conn.h"
@@ -44,6 +45,8 @@ struct connection_table {
 	size_t count;
 	size_t requests; /* alive, also those whose connection is gone */
 	size_t checking; /* connections whose address is being checked, also closed ones: their place is under way */
+	struct request_figures figures;
+	uint64_t closed[CLOSE_KINDS];
 	struct said said[CLOSE_KINDS];
 	struct timer say;   /* what was kept of a storm that is over */
 	bool draining;      /* nothing begins any more */

@@ -192,14 +192,15 @@ static enum err encode(struct request *rq, const void *response, struct buf *out
 		       size_t max_cuts, size_t *ret_cuts)
 {
 	struct request_header h = answer_header(rq);
+	struct encode_errors errors;
 	size_t total;
 	enum err e;
 
 	buf_put_i32(out, 0);
 	e = response_header_encode(&h, out);
 	if (!e)
-		e = message_encode_split(rq->api->response, rq->header.api_version, response, out, cuts, max_cuts,
-					 ret_cuts);
+		e = message_encode_answer(rq->api->response, rq->header.api_version, response, out, cuts, max_cuts,
+					  ret_cuts, &errors);
 	if (!e)
 		e = out->error;
 	if (e)
@@ -210,6 +211,7 @@ static enum err encode(struct request *rq, const void *response, struct buf *out
 	if (total > INT32_MAX)
 		return ERR_TOO_BIG;
 	put_be32(out->data, (uint32_t)total);
+	figures_errors(&rq->table->figures, rq->header.api_key, &errors);
 	return OK;
 }
 

@@ -266,10 +266,15 @@ static void on_started(struct broker *b, void *context)
 	struct broker_run *run = context;
 	struct config_list folders = config_log_folders(run->config);
 	struct runtime *rt = shard_runtime(broker_shard_zero(b));
+	const struct address *metrics = broker_metrics_address(b);
+	bool is_ipv6 = metrics && strchr(metrics->host, ':');
 	char size[32];
 
 	printf("moldau %s, broker %d of cluster %s\n", MOLDAU_VERSION, broker_node_id(b), broker_cluster_id(b));
 	print_listeners(b);
+	if (metrics)
+		printf("  metrics     http://%s%s%s:%u/metrics and /healthz\n", is_ipv6 ? "[" : "", metrics->host,
+		       is_ipv6 ? "]" : "", metrics->port);
 	for (size_t i = 0; i < folders.count; i++)
 		printf("  data        %s\n", folders.items[i]);
 	if (config_bool(run->config, CONFIG_WRITE_CACHING))

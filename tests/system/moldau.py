@@ -132,7 +132,8 @@ class Broker:
         command = [binary(), "broker", "--data", self.data]
         if self.listen:
             command += ["--listen", self.listen]
-        for name, value in self.settings.items():
+        # Many run at once: only who looks at it has the port of the metrics.
+        for name, value in {"metrics.listener": "", **self.settings}.items():
             command += ["--set", f"{name}={value}"]
         return command + self.arguments
 

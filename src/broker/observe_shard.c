@@ -1,0 +1,248 @@
+/* observe_shard: puts on a page what one shard has. Reads the figures of runtime, net, storage, replica; changes nothing. */
+#include <stdio.h>
+
+#include "broker/broker_own.h"
+#include "broker/observe.h"
+#include "storage/figures.h"
+
+#define LABELS_MAX ((size_t)2048)
+
+static void put(struct look *look, enum observed what, const struct buf *labels, uint64_t value)
+{
+	metrics_put(look->page, &observed_metrics[what], labels ? buf_bytes(labels) : bytes_empty(), (int64_t)value);
+}
+
+static void put_histogram(struct look *look, enum observed what, const struct buf *labels, const struct histogram *h)
+{
+	metrics_put_histogram(look->page, &observed_metrics[what], labels ? buf_bytes(labels) : bytes_empty(), h);
+}
+
+/* The only label, for what follows. */
+static const struct buf *label(struct buf *labels, const char *name, struct bytes value)
+{
+	buf_reset(labels);
+	metrics_label(labels, name, value);
+	return labels;
+}
+
+static const char *const close_reasons[CLOSE_KINDS] = {
+	[CLOSE_BAD_REQUEST] = "bad request",
+	[CLOSE_REFUSED] = "refused",
+	[CLOSE_LATE] = "late",
+	[CLOSE_ENDED] = "ended",
+};
+
+/* --- requests -------------------------------------------------------------------------------------------------------- */
+
+static void put_error(struct look *look, struct buf *labels, int16_t key, const char *error, uint64_t count)
+{
+	label(labels, "api", bytes_str(api_name(key)));
+	metrics_label(labels, "error", bytes_str(error));
+	put(look, OBSERVED_REQUEST_ERRORS, labels, count);
+}
+
+static void put_api(struct look *look, struct buf *labels, int16_t key, const struct api_figures *a)
+{
+	label(labels, "api", bytes_str(api_name(key)));
+	put(look, OBSERVED_REQUESTS, labels, a->requests);
+	put_histogram(look, OBSERVED_REQUEST_SECONDS, labels, &a->time_us);
+	for (size_t i = 0; i < a->code_count; i++)
+		put_error(look, labels, key, err_name((enum err)a->codes[i]), a->errors[i]);
+	if (a->other_errors)
+		put_error(look, labels, key, "(others)", a->other_errors);
+}
+
+static void put_requests(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	const struct connection_table *t = &part->connections;
+
+	for (int16_t key = 0; key < FIGURES_KEYS; key++)
+		if (t->figures.apis[key])
+			put_api(look, labels, key, t->figures.apis[key]);
+	for (size_t i = 0; i < CLOSE_KINDS; i++)
+		put(look, OBSERVED_CLOSED, label(labels, "reason", bytes_str(close_reasons[i])), t->closed[i]);
+	put(look, OBSERVED_REQUESTS_UNDER_WAY, NULL, t->requests);
+	put(look, OBSERVED_CONNECTIONS, NULL, t->count);
+	put(look, OBSERVED_RECEIVED_BYTES, NULL, t->conns.received_bytes);
+	put(look, OBSERVED_SENT_BYTES, NULL, t->conns.sent_bytes);
+}
+
+/* --- topics ---------------------------------------------------------------------------------------------------------- */
+
+struct topic_sums {
+	struct log_figures figures;
+	uint64_t size_bytes;
+};
+
+static void add_topic(struct topic_sums *sums, const struct topic_replicas *t)
+{
+	for (int32_t i = 0, left = t->here; left > 0; i++) {
+		const struct partition *p = t->partitions[i];
+		const struct log_figures *f;
+
+		if (!p)
+			continue;
+		left--;
+		if (!p->log)
+			continue;
+		f = log_figures(p->log);
+		sums->figures.appended_records += f->appended_records;
+		sums->figures.appended_bytes += f->appended_bytes;
+		sums->figures.read_bytes += f->read_bytes;
+		sums->size_bytes += (uint64_t)log_size_bytes(p->log);
+	}
+}
+
+static void put_topic(struct look *look, const struct buf *labels, const struct topic_sums *sums)
+{
+	put(look, OBSERVED_TOPIC_RECORDS, labels, sums->figures.appended_records);
+	put(look, OBSERVED_TOPIC_BYTES, labels, sums->figures.appended_bytes);
+	put(look, OBSERVED_TOPIC_READ_BYTES, labels, sums->figures.read_bytes);
+	put(look, OBSERVED_TOPIC_LOG_BYTES, labels, sums->size_bytes);
+	put(look, OBSERVED_LOG_BYTES, NULL, sums->size_bytes);
+}
+
+/* All shards have the same topics in the same order, so the same ones have their own values everywhere. */
+static void put_topics(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	const struct topic_replicas *t;
+	struct topic_sums others = {0};
+	int32_t index = 0;
+	size_t place = 0;
+
+	while ((t = replicas_next_topic(part->shard.replicas, &place))) {
+		struct topic_sums sums = {0};
+		bool own = index++ < look->topics_max;
+
+		add_topic(own ? &sums : &others, t);
+		if (own)
+			put_topic(look, label(labels, "topic", bytes_str(t->name)), &sums);
+	}
+	if (index > look->topics_max && look->topics_max > 0)
+		put_topic(look, label(labels, "topic", bytes_str("(others)")), &others);
+	else
+		put(look, OBSERVED_LOG_BYTES, NULL, others.size_bytes);
+	if (shard_index(part->shard.shard) == 0)
+		put(look, OBSERVED_TOPICS, NULL, (uint64_t)index);
+}
+
+/* --- storage --------------------------------------------------------------------------------------------------------- */
+
+static void put_folders(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	for (size_t i = 0; i < store_folder_count(part->shard.store); i++) {
+		struct folder_figures f;
+
+		store_folder_figures(part->shard.store, i, &f);
+		label(labels, "folder", bytes_str(f.path));
+		put(look, OBSERVED_FOLDER_NO_SPACE, labels, f.no_space);
+		put(look, OBSERVED_FOLDER_LOGS, labels, f.logs);
+		put(look, OBSERVED_JOURNAL_USED, labels, f.journal_used);
+		put(look, OBSERVED_JOURNAL_LIMIT, labels, f.journal_limit);
+	}
+}
+
+static void put_budget(struct look *look, struct buf *labels, const char *name, size_t used, size_t limit,
+		       size_t waiting)
+{
+	label(labels, "budget", bytes_str(name));
+	put(look, OBSERVED_BUDGET_USED, labels, used);
+	put(look, OBSERVED_BUDGET_LIMIT, labels, limit);
+	put(look, OBSERVED_BUDGET_WAITING, labels, waiting);
+}
+
+static size_t waiting_for(const struct budget *b)
+{
+	size_t n = 0;
+
+	list_for_each(&b->waiters, node) n++;
+	return n;
+}
+
+static void put_store(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	const struct store_figures *f = store_figures(part->shard.store);
+	const struct budget *small = &part->connections.conns.small_frames;
+	struct store_holds holds;
+
+	store_holds(part->shard.store, &holds);
+	put(look, OBSERVED_PRODUCED_RECORDS, NULL, f->logs.appended_records);
+	put(look, OBSERVED_PRODUCED_BYTES, NULL, f->logs.appended_bytes);
+	put(look, OBSERVED_READ_BYTES, NULL, f->logs.read_bytes);
+	put_histogram(look, OBSERVED_COMMIT_SECONDS, NULL, &f->commit_us);
+	put_histogram(look, OBSERVED_COMMIT_BYTES, NULL, &f->commit_bytes);
+	put_histogram(look, OBSERVED_SYNC_SECONDS, label(labels, "kind", bytes_str("journal")), &f->journal_sync_us);
+	put_histogram(look, OBSERVED_SYNC_SECONDS, label(labels, "kind", bytes_str("segments")), &f->segments_sync_us);
+	put(look, OBSERVED_OPEN_FILES, NULL, holds.open_files);
+	put(look, OBSERVED_OPEN_FILES_MAX, NULL, holds.open_files_max);
+	put(look, OBSERVED_INDEX_BYTES, NULL, holds.index_bytes);
+	put_budget(look, labels, "frames", part->frames.used, part->frames.limit, waiting_for(&part->frames));
+	put_budget(look, labels, "small frames", small->used, small->limit, waiting_for(small));
+	put_budget(look, labels, "requests", part->work.used, part->work.limit, waiting_for(&part->work));
+	put_budget(look, labels, "reads", holds.read_budget_used, holds.read_budget_limit, holds.reads_waiting);
+}
+
+/* --- the shard itself ------------------------------------------------------------------------------------------------ */
+
+static void put_stalls(struct shard *s, struct look *look, struct buf *labels, size_t kinds)
+{
+	for (size_t i = 0; i < kinds; i++) {
+		struct shard_stall stall;
+
+		shard_stall(s, i, &stall);
+		label(labels, "kind", bytes_str(stall.kind));
+		metrics_label(labels, "what", bytes_str(stall.what));
+		put(look, OBSERVED_STALLS, labels, stall.count);
+		put(look, OBSERVED_STALLED, labels, (uint64_t)stall.total_us);
+	}
+}
+
+static void put_shard(struct shard *s, struct look *look, struct buf *labels)
+{
+	struct shard_figures f;
+	char index[12];
+
+	snprintf(index, sizeof(index), "%u", shard_index(s));
+	shard_figures(s, &f);
+	label(labels, "shard", bytes_str(index));
+	if (f.cpu_us >= 0)
+		put(look, OBSERVED_SHARD_CPU, labels, (uint64_t)f.cpu_us);
+	put(look, OBSERVED_SHARD_TURNS, labels, f.turns);
+	put(look, OBSERVED_SHARD_MESSAGES, labels, f.messages);
+	put(look, OBSERVED_SHARD_MAILBOX, labels, f.messages_waiting);
+	put(look, OBSERVED_SHARD_TIMERS, labels, f.timers);
+	put(look, OBSERVED_SHARD_FIBERS, labels, f.fibers);
+	put(look, OBSERVED_SHARD_FIBERS_MAX, labels, f.fibers_max);
+	put(look, OBSERVED_SHARD_STACK_BYTES, labels, f.stack_bytes);
+	put(look, OBSERVED_SHARD_STALLS, labels, f.stalls);
+	put(look, OBSERVED_SHARD_STALLED, labels, (uint64_t)f.stalled_us);
+	put(look, OBSERVED_SHARD_LONGEST, labels, (uint64_t)f.longest_stall_us);
+	put_stalls(s, look, labels, f.stall_kinds);
+}
+
+void observe_shard(struct broker_part *part, struct look *look)
+{
+	struct replicas_count count = {0};
+	struct buf labels;
+
+	if (part->opened)
+		count = replicas_count(part->shard.replicas);
+	look->sums.partitions += count.partitions;
+	look->sums.opening += count.opening;
+	look->sums.offline += count.offline;
+	if (!look->page)
+		return;
+	buf_init(&labels, LABELS_MAX);
+	if (part->opened) {
+		put_requests(part, look, &labels);
+		put(look, OBSERVED_PARTITIONS, NULL, count.partitions);
+		put(look, OBSERVED_PARTITIONS_OPEN, NULL, count.open);
+		put(look, OBSERVED_PARTITIONS_OPENING, NULL, count.opening);
+		put(look, OBSERVED_PARTITIONS_OFFLINE, NULL, count.offline);
+		put_store(part, look, &labels);
+		put_folders(part, look, &labels);
+		put_topics(part, look, &labels);
+	}
+	put_shard(part->shard.shard, look, &labels);
+	buf_fini(&labels);
+}
