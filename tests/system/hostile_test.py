@@ -187,6 +187,21 @@ class Hostile(unittest.TestCase):
                             errors = wire.produce_errors(c.ask("Produce", 8, wire.produce("kept", [1], bytes(records))))
                             self.assertIn(errors[0], {0, 2, -1, 10, 21, 32, 45, 47, 53, 76, 87})
 
+    def test_a_produce_out_of_time_tells_each_partition_what_became_of_it(self):
+        """The disk is not done within no time at all; a batch that is refused is, on whatever shard."""
+        moldau.create_topic(self.other, "hurried", 4)
+        good, bad = wire.batch([b"a"]), bytearray(wire.batch([b"a"]))
+        bad[-1] ^= 1
+        answers = []
+        for turn in range(40):
+            partitions = [{"Index": i, "Records": bytes(bad) if i == turn % 4 else good} for i in range(4)]
+            errors = wire.produce_errors(self.other.ask("Produce", 8, {
+                "Acks": -1, "TimeoutMs": 0, "TopicData": [{"Name": "hurried", "PartitionData": partitions}]}))
+            self.assertEqual(errors[turn % 4], 2, errors)
+            answers += errors[:turn % 4] + errors[turn % 4 + 1:]
+        self.assertLessEqual(set(answers), {0, 7})
+        self.assertIn(7, answers)
+
     def test_what_nobody_reads_stays_bounded(self):
         topic = "unread"
         moldau.create_topic(self.other, topic)

@@ -5,6 +5,8 @@
  *               request_ordered  <-- ordered --  every partition of the group has its place, or its error
  *               finish           <-- finished -- and its acks
  *
+ *      deadline -> ask -- each group that is away ------> which of its parts are done: they are answered as they are, the others TIMED_OUT
+ *
  * May call: replica/, the image, request.h.
  */
 #include "broker/handle/handle.h"
@@ -27,6 +29,10 @@ struct produce_part {
 	struct produce_response_partition_produce_response *answer;
 	struct record_error record_errors[MAX_RECORD_ERRORS];
 	size_t record_error_count;
+	bool finished;
+	/* As it was when home asked; the append itself may go on. */
+	bool timed_out;
+	int64_t placed_at;
 };
 
 /* The partitions of one shard. It and its parts belong to that shard between go and finished. */
@@ -34,6 +40,7 @@ struct produce_group {
 	struct message go;
 	struct message ordered;
 	struct message finished;
+	struct message ask; /* from home after the deadline, and back */
 	struct request *request;
 	struct broker_shard *target;
 	struct produce_part *first;
@@ -50,8 +57,11 @@ struct produce {
 	unsigned group_count;
 	size_t unordered;
 	size_t unfinished;
+	size_t asking; /* groups that ask is away to */
 	bool failed;
 };
+
+static void ask_home(struct shard *at, struct message *m);
 
 /*
  * On the partition's shard.
@@ -80,7 +90,10 @@ static void append_settled(struct partition_append *a)
 
 static void append_finished(struct partition_append *a)
 {
-	part_finished(container_of(a, struct produce_part, append)->group);
+	struct produce_part *part = container_of(a, struct produce_part, append);
+
+	part->finished = true;
+	part_finished(part->group);
 }
 
 static void group_arrived(struct shard *at, struct message *m)
@@ -103,9 +116,22 @@ static void group_arrived(struct shard *at, struct message *m)
 		part->append.base_offset = -1;
 		part->append.log_append_time_ms = -1;
 		part->append.log_start_offset = -1;
+		part->finished = true;
 		part_settled(g, part);
 		part_finished(g);
 	}
+}
+
+static void ask_arrived(struct shard *at, struct message *m)
+{
+	struct produce_group *g = container_of(m, struct produce_group, ask);
+
+	for (struct produce_part *part = g->first; part; part = part->next) {
+		part->timed_out = !part->finished;
+		part->placed_at = part->append.base_offset;
+	}
+	g->ask.run = ask_home;
+	shard_send(at, g->request->shard, &g->ask);
 }
 
 /*
@@ -151,9 +177,10 @@ static void fill_answer(struct request *rq, const struct produce_group *g)
 	for (const struct produce_part *part = g->first; part; part = part->next) {
 		struct produce_response_partition_produce_response *answer = part->answer;
 
-		if (!g->over) {
-			/* Something of this shard is not in sync yet; what is done there is told so too, and the client may retry it. */
+		if (!g->over && part->timed_out) {
+			/* It has its place, and may still be committed: Kafka tells the place too. */
 			answer->error_code = ERR_REQUEST_TIMED_OUT;
+			answer->base_offset = part->placed_at;
 			continue;
 		}
 		answer->error_code = (int16_t)part->append.error;
@@ -172,6 +199,35 @@ static void produce_finish(struct request *rq)
 	for (unsigned i = 0; i < pr->group_count; i++)
 		fill_answer(rq, &pr->groups[i]);
 	request_reply(rq, &pr->response);
+}
+
+/* Which partitions are done is known where they live. */
+static void produce_expired(struct request *rq)
+{
+	struct produce *pr = rq->state;
+
+	for (unsigned i = 0; i < pr->group_count; i++) {
+		struct produce_group *g = &pr->groups[i];
+
+		if (!g->first || g->over)
+			continue;
+		pr->asking++;
+		g->ask.run = ask_arrived;
+		request_hold(rq);
+		shard_send(rq->shard, g->target->shard, &g->ask);
+	}
+}
+
+static void ask_home(struct shard *at, struct message *m)
+{
+	struct produce_group *g = container_of(m, struct produce_group, ask);
+	struct request *rq = g->request;
+	struct produce *pr = rq->state;
+
+	(void)at;
+	if (--pr->asking == 0 && !rq->answered)
+		produce_finish(rq);
+	request_release(rq);
 }
 
 /* Nobody hears of an error but by the end of the connection, as in Kafka. */
@@ -362,5 +418,5 @@ const struct api_handler produce_handler = {
 	.max_version = 13,
 	.overlaps = true,
 	.begin = produce_begin,
-	.expired = produce_finish,
+	.expired = produce_expired,
 };
