@@ -254,7 +254,11 @@ static enum err start_await(struct fiber *self, struct broker *b)
 	enum err e = settings_check(b);
 
 	if (!e)
+		e = observe_start_await(self, b);
+	observe_doing(b, "opening the data folders");
+	if (!e)
 		e = storage_start_await(self, b);
+	observe_doing(b, "loading the metadata and opening the listeners");
 	if (!e)
 		e = metastore_start_await(self, b);
 	if (!e)
@@ -271,6 +275,8 @@ static enum err start_await(struct fiber *self, struct broker *b)
 		e = everywhere_await(self, b, part_open_logs_await);
 	if (!e)
 		listening_begin(b);
+	if (!e)
+		observe_serving(b);
 	return e;
 }
 
@@ -278,12 +284,8 @@ static enum err start_await(struct fiber *self, struct broker *b)
 
 static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
 {
-	if (!e)
-		e = observe_start_await(self, b);
-	observe_doing(b, "opening the data folders");
 	struct connection_table *t = &part->connections;
 
-	observe_doing(b, "loading the metadata and opening the listeners");
 	if (!part->opened)
 		return OK;
 	connection_table_stop(t);
@@ -302,8 +304,6 @@ static enum err part_close_await(struct fiber *self, struct broker_part *part)
 
 	if (!part->opened)
 		return OK;
-	if (!e)
-		observe_serving(b);
 	relief_fini(&part->relief);
 	replicas_close_await(self, s->replicas);
 	e = store_close_await(self, s->store);
@@ -332,6 +332,7 @@ static bool stop_await(struct fiber *self, struct broker *b)
 	b->controller = NULL;
 	e = metastore_close_await(self, b->metastore);
 	worst = worst ? worst : e;
+	observe_stop_await(self, b);
 	e = everywhere_await(self, b, part_close_await);
 	worst = worst ? worst : e;
 	e = storage_close_await(self, b->storage);
@@ -359,7 +360,6 @@ static void broker_main(struct fiber *self, void *argument)
 	while (!b->stopping)
 		if (event_wait_await(self, &b->stop, FIBER_NO_DEADLINE))
 			break;
-	observe_stop_await(self, b);
 	b->stopping = true;
 	clean = stop_await(self, b);
 	runtime_stop(b->runtime, b->exit_code ? b->exit_code : !clean);
@@ -476,6 +476,11 @@ const struct broker_listener *broker_listeners(const struct broker *b, size_t *r
 	return b->listeners;
 }
 
+const struct address *broker_metrics_address(const struct broker *b)
+{
+	return b->observer.server ? &b->observer.address : NULL;
+}
+
 size_t broker_memory_limit(const struct broker *b)
 {
 	return b->memory_limit_bytes;
@@ -490,8 +495,3 @@ struct shard *broker_shard_zero(struct broker *b)
 {
 	return b->shard_zero;
 }
-const struct address *broker_metrics_address(const struct broker *b)
-{
-	return b->observer.server ? &b->observer.address : NULL;
-}
-

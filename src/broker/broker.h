@@ -78,10 +78,10 @@ struct broker_listener {
 };
 
 const struct broker_listener *broker_listeners(const struct broker *b, size_t *ret_count);
+/* Where /metrics and /healthz are; NULL when they are nowhere. */
+const struct address *broker_metrics_address(const struct broker *b);
 size_t broker_memory_limit(const struct broker *b);
 const char *broker_cluster_id(const struct broker *b);
 struct shard *broker_shard_zero(struct broker *b);
-/* Where /metrics and /healthz are; NULL when they are nowhere. */
-const struct address *broker_metrics_address(const struct broker *b);
 
 #endif

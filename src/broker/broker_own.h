@@ -69,10 +69,10 @@ void listening_begin(struct broker *b);
 /* follow_image.c: keeps a shard's partitions as its image says. */
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m);
 
-/* auto_create.c: waits until no creation is under way on this shard. */
-void auto_create_quiet_await(struct fiber *self, struct broker_part *part);
-
 /* store_settings.c: of each shard. */
 struct store_settings store_settings_of(const struct broker *b);
+
+/* auto_create.c: waits until no creation is under way on this shard. */
+void auto_create_quiet_await(struct fiber *self, struct broker_part *part);
 
 #endif
