@@ -135,9 +135,9 @@ struct log_read {
 	/* In. */
 	int64_t offset;
 	int64_t max_offset; /* exclusive: what starts at or after it is not returned (high watermark, last stable offset) */
-	size_t max_bytes;                 /* cut in the middle of a batch is allowed after the first whole batch */
-	bool at_least_one;                /* the first batch is returned whole even if larger than max_bytes */
-	bool may_stay; /* it is only sent on: blob->file may say where the records lie, and nobody looks at them here */
+	size_t max_bytes;  /* cut in the middle of a batch is allowed after the first whole batch */
+	bool at_least_one; /* the first batch is returned whole even if larger than max_bytes */
+	bool may_stay; /* they are only sent on, as they are: blob->file may then say where they lie, and nobody looks at them here */
 	void (*done)(struct log_read *r); /* on the log's shard, never inside log_read_start */
 	bool unwanted; /* set on the log's shard meanwhile: no memory is taken for it any more, it ends with ERR_CANCELLED */
 	/* Out. */
