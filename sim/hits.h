@@ -41,7 +41,9 @@
 	X(UNREACHABLE, "connect without an answer") \
 	X(PARTIAL_SEND, "send took a part") \
 	X(SEND_AGAIN, "send took nothing") \
-	X(FRAGMENT, "bytes arrived in fragments")
+	X(FRAGMENT, "bytes arrived in fragments") \
+	X(ACKS_1, "record acknowledged before its sync, to be held against kills") \
+	X(PIPELINED, "Produces that waited behind the creation of their topic")
 
 enum hit {
 #define X(name, text) HIT_##name,

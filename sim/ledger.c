@@ -13,6 +13,7 @@ void ledger_partition_init(struct ledger_partition *p)
 void ledger_partition_fini(struct ledger_partition *p)
 {
 	mem_free(p->placed);
+	mem_free(p->cached);
 	mem_free(p->producers);
 	ledger_partition_init(p);
 }
@@ -48,21 +49,35 @@ static bool was_sent(struct ledger_partition *p, uint64_t id)
 	return pr && (uint32_t)id < pr->next_serial;
 }
 
+static void grow(uint64_t **ids, size_t *count, size_t *capacity, size_t at)
+{
+	if (at < *count)
+		return;
+	*ids = mem_grow(*ids, capacity, at + 1, sizeof(**ids));
+	memset(*ids + *count, 0, (at + 1 - *count) * sizeof(**ids));
+	*count = at + 1;
+}
+
+static uint64_t id_at(const uint64_t *ids, size_t count, int64_t offset)
+{
+	return (size_t)offset < count ? ids[offset] : 0;
+}
+
 static const char *place(struct ledger_partition *p, int64_t offset, uint64_t id)
 {
 	size_t at = (size_t)offset;
+	uint64_t cached;
 
 	if (offset < 0 || offset > 100000000)
 		return "an impossible offset";
 	if (!was_sent(p, id))
 		return "a record that nobody sent";
-	if (at >= p->placed_count) {
-		p->placed = mem_grow(p->placed, &p->placed_capacity, at + 1, sizeof(*p->placed));
-		memset(p->placed + p->placed_count, 0, (at + 1 - p->placed_count) * sizeof(*p->placed));
-		p->placed_count = at + 1;
-	}
+	grow(&p->placed, &p->placed_count, &p->placed_capacity, at);
 	if (p->placed[at] && p->placed[at] != id)
 		return "two records at one offset";
+	cached = id_at(p->cached, p->cached_count, offset);
+	if (cached && cached != id)
+		return "LOST: another record where one was acknowledged with acks=1, and nothing but kills happened";
 	p->placed[at] = id;
 	return NULL;
 }
@@ -77,6 +92,27 @@ const char *ledger_read(struct ledger_partition *p, int64_t offset, uint64_t id)
 {
 	p->read++;
 	return place(p, offset, id);
+}
+
+const char *ledger_cached(struct ledger_partition *p, int64_t offset, uint64_t id)
+{
+	uint64_t known;
+
+	if (offset < 0 || offset > 100000000)
+		return "an impossible offset";
+	if (!was_sent(p, id))
+		return "a record that nobody sent";
+	known = id_at(p->placed, p->placed_count, offset);
+	grow(&p->cached, &p->cached_count, &p->cached_capacity, (size_t)offset);
+	if ((known && known != id) || (p->cached[offset] && p->cached[offset] != id))
+		return "two records at one offset";
+	p->cached[offset] = id;
+	return NULL;
+}
+
+void ledger_cache_lost(struct ledger_partition *p)
+{
+	p->cached_count = 0;
 }
 
 const char *ledger_high_watermark(struct ledger_partition *p, int64_t high_watermark, int64_t floor)
@@ -100,6 +136,8 @@ const char *ledger_final_record(struct ledger_partition *p, int64_t offset, uint
 		return "a record that nobody sent";
 	if ((size_t)offset < p->placed_count && p->placed[offset] && p->placed[offset] != id)
 		return "LOST: another record stands where one was acknowledged or read";
+	if (id_at(p->cached, p->cached_count, offset) && p->cached[offset] != id)
+		return "LOST: another record where one was acknowledged with acks=1, and nothing but kills happened";
 	if (pr->idempotent && serial == pr->last_seen)
 		return "DUPLICATED: a record of an idempotent producer stands twice";
 	if (pr->idempotent && serial < pr->last_seen)
@@ -115,6 +153,9 @@ const char *ledger_final_end(struct ledger_partition *p, int64_t end_offset)
 	for (size_t i = (size_t)end_offset; i < p->placed_count; i++)
 		if (p->placed[i])
 			return "LOST: the log ends before a record that was acknowledged or read";
+	for (size_t i = (size_t)end_offset; i < p->cached_count; i++)
+		if (p->cached[i])
+			return "LOST: the log ends before a record of acks=1, and nothing but kills happened";
 	if (end_offset < p->high_watermark)
 		return "LOST: the log ends before a high watermark that was told";
 	return NULL;

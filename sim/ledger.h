@@ -3,12 +3,13 @@
  *
  *      offset     0    1    2    3    4    5
  *      placed     a    b    c    .    e    .        acknowledged there, or read there: must be there for ever
+ *      cached     .    .    .    d    .    .        acknowledged with acks=1: there until the page cache is lost
  *      at the end a    b    c    d    e    f        every offset once, every placed one the same, each producer's in order
  *
  * A record's id is (producer << 32 | serial) and its bytes follow from its id, so a record that nobody sent shows. A producer
  * here is one producer id on one partition; serials rise in the order in which it sends.
  * Checks
- * 1. No two records at one offset; an acknowledged or read record stays (lost, or replaced).
+ * 1. No two records at one offset; an acknowledged or read record stays (lost, or replaced); one of acks=1 over kills alone.
  * 2. No record twice from an idempotent producer, each producer's in the order sent.
  * 3. Offsets without gaps from the start of the log to its end.
  * 4. The high watermark that an answer tells is not below what an earlier answer told.
@@ -34,6 +35,9 @@ struct ledger_partition {
 	uint64_t *placed; /* id by offset; 0: not known */
 	size_t placed_count;
 	size_t placed_capacity;
+	uint64_t *cached; /* the same, of what was only written */
+	size_t cached_count;
+	size_t cached_capacity;
 	struct ledger_producer *producers;
 	size_t producer_count;
 	size_t producer_capacity;
@@ -52,6 +56,10 @@ uint64_t ledger_next_id(struct ledger_partition *p, uint32_t producer);
 
 const char *ledger_acked(struct ledger_partition *p, int64_t offset, uint64_t id) MUST_CHECK;
 const char *ledger_read(struct ledger_partition *p, int64_t offset, uint64_t id) MUST_CHECK;
+/* With acks=1: the leader wrote it and did not sync it yet. It survives the death of the process. */
+const char *ledger_cached(struct ledger_partition *p, int64_t offset, uint64_t id) MUST_CHECK;
+/* The machine lost its power, or writes and syncs fail: nothing is promised of what was only written. */
+void ledger_cache_lost(struct ledger_partition *p);
 /* `floor`: the largest that was known when the request was sent. */
 const char *ledger_high_watermark(struct ledger_partition *p, int64_t high_watermark, int64_t floor) MUST_CHECK;
 

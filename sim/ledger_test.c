@@ -105,3 +105,27 @@ TEST(a_high_watermark_that_goes_back_shows)
 	CHECK(ledger_final_end(&p, 0));
 	ledger_partition_fini(&p);
 }
+
+TEST(a_record_of_acks_1_has_to_survive_kills_and_no_more)
+{
+	uint64_t ids[3];
+	struct ledger_partition p = three_records(ids, false);
+
+	CHECK(!ledger_cached(&p, 0, ids[0]));
+	CHECK(!ledger_cached(&p, 1, ids[1]));
+	CHECK(ledger_cached(&p, 1, ids[2])); /* two at one offset */
+	CHECK(!ledger_final_record(&p, 0, ids[0]));
+	CHECK(ledger_final_record(&p, 1, ids[2])); /* replaced */
+	CHECK(ledger_final_end(&p, 1));            /* cut */
+	CHECK(ledger_acked(&p, 1, ids[2]));
+	ledger_partition_fini(&p);
+
+	p = three_records(ids, false);
+	CHECK(!ledger_cached(&p, 1, ids[1]));
+	ledger_cache_lost(&p);
+	CHECK(!ledger_acked(&p, 1, ids[2]));
+	CHECK(!ledger_final_record(&p, 0, ids[0]));
+	CHECK(!ledger_final_record(&p, 1, ids[2]));
+	CHECK(!ledger_final_end(&p, 2));
+	ledger_partition_fini(&p);
+}

@@ -44,6 +44,7 @@ static void reboot_if_cache_lies(struct nemesis *n)
 	if (!world_cache_lies(w))
 		return;
 	disk_power_loss(w->broker->disk, &sched(n)->random, &loss);
+	world_cache_lost(w);
 	w->lost_syncs = w->sim->hits[HIT_SYNC_LOST];
 	trace_text(&sched(n)->trace, "nemesis", "reboot", "of the broker's machine, since its page cache lies");
 }
@@ -179,6 +180,8 @@ static void mend_disk(struct affliction *a)
 {
 	struct node *node = a->nemesis->world->broker;
 
+	if (node->faults.write_errors || node->faults.sync_errors)
+		world_cache_lost(a->nemesis->world);
 	node->faults = (struct disk_faults){0};
 	disk_set_capacity(node->disk, (int64_t)1 << 30);
 }
@@ -205,6 +208,8 @@ static void trouble_disk(struct nemesis *n)
 		node->faults.write_errors = 20000;
 	else
 		node->faults.sync_errors = 30000;
+	if (node->faults.write_errors || node->faults.sync_errors)
+		world_cache_lost(n->world);
 }
 
 static void mend_network(struct affliction *a)

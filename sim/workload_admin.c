@@ -241,6 +241,8 @@ static bool pipelined_create_await(struct fiber *self, struct admin *a, const ch
 			world_fail(a->world, "Produce %u of a new topic on one connection got offset %lld", i,
 				   (long long)offset);
 	}
+	if (!created && all)
+		sim_hit(a->world->sim, HIT_PIPELINED);
 	if (created == ERR_CLOSED || e == ERR_CLOSED) /* what still waits goes with its connection */
 		wire_close(&a->wire);
 	wire_call_fini(&create);

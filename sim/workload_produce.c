@@ -23,9 +23,10 @@ struct out_batch {
 	uint64_t first_id;
 	int32_t count;
 	int32_t base_sequence;
+	unsigned sends;
 	bool in_flight;
-	bool topic_created; /* known to be, when it was sent */
-	bool trouble;       /* the disk was not well since */
+	bool topic_created;    /* known to be, when it was sent */
+	uint64_t cache_losses; /* of the world, when it was sent */
 	uint8_t *data;
 	size_t size;
 };
@@ -40,7 +41,8 @@ struct flight {
 struct track {
 	uint32_t number; /* in the ledger; 0: none yet */
 	int32_t next_sequence;
-	bool known; /* a batch was acknowledged: the broker knows this producer */
+	bool known;    /* a batch was acknowledged: the broker knows this producer */
+	int64_t acked; /* the last base offset that this connection was told */
 };
 
 struct producer {
@@ -216,6 +218,8 @@ static bool launch(struct producer *p)
 		return false;
 	for (unsigned i = 0; i < f->count; i++) {
 		f->batches[i]->in_flight = true;
+		f->batches[i]->sends++;
+		f->batches[i]->cache_losses = p->world->cache_losses;
 		f->batches[i]->topic_created = p->world->topics[f->batches[i]->topic].created;
 	}
 	list_push_back(&p->flights, &f->node);
@@ -300,6 +304,14 @@ static bool part_answered(struct producer *p, struct flight *f, unsigned i,
 		return batch_failed(p, b, (enum err)part->error_code);
 	if (p->acks == -1 && part->base_offset >= 0)
 		world_acked(p->world, b->topic, b->partition, part->base_offset, b->first_id, b->count);
+	else if (part->base_offset >= 0)
+		world_cached(p->world, b->topic, b->partition, part->base_offset, b->first_id, b->count,
+			     b->cache_losses);
+	if (b->sends == 1 && part->base_offset >= 0 && part->base_offset < p->tracks[b->topic][b->partition].acked)
+		world_verdict(p->world, b->topic, b->partition, part->base_offset,
+			      "a Produce was overtaken by a later one of its connection");
+	if (b->sends == 1) /* what was sent again may have been in the log for long */
+		p->tracks[b->topic][b->partition].acked = part->base_offset;
 	world_note(p->client, "acked", "topic %lld/%lld at %lld", b->topic, b->partition, part->base_offset);
 	p->tracks[b->topic][b->partition].known = true;
 	f->batches[i] = NULL;
@@ -395,6 +407,14 @@ static void disconnect(struct producer *p)
 	p->connected = false;
 }
 
+/* Over connections there is no order of Produces, unless their sequences make one. */
+static void forget_acked(struct producer *p)
+{
+	for (unsigned i = 0; i < WORLD_TOPICS; i++)
+		for (unsigned j = 0; j < WORLD_PARTITIONS; j++)
+			p->tracks[i][j].acked = -1;
+}
+
 static bool finished(const struct producer *p)
 {
 	return p->world->phase != CLIENT_WORKS && list_empty(&p->batches);
@@ -440,6 +460,7 @@ void producer_role_fiber(struct fiber *self, void *argument)
 		if (!wire_open_await(self, p->world->sim, &p->world->address, shard_now_us(shard) + 5 * SECOND_US,
 				     &p->wire)) {
 			p->connected = true;
+			forget_acked(p);
 			work_await(self, p);
 		}
 		disconnect(p);

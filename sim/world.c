@@ -99,6 +99,27 @@ void world_acked(struct world *w, unsigned topic, int32_t partition, int64_t bas
 	memory_leave(before);
 }
 
+void world_cached(struct world *w, unsigned topic, int32_t partition, int64_t base_offset, uint64_t first_id,
+		  int32_t count, uint64_t cache_losses)
+{
+	struct memory_owner *before = memory_enter(NULL);
+
+	for (int32_t i = 0; i < count && cache_losses == w->cache_losses; i++) {
+		world_verdict(w, topic, partition, base_offset + i,
+			      ledger_cached(ledger_of(w, topic, partition), base_offset + i, first_id + (uint64_t)i));
+		sim_hit(w->sim, HIT_ACKS_1);
+	}
+	memory_leave(before);
+}
+
+void world_cache_lost(struct world *w)
+{
+	w->cache_losses++;
+	for (unsigned i = 0; i < w->topic_count; i++)
+		for (int32_t j = 0; j < w->topics[i].partition_count; j++)
+			ledger_cache_lost(ledger_of(w, i, j));
+}
+
 void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id)
 {
 	struct memory_owner *before = memory_enter(NULL);
@@ -186,10 +207,12 @@ void world_start_broker(struct world *w)
 
 void world_kill_broker(struct world *w, bool power)
 {
-	if (power)
+	if (power) {
 		node_power_loss(w->broker);
-	else
+		world_cache_lost(w);
+	} else {
 		node_kill(w->broker);
+	}
 	w->broker_handle = NULL;
 	w->broker_config = NULL;
 	if (power)

@@ -66,6 +66,7 @@ struct world {
 	int64_t roll_ms; /* how segments end */
 	int64_t index_bytes;
 	bool disk_trouble;       /* now, or since the broker last started */
+	uint64_t cache_losses;   /* how often what was written and not synced may have gone */
 	uint64_t lost_syncs;     /* that were lost when the machine last booted */
 	unsigned troubles;       /* faults that last */
 	int64_t unwell_until_us; /* of faults that are over in a moment but are felt longer */
@@ -99,6 +100,11 @@ uint32_t world_new_producer(struct world *w, unsigned topic, int32_t partition, 
 uint64_t world_next_id(struct world *w, unsigned topic, int32_t partition, uint32_t producer);
 void world_acked(struct world *w, unsigned topic, int32_t partition, int64_t base_offset, uint64_t first_id,
 		 int32_t count);
+/* With acks=1; `cache_losses` as it was when it was sent. */
+void world_cached(struct world *w, unsigned topic, int32_t partition, int64_t base_offset, uint64_t first_id,
+		  int32_t count, uint64_t cache_losses);
+/* Nothing is promised any more of what was only written. */
+void world_cache_lost(struct world *w);
 void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
 void world_high_watermark(struct world *w, unsigned topic, int32_t partition, int64_t high_watermark, int64_t floor);
 void world_final_record(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
