@@ -11,24 +11,84 @@ void map_init(struct map *m)
 	*m = (struct map){0};
 }
 
+void map_init_seeded(struct map *m, struct map_seed seed)
+{
+	*m = (struct map){.seed = seed};
+}
+
 void map_fini(struct map *m)
 {
 	for (size_t i = 0; i < m->entry_count; i++)
 		mem_free(m->entries[i].key);
 	mem_free(m->entries);
 	mem_free(m->slots);
-	map_init(m);
+	map_init_seeded(m, m->seed);
 }
 
-/* FNV-1a with a final mix: short keys, and no attacker gains from collisions within one broker's own topics. */
-static uint64_t hash_of(struct bytes key)
+/* The same on every machine; compilers see that it is one load. */
+static uint64_t le64_of(const uint8_t *at)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
+	uint64_t word = 0;
 
-	for (size_t i = 0; i < key.size; i++)
-		h = (h ^ key.data[i]) * 0x100000001b3ULL;
-	h ^= h >> 32;
-	return h * 0x9e3779b97f4a7c15ULL;
+	for (int i = 0; i < 8; i++)
+		word |= (uint64_t)at[i] << (i * 8);
+	return word;
+}
+
+static uint64_t rotate(uint64_t x, unsigned by)
+{
+	return x << by | x >> (64 - by);
+}
+
+static void sip_round(uint64_t v[static 4])
+{
+	v[0] += v[1];
+	v[1] = rotate(v[1], 13) ^ v[0];
+	v[0] = rotate(v[0], 32);
+	v[2] += v[3];
+	v[3] = rotate(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = rotate(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = rotate(v[1], 17) ^ v[2];
+	v[2] = rotate(v[2], 32);
+}
+
+static void sip_take(uint64_t v[static 4], uint64_t word)
+{
+	v[3] ^= word;
+	sip_round(v);
+	v[0] ^= word;
+}
+
+/* The last 0 to 7 bytes, little end first, and above them the key's size. */
+static uint64_t sip_tail(struct bytes key)
+{
+	uint64_t word = (uint64_t)key.size << 56;
+
+	for (size_t i = key.size / 8 * 8; i < key.size; i++)
+		word |= (uint64_t)key.data[i] << (i % 8 * 8);
+	return word;
+}
+
+uint64_t map_hash(struct map_seed seed, struct bytes key)
+{
+	/* "somepseudorandomlygeneratedbytes", the constants of its authors. */
+	uint64_t v[4] = {seed.words[0] ^ 0x736f6d6570736575ULL, seed.words[1] ^ 0x646f72616e646f6dULL,
+			 seed.words[0] ^ 0x6c7967656e657261ULL, seed.words[1] ^ 0x7465646279746573ULL};
+
+	for (size_t i = 0; i < key.size / 8; i++)
+		sip_take(v, le64_of(key.data + i * 8));
+	sip_take(v, sip_tail(key));
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint64_t hash_of(const struct map *m, struct bytes key)
+{
+	return map_hash(m->seed, key);
 }
 
 /* The slot of `key`, or the slot where it would go; NULL in an empty map. */
@@ -85,14 +145,14 @@ static void rebuild(struct map *m)
 
 void *map_get(const struct map *m, struct bytes key)
 {
-	const uint32_t *slot = find_slot(m, key, hash_of(key));
+	const uint32_t *slot = find_slot(m, key, hash_of(m, key));
 
 	return holds(slot) ? m->entries[*slot - 1].value : NULL;
 }
 
 void *map_put(struct map *m, struct bytes key, void *value)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = hash_of(m, key);
 	uint32_t *slot = find_slot(m, key, hash);
 
 	must(value);
@@ -123,7 +183,7 @@ void *map_put(struct map *m, struct bytes key, void *value)
 
 void *map_remove(struct map *m, struct bytes key)
 {
-	uint32_t *slot = find_slot(m, key, hash_of(key));
+	uint32_t *slot = find_slot(m, key, hash_of(m, key));
 	struct map_entry *e;
 	void *value;
 

@@ -1,6 +1,8 @@
 /* map: against a plain list, and its order. */
 #include "base/map.h"
 
+#include <stdio.h>
+
 #include <stdlib.h>
 
 #include "base/prng.h"
@@ -97,4 +99,52 @@ TEST(iteration_is_in_order_of_insertion)
 	map_put(&m, bytes_str("a"), &value);
 	check_order(&m, "qwrtyuopszxvna");
 	map_fini(&m);
+}
+
+/* With keys of zero: what CPython 3.11 says with PYTHONHASHSEED=0. With bytes 0 to 15: the first vector of Rust's tests of SipHasher13. */
+TEST(the_hash_is_siphash_1_3)
+{
+	static const struct {
+		struct map_seed seed;
+		const char *key;
+		uint64_t hash;
+	} table[] = {
+		{{{0, 0}}, "a", 0x407448d2b89b1813ULL},
+		{{{0, 0}}, "abcdefg", 0x6db12aae9070f506ULL},
+		{{{0, 0}}, "abcdefgh", 0x3f7b849c0b8e35eaULL},
+		{{{0, 0}}, "abcdefghi", 0xf89b34a3d11eb6e5ULL},
+		{{{0, 0}}, "the quick brown fox jumps over the lazy dog", 0x80a65583f613da2dULL},
+		{{{0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL}}, "", 0xabac0158050fc4dcULL},
+	};
+
+	for (size_t i = 0; i < countof(table); i++)
+		CHECK_EQ(map_hash(table[i].seed, bytes_str(table[i].key)), table[i].hash);
+}
+
+/* Names that fall on one place with one seed do not with another; and the order of iteration is that of insertion with each. */
+TEST(a_seed_changes_where_keys_lie_and_nothing_that_is_seen)
+{
+	static const struct map_seed seeds[] = {{{0, 0}}, {{1, 0}}, {{0, 1}}, {{0x123456789ULL, 0xabcdef}}};
+	char key[8];
+
+	for (size_t i = 0; i < countof(seeds); i++) {
+		const struct map_entry *e;
+		struct map m;
+		size_t place = 0, at = 0, same = 0;
+		int value = 0;
+
+		map_init_seeded(&m, seeds[i]);
+		for (size_t k = 0; k < 1000; k++) {
+			snprintf(key, sizeof(key), "%zu", k);
+			CHECK(!map_put(&m, bytes_str(key), &value));
+			same += map_hash(seeds[i], bytes_str(key)) % 64 == map_hash(seeds[0], bytes_str(key)) % 64;
+		}
+		CHECK(i == 0 ? same == 1000 : same < 60);
+		while ((e = map_next(&m, &place))) {
+			snprintf(key, sizeof(key), "%zu", at++);
+			CHECK(bytes_equal(bytes_of(e->key, e->key_size), bytes_str(key)));
+		}
+		CHECK_EQ(at, 1000);
+		map_fini(&m);
+	}
 }

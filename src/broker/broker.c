@@ -169,11 +169,12 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 	o.store = s->store;
 	s->replicas = replicas_new(&o);
 	s->image = image_new();
+	image_seed(s->image, shard_map_seed(s->shard));
 	s->fetch_sessions = fetch_session_cache_new(
 		shard_random(s->shard),
 		(size_t)config_int32(b->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS),
 		b->memory_limit_bytes / 100 * SESSIONS_PERCENT / b->shard_count);
-	map_init(&s->creations);
+	map_init_seeded(&s->creations, shard_map_seed(s->shard));
 	event_init(&part->created);
 	budget_init(&part->work, s->shard, b->memory_limit_bytes / 100 * WORK_PERCENT / b->shard_count);
 	budget_init(&part->frames, s->shard, b->memory_limit_bytes / 100 * FRAMES_PERCENT / b->shard_count);

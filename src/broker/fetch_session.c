@@ -7,6 +7,7 @@
 
 struct fetch_session_cache {
 	struct prng *random;
+	struct map_seed seed; /* of the sessions' maps: their topics are others' */
 	size_t max_sessions;
 	size_t max_bytes;
 	size_t used_bytes;   /* by the partitions of all sessions, about */
@@ -21,6 +22,7 @@ struct fetch_session_cache *fetch_session_cache_new(struct prng *random, size_t 
 	c->random = random;
 	c->max_sessions = max_sessions;
 	c->max_bytes = max_bytes;
+	c->seed = (struct map_seed){{prng_next(random), prng_next(random)}};
 	map_init(&c->sessions);
 	list_init(&c->by_use);
 	return c;
@@ -202,7 +204,7 @@ static struct fetch_session *begin_session(struct fetch_session_cache *c, const 
 	s->next_epoch = 1;
 	s->by_id = rq->by_id;
 	s->used_ms = now_ms;
-	map_init(&s->partitions);
+	map_init_seeded(&s->partitions, c->seed);
 	list_init(&s->order);
 	for (size_t i = 0; i < rq->target_count; i++)
 		remember(c, s, &rq->targets[i]);

@@ -20,7 +20,7 @@ struct controller *controller_new(struct shard *s, const struct controller_optio
 	c->subscribers = mem_dup(o->subscribers, o->subscriber_count * sizeof(struct image_subscriber *));
 	c->subscriber_count = o->subscriber_count;
 	c->image = o->subscribers[0]->image;
-	map_init(&c->busy);
+	map_init_seeded(&c->busy, shard_map_seed(s));
 	event_init(&c->name_free);
 	return c;
 }

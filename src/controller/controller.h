@@ -81,6 +81,7 @@ struct create_topics {
 	size_t count;
 	bool validate_only;
 	struct arena *arena; /* the answers' texts */
+	struct map_seed seed; /* for maps of the names */
 };
 
 struct delete_topic {
@@ -99,6 +100,7 @@ struct delete_topics {
 	struct delete_topic *topics;
 	size_t count;
 	struct arena *arena;
+	struct map_seed seed; /* for maps of the names */
 };
 
 struct producer_id_block {

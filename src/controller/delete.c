@@ -64,8 +64,8 @@ static void refuse_repeated(struct delete_topics *r)
 {
 	struct map by_name, by_id;
 
-	map_init(&by_name);
-	map_init(&by_id);
+	map_init_seeded(&by_name, r->seed);
+	map_init_seeded(&by_id, r->seed);
 	for (size_t i = 0; i < r->count; i++) {
 		struct delete_topic *t = &r->topics[i], *earlier = NULL;
 		bool named = !bytes_is_null(t->name), has_id = !uuid_is_zero(t->ret_id);

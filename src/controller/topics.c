@@ -63,7 +63,7 @@ void topics_check_request(const struct config *c, struct create_topics *r)
 	int64_t partitions = 0;
 	struct map first;
 
-	map_init(&first);
+	map_init_seeded(&first, r->seed);
 	for (size_t i = 0; i < r->count; i++) {
 		struct create_topic *t = &r->topics[i], *earlier;
 

@@ -53,6 +53,14 @@ void image_broker_fini(struct image_broker *b)
 	mem_free(b->rack);
 }
 
+void image_seed(struct image *i, struct map_seed seed)
+{
+	must(i->by_name.count == 0 && i->by_id.count == 0);
+	map_init_seeded(&i->by_name, seed);
+	map_init_seeded(&i->by_id, seed);
+	map_init_seeded(&i->collisions, seed);
+}
+
 void image_free(struct image *i)
 {
 	if (!i)

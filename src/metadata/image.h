@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "base/uuid.h"
 #include "config/topic_config.h"
 
@@ -63,6 +64,8 @@ struct image_feature {
 };
 
 struct image *image_new(void);
+/* Right after it is made: for its maps of names, which clients choose. */
+void image_seed(struct image *i, struct map_seed seed);
 void image_free(struct image *i);
 
 /* How many deltas were applied. */

@@ -151,8 +151,8 @@ static enum err check(const struct image *i, struct bytes delta, struct arena *a
 	struct reader r;
 	enum err e = delta_open(delta, &r);
 
-	map_init(&p.by_name);
-	map_init(&p.by_id);
+	map_init_seeded(&p.by_name, i->by_name.seed);
+	map_init_seeded(&p.by_id, i->by_id.seed);
 	while (!e && reader_left(&r)) {
 		struct delta_record record;
 

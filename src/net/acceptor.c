@@ -34,7 +34,7 @@ struct acceptor *acceptor_new(const struct acceptor_options *o)
 
 	a->options = *o;
 	a->said_us = -SAY_EVERY_US;
-	map_init(&a->per_address);
+	map_init_seeded(&a->per_address, shard_map_seed(o->shard));
 	return a;
 }
 

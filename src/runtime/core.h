@@ -83,6 +83,7 @@ struct shard {
 	struct logger *logger;
 	struct fault_points *faults; /* NULL outside simulations */
 	struct prng random;
+	struct map_seed map_seed;
 
 	int64_t now_us;
 	struct message_queue messages; /* taken from the inbox, or sent to itself */

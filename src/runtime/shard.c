@@ -15,6 +15,18 @@
 /* The clock is read after so many callbacks of a round: reading it costs as much as a small callback. */
 #define CALLBACKS_PER_CLOCK 32
 
+/* Apart from `random`, whose numbers clients see. */
+static struct map_seed map_seed_of(uint64_t seed)
+{
+	struct prng p;
+	struct map_seed s;
+
+	prng_seed(&p, ~seed);
+	s.words[0] = prng_next(&p);
+	s.words[1] = prng_next(&p);
+	return s;
+}
+
 struct shard *shard_new(const struct shard_options *o)
 {
 	struct shard *s = mem_new(struct shard);
@@ -26,6 +38,7 @@ struct shard *shard_new(const struct shard_options *o)
 	s->logger = o->logger;
 	s->faults = o->faults;
 	prng_seed(&s->random, o->seed);
+	s->map_seed = map_seed_of(o->seed);
 	list_init(&s->tasks);
 	list_init(&s->round_tasks);
 	heap_init(&s->timers);
@@ -71,6 +84,11 @@ struct logger *shard_log(struct shard *s)
 struct prng *shard_random(struct shard *s)
 {
 	return &s->random;
+}
+
+struct map_seed shard_map_seed(const struct shard *s)
+{
+	return s->map_seed;
 }
 
 bool shard_fault(struct shard *s, enum fault f)

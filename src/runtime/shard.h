@@ -20,6 +20,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/prng.h"
 
 struct runtime;
@@ -33,6 +34,8 @@ unsigned shard_index(const struct shard *s);
 struct logger *shard_log(struct shard *s);
 /* Choices of this shard (ids, jitter). Seeded from the system, or from the history's seed in the simulator. */
 struct prng *shard_random(struct shard *s);
+/* For maps whose keys others choose (base/map.h). */
+struct map_seed shard_map_seed(const struct shard *s);
 /* Whether a rare path is to be taken now: false outside simulations (base/fault.h). */
 bool shard_fault(struct shard *s, enum fault f);
 

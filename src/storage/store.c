@@ -48,8 +48,8 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	s->failed = failed;
 	s->context = context;
 	list_init(&s->logs);
-	map_init(&s->by_name);
-	map_init(&s->closed);
+	map_init_seeded(&s->by_name, shard_map_seed(shard));
+	map_init_seeded(&s->closed, shard_map_seed(shard));
 	share_files(s, st->options.max_open_files / runtime_shard_count(st->runtime));
 	budget_init(&s->read_budget, shard, st->options.read_budget_bytes);
 	event_init(&s->lent_back);

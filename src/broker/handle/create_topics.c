@@ -123,7 +123,7 @@ static bool sort_topics(struct request *rq, const struct create_topics_request *
 	c->refused = told_alloc(rq, count, sizeof(*c->refused));
 	if (!c->refused)
 		return false;
-	map_init(&first);
+	map_init_seeded(&first, shard_map_seed(rq->shard));
 	for (size_t i = 0; i < count; i++) {
 		const char **earlier = map_put(&first, body->topics[i].name, &c->refused[i]);
 
@@ -144,7 +144,8 @@ static bool sort_topics(struct request *rq, const struct create_topics_request *
 static void create_topics_main(struct fiber *self, struct request *rq)
 {
 	const struct create_topics_request *body = rq->body;
-	struct creation c = {.call = {.validate_only = body->validate_only, .arena = &rq->arena}};
+	struct creation c = {
+		.call = {.validate_only = body->validate_only, .arena = &rq->arena, .seed = shard_map_seed(rq->shard)}};
 	struct create_topics_response answer;
 
 	if (!sort_topics(rq, body, &c))

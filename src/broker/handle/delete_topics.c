@@ -59,7 +59,7 @@ static bool sort_topics(struct request *rq, const struct delete_topics_request_d
 
 	if (!times)
 		return false;
-	map_init(&first);
+	map_init_seeded(&first, shard_map_seed(rq->shard));
 	for (size_t i = 0; i < count; i++) {
 		const char *fault = fault_of(&topics[i]);
 		size_t *earlier;
@@ -96,7 +96,7 @@ static enum err refused_as_a_whole(struct request *rq)
 static void delete_topics_main(struct fiber *self, struct request *rq)
 {
 	const struct delete_topics_request *body = rq->body;
-	struct delete_topics call = {.arena = &rq->arena};
+	struct delete_topics call = {.arena = &rq->arena, .seed = shard_map_seed(rq->shard)};
 	struct delete_topics_response answer;
 	size_t count = 0;
 	const struct delete_topics_request_delete_topic_state *topics = gather(rq, &count);

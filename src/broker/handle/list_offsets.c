@@ -179,7 +179,7 @@ static bool take_request(struct request *rq, struct inquiry *inquiries, struct l
 	if (!response->topics)
 		return false;
 	response->topics_count = body->topics_count;
-	map_init(&seen);
+	map_init_seeded(&seen, shard_map_seed(rq->shard));
 	for (int32_t i = 0; taken && i < body->topics_count; i++)
 		taken = take_topic(rq, &seen, inquiries, &body->topics[i], &response->topics[i]);
 	map_fini(&seen);

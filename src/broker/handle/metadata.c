@@ -122,7 +122,7 @@ static bool tell_asked(struct request *rq, struct metadata_response *answer)
 
 	if (!fits)
 		return false;
-	map_init(&seen);
+	map_init_seeded(&seen, shard_map_seed(rq->shard));
 	for (size_t i = 0; i < count && fits; i++) {
 		const struct metadata_request_metadata_request_topic *asked = &body->topics[i];
 		const struct image_topic *t = find_topic(rq->broker->image, asked);
