@@ -55,9 +55,12 @@ struct format {
 struct parser {
 	const char *at;
 	bool rpk;
+	unsigned depth;
 	char *why;
 	size_t why_size;
 };
+
+#define DEPTH_MAX 8
 
 #define NUMBER_TEXT 64
 #define TIME_TEXT 256
@@ -278,9 +281,16 @@ static bool parse_brace(struct parser *p, struct op *op)
 	size_t size;
 
 	if (op->kind == OP_HEADERS) {
-		op->inner = parse(p, '}');
-		if (!op->inner)
+		struct format *inner;
+
+		if (p->depth == DEPTH_MAX)
+			return complain(p, "too deep");
+		p->depth++;
+		inner = parse(p, '}');
+		p->depth--;
+		if (!inner)
 			return false;
+		op->inner = inner;
 		if (*p->at != '}')
 			return complain(p, "no } ");
 		p->at++;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/test.h"
 
 static enum err parse(const char *name, const char *value, const char *name2, const char *value2,
@@ -79,4 +80,30 @@ TEST(idempotence_is_given_up_quietly_when_it_was_not_asked_for)
 	must_ok(parse("max.in.flight", "6", NULL, NULL, &c, words));
 	CHECK(!c.idempotence);
 	client_config_fini(&c);
+}
+
+static char *read_guide(size_t *ret_size)
+{
+	FILE *file = fopen("docs/guide.md", "rb");
+	char *text = mem_alloc(1 << 20);
+
+	/* The tests run at the top of the tree. */
+	must(file);
+	*ret_size = fread(text, 1, 1 << 20, file);
+	fclose(file);
+	return text;
+}
+
+TEST(the_guide_has_the_table_of_settings_as_it_is)
+{
+	struct buf table;
+	size_t size;
+	char *guide = read_guide(&size);
+
+	buf_init(&table, 1 << 20);
+	client_config_print(&table);
+	if (!memmem(guide, size, table.data, table.size))
+		fail_msg("docs/guide.md is to have:\n%.*s", (int)table.size, (const char *)table.data);
+	buf_fini(&table);
+	mem_free(guide);
 }
