@@ -162,57 +162,28 @@ static bool take_format(struct consume_run *r, struct cli_options *o)
 	return false;
 }
 
-static bool take_text(struct cli_options *o, char **ret_text, size_t *ret_size)
-{
-	*ret_text = (char *)(uintptr_t)cli_value(o);
-	if (*ret_text)
-		*ret_size = cli_unescape(*ret_text);
-	return *ret_text;
-}
-
-static bool take_count(struct consume_run *r, struct cli_options *o)
-{
-	const char *text = cli_value(o);
-
-	if (text && cli_number(text, 1, INT64_MAX, &r->count_left))
-		return true;
-	if (text)
-		cli_usage(o->verb, "%s wants a number from 1 on, not %s", o->name, text);
-	return false;
-}
-
-static bool take_topic(struct consume_run *r, struct cli_options *o, const char *name)
-{
-	if (name && r->topic) {
-		cli_usage(o->verb, "one topic, please: %s or %s", r->topic, name);
-		return false;
-	}
-	r->topic = name;
-	return name;
-}
-
 static bool take_option(struct consume_run *r, struct cli_options *o)
 {
 	if (session_takes(&r->session, o))
 		return !r->session.usage_error;
 	if (cli_is(o, NULL))
-		return take_topic(r, o, o->name);
+		return cli_take_topic(o, o->name, &r->topic);
 	if (cli_is(o, "-t") || cli_is(o, "--topic"))
-		return take_topic(r, o, cli_value(o));
+		return cli_take_topic(o, NULL, &r->topic);
 	if (cli_is(o, "-p") || cli_is(o, "--partition") || cli_is(o, "--partitions"))
 		return take_partitions(r, o);
 	if (cli_is(o, "-o") || cli_is(o, "--offset"))
 		return take_offset(r, o);
 	if (cli_is(o, "-c") || cli_is(o, "--count"))
-		return take_count(r, o);
+		return cli_take_number(o, 1, INT64_MAX, &r->count_left);
 	if (cli_is(o, "-e") || cli_is(o, "--exit"))
 		return r->exit_at_end = true;
 	if (cli_is(o, "-f") || cli_is(o, "--format"))
 		return take_format(r, o);
 	if (cli_is(o, "-D") || cli_is(o, "--delimiter"))
-		return take_text(o, &r->delimiter, &r->delimiter_size);
+		return cli_take_text(o, &r->delimiter, &r->delimiter_size);
 	if (cli_is(o, "-K") || cli_is(o, "-k") || cli_is(o, "--key-separator"))
-		return take_text(o, &r->separator, &r->separator_size);
+		return cli_take_text(o, &r->separator, &r->separator_size);
 	if (cli_is(o, "-Z") || cli_is(o, "--null"))
 		return r->show_null = true;
 	if (cli_is(o, "-q") || cli_is(o, "--quiet"))

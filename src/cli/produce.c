@@ -31,6 +31,9 @@ const char cli_produce_help[] =
 	"  -t, --topic TOPIC         the same as TOPIC\n"
 	"  -l, --lines FILE          the lines of FILE instead of stdin's\n"
 	"  -p, --partition N         default: by the key, or sticky\n"
+	"  --partition-by WAY        key (the default: by the key's hash as Kafka does, without key sticky), sticky or "
+	"round-robin: "
+	"keys do not count\n"
 	"  -k, -K, --key-separator S what is before S in a line is the key\n"
 	"  --key KEY                 one key for all records\n"
 	"  -H, --header NAME=VALUE   a header for all records\n"
@@ -45,6 +48,7 @@ const char cli_produce_help[] =
 struct produce_run {
 	struct session session;
 	const char *topic;
+	bool topic_argument; /* it was the first argument, not -t */
 	const char *files[FILES_MAX];
 	size_t file_count;
 	const char *lines_file;
@@ -83,11 +87,12 @@ static bool take_header(struct produce_run *r, struct cli_options *o)
 
 static bool take_delimiter(struct produce_run *r, struct cli_options *o)
 {
-	char *text = (char *)(uintptr_t)cli_value(o);
+	char *text;
+	size_t size;
 
-	if (!text)
+	if (!cli_take_text(o, &text, &size))
 		return false;
-	if (cli_unescape(text) != 1) {
+	if (size != 1) {
 		cli_usage(o->verb, "%s is one byte", o->name);
 		return false;
 	}
@@ -97,25 +102,36 @@ static bool take_delimiter(struct produce_run *r, struct cli_options *o)
 
 static bool take_separator(struct produce_run *r, struct cli_options *o)
 {
-	r->separator = (char *)(uintptr_t)cli_value(o);
-	if (!r->separator)
+	if (!cli_take_text(o, &r->separator, &r->separator_size))
 		return false;
-	r->separator_size = cli_unescape(r->separator);
 	if (r->separator_size > 0)
 		return true;
 	cli_usage(o->verb, "the separator is empty");
 	return false;
 }
 
-static bool take_count(struct cli_options *o, int64_t least, int64_t most, int64_t *ret_number)
+static bool take_partition_by(struct produce_run *r, struct cli_options *o)
 {
-	const char *text = cli_value(o);
+	static const struct {
+		const char *word;
+		const char *partitioner;
+		const char *ignore_keys;
+	} ways[] = {
+		{"key", "sticky", "false"},
+		{"sticky", "sticky", "true"},
+		{"round-robin", "round_robin", "true"},
+	};
+	const char *word = cli_value(o);
 
-	if (!text)
-		return false;
-	if (cli_number(text, least, most, ret_number))
+	for (size_t i = 0; word && i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(word, ways[i].word) != 0)
+			continue;
+		session_set(&r->session, "partitioner", ways[i].partitioner);
+		session_set(&r->session, "partitioner.ignore.keys", ways[i].ignore_keys);
 		return true;
-	cli_usage(o->verb, "%s wants a number from %lld on, not %s", o->name, (long long)least, text);
+	}
+	if (word)
+		cli_usage(o->verb, "--partition-by is key, sticky or round-robin, not %s", word);
 	return false;
 }
 
@@ -132,8 +148,8 @@ static bool take_setting(struct produce_run *r, struct cli_options *o, const cha
 static bool take_argument(struct produce_run *r, struct cli_options *o)
 {
 	if (!r->topic) {
-		r->topic = o->name;
-		return true;
+		r->topic_argument = true;
+		return cli_take_topic(o, o->name, &r->topic);
 	}
 	if (r->file_count == FILES_MAX) {
 		cli_usage(o->verb, "more than %d files", FILES_MAX);
@@ -143,6 +159,19 @@ static bool take_argument(struct produce_run *r, struct cli_options *o)
 	return true;
 }
 
+/* With -t all arguments are files, wherever it stands. */
+static bool take_topic_option(struct produce_run *r, struct cli_options *o)
+{
+	if (r->topic_argument && r->file_count < FILES_MAX) {
+		memmove(r->files + 1, r->files, r->file_count * sizeof(r->files[0]));
+		r->files[0] = r->topic;
+		r->file_count++;
+		r->topic = NULL;
+		r->topic_argument = false;
+	}
+	return cli_take_topic(o, NULL, &r->topic);
+}
+
 static bool take_option(struct produce_run *r, struct cli_options *o)
 {
 	if (session_takes(&r->session, o))
@@ -150,11 +179,13 @@ static bool take_option(struct produce_run *r, struct cli_options *o)
 	if (cli_is(o, NULL))
 		return take_argument(r, o);
 	if (cli_is(o, "-t") || cli_is(o, "--topic"))
-		return (r->topic = cli_value(o));
+		return take_topic_option(r, o);
 	if (cli_is(o, "-l") || cli_is(o, "--lines"))
 		return (r->lines_file = cli_value(o));
 	if (cli_is(o, "-p") || cli_is(o, "--partition"))
-		return take_count(o, -1, INT32_MAX, &r->partition);
+		return cli_take_number(o, -1, INT32_MAX, &r->partition);
+	if (cli_is(o, "--partition-by"))
+		return take_partition_by(r, o);
 	if (cli_is(o, "-k") || cli_is(o, "-K") || cli_is(o, "--key-separator"))
 		return take_separator(r, o);
 	if (cli_is(o, "--key"))
@@ -168,7 +199,7 @@ static bool take_option(struct produce_run *r, struct cli_options *o)
 	if (cli_is(o, "-a") || cli_is(o, "--acks"))
 		return take_setting(r, o, "acks");
 	if (cli_is(o, "-c") || cli_is(o, "--count"))
-		return take_count(o, 1, INT64_MAX, &r->count_left);
+		return cli_take_number(o, 1, INT64_MAX, &r->count_left);
 	if (cli_is(o, "-Z") || cli_is(o, "--null"))
 		return r->empty_is_null = true;
 	if (cli_is(o, "-q") || cli_is(o, "--quiet"))

@@ -106,6 +106,48 @@ bool cli_number(const char *text, int64_t least, int64_t most, int64_t *ret_numb
 	return true;
 }
 
+bool cli_take_number(struct cli_options *o, int64_t least, int64_t most, int64_t *ret_number)
+{
+	const char *text = cli_value(o);
+
+	if (!text || cli_number(text, least, most, ret_number))
+		return text;
+	if (most == INT64_MAX)
+		cli_usage(o->verb, "%.*s wants a number from %lld on, not %s", (int)o->name_size, o->name,
+			  (long long)least, text);
+	else
+		cli_usage(o->verb, "%.*s wants a number from %lld to %lld, not %s", (int)o->name_size, o->name,
+			  (long long)least, (long long)most, text);
+	return false;
+}
+
+bool cli_take_text(struct cli_options *o, char **ret_text, size_t *ret_size)
+{
+	/* The arguments are ours to change. */
+	char *text = (char *)(uintptr_t)cli_value(o);
+
+	if (!text)
+		return false;
+	*ret_size = cli_unescape(text);
+	*ret_text = text;
+	return true;
+}
+
+bool cli_take_topic(struct cli_options *o, const char *name, const char **topic)
+{
+	name = name ? name : cli_value(o);
+	if (name && *topic) {
+		cli_usage(o->verb, "one topic, please: %s or %s", *topic, name);
+		return false;
+	}
+	if (name && !*name) {
+		cli_usage(o->verb, "the topic's name is empty");
+		return false;
+	}
+	*topic = name ? name : *topic;
+	return name;
+}
+
 const char *cli_pair(const struct cli_verb *verb, const char *option, const char *text)
 {
 	const char *equals = text ? strchr(text, '=') : NULL;
@@ -115,6 +157,19 @@ const char *cli_pair(const struct cli_verb *verb, const char *option, const char
 		return NULL;
 	}
 	return equals;
+}
+
+bool cli_take_format(struct cli_options *o, bool *ret_json)
+{
+	const char *text = cli_value(o);
+
+	if (!text)
+		return false;
+	*ret_json = strcmp(text, "json") == 0;
+	if (*ret_json || strcmp(text, "text") == 0)
+		return true;
+	cli_usage(o->verb, "%s is text or json", o->name);
+	return false;
 }
 
 static int hex_digit(char c)

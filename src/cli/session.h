@@ -38,8 +38,16 @@ int session_failed(const struct session *s, const struct mo_err *e);
 
 /* A number in `text`, whole; false when it is none or out of range. */
 bool cli_number(const char *text, int64_t least, int64_t most, int64_t *ret_number);
+/* The option's value as a number; false after a complaint. */
+bool cli_take_number(struct cli_options *o, int64_t least, int64_t most, int64_t *ret_number);
+/* The option's value with its escapes undone, in place; false after a complaint. */
+bool cli_take_text(struct cli_options *o, char **ret_text, size_t *ret_size);
+/* The option's value, or `name` when it is not NULL, as the only topic; false after a complaint. */
+bool cli_take_topic(struct cli_options *o, const char *name, const char **topic);
 /* `name=value`: the place of the '='; NULL after a complaint. */
 const char *cli_pair(const struct cli_verb *verb, const char *option, const char *text);
+/* The value of --format where it is text or json; false after a complaint. */
+bool cli_take_format(struct cli_options *o, bool *ret_json);
 /* Undoes \n \t \r \0 \\ \xNN; returns the number of bytes. In place. */
 size_t cli_unescape(char *text);
 

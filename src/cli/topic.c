@@ -77,30 +77,6 @@ static bool add_config(struct topic_arguments *a, struct cli_options *o)
 	return true;
 }
 
-static bool take_number(struct cli_options *o, int64_t most, int64_t *ret_number)
-{
-	const char *text = cli_value(o);
-
-	if (text && cli_number(text, 1, most, ret_number))
-		return true;
-	if (text)
-		cli_usage(o->verb, "%s wants a number from 1 to %lld, not %s", o->name, (long long)most, text);
-	return false;
-}
-
-static bool take_format(struct topic_arguments *a, struct cli_options *o)
-{
-	const char *text = cli_value(o);
-
-	if (!text)
-		return false;
-	a->json = strcmp(text, "json") == 0;
-	if (a->json || strcmp(text, "text") == 0)
-		return true;
-	cli_usage(o->verb, "--format is text or json");
-	return false;
-}
-
 /* False after a complaint. Which options a verb has is asked of its help: what is not in there is unknown. */
 static bool take_option(struct topic_arguments *a, struct cli_options *o)
 {
@@ -111,13 +87,13 @@ static bool take_option(struct topic_arguments *a, struct cli_options *o)
 	if (cli_is(o, "--topic"))
 		return add_name(a, cli_value(o));
 	if (cli_is(o, "-p") || cli_is(o, "--partitions"))
-		return take_number(o, 1000000, &a->partitions);
+		return cli_take_number(o, 1, 1000000, &a->partitions);
 	if (cli_is(o, "-r") || cli_is(o, "--replication-factor"))
-		return take_number(o, INT16_MAX, &a->replication_factor);
+		return cli_take_number(o, 1, INT16_MAX, &a->replication_factor);
 	if (cli_is(o, "-c") || cli_is(o, "--config"))
 		return add_config(a, o);
 	if (cli_is(o, "--format"))
-		return take_format(a, o);
+		return cli_take_format(o, &a->json);
 	if (cli_is(o, "--if-not-exists"))
 		return a->if_not_exists = true;
 	if (cli_is(o, "--if-exists"))

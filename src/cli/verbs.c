@@ -15,6 +15,7 @@ const struct cli_verb cli_verbs[] = {
 	{"consume", "print the records of a topic", cli_consume_help, cli_consume},
 	{"cluster info", "show brokers and counts", cli_cluster_info_help, cli_cluster_info},
 	{"log dump", "print a segment file, and what is wrong with it", cli_log_dump_help, cli_log_dump},
+	{"log verify", "check a stopped broker's folder, and say what is wrong", cli_log_verify_help, cli_log_verify},
 	{"version", "print the version", "usage: moldau version\n\nPrints the version of this program.\n", cli_version},
 	{NULL, NULL, NULL, NULL},
 };

@@ -12,6 +12,7 @@ int cli_produce(const struct cli_verb *verb, int argc, char **argv);
 int cli_consume(const struct cli_verb *verb, int argc, char **argv);
 int cli_cluster_info(const struct cli_verb *verb, int argc, char **argv);
 int cli_log_dump(const struct cli_verb *verb, int argc, char **argv);
+int cli_log_verify(const struct cli_verb *verb, int argc, char **argv);
 
 extern const char cli_topic_create_help[];
 extern const char cli_topic_list_help[];
@@ -21,5 +22,6 @@ extern const char cli_produce_help[];
 extern const char cli_consume_help[];
 extern const char cli_cluster_info_help[];
 extern const char cli_log_dump_help[];
+extern const char cli_log_verify_help[];
 
 #endif

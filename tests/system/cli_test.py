@@ -136,6 +136,24 @@ class Verbs:
         self.assertEqual(len(homes), 20)
         self.assertGreater(len(set(homes.values())), 3)
 
+    def test_partition_by(self):
+        lines = b"".join(b"same:%d\n" % n for n in range(400))
+        for way, homes, largest in (("key", 1, 400), ("round-robin", 4, 100)):
+            with self.subTest(way=way):
+                topic = self.topic(4)
+                self.cli("produce", topic, "-k", ":", "--partition-by", way, data=lines)
+                seen = self.consume(topic, "-f", r"%p\n").split()
+                self.assertEqual((len(set(seen)), max(seen.count(p) for p in set(seen))), (homes, largest))
+        topic = self.topic(4)
+        self.cli("produce", topic, "-k", ":", "--partition-by", "sticky", "-X", "batch.size=500", data=lines)
+        self.assertGreater(len(set(self.consume(topic, "-f", r"%p\n").split())), 1)
+
+    def test_the_topic_may_stand_behind_the_files(self):
+        topic = self.topic()
+        name = os.path.abspath(__file__)
+        self.cli("produce", name, "-t", topic)
+        self.assertEqual(self.consume(topic, "-D", ""), read(name))
+
     def test_whole_files_and_other_delimiters(self):
         topic = self.topic()
         files = sorted(glob.glob(os.path.join(HERE, "*.md")) + [os.path.abspath(__file__)])
@@ -249,7 +267,10 @@ class WithoutBroker(unittest.TestCase):
                                 (("produce", "t", "-z", "brotli"), "none, gzip, snappy, lz4, zstd"), (("produce", "t", "-a", "2"), "acks=2"),
                                 (("topic", "create", "t", "--partitions", "many"), "a number"),
                                 (("topic", "list", "-b", "localhost:port"), "is not host:port"),
-                                (("produce", "t", "-H", "novalue"), "NAME=VALUE"), (("log", "dump"), "which file?")):
+                                (("produce", "t", "-H", "novalue"), "NAME=VALUE"), (("produce", "t", "-c", "0"), "from 1 on, not 0"),
+                                (("produce", "t", "--partition-by", "luck"), "key, sticky or round-robin, not luck"),
+                                (("consume", "a", "b"), "one topic, please: a or b"), (("produce", ""), "name is empty"),
+                                (("topic", "create", "t", "-r", "0"), "from 1 to 32767, not 0"), (("log", "dump"), "which file?")):
             with self.subTest(arguments=arguments):
                 _, words = cli(*arguments, code=2)
                 self.assertIn(told, words)

@@ -1,0 +1,576 @@
+/* verify: see the header. Here: a log folder's own files, what they say of its logs, and whose turn it is. */
+#include "storage/verify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/crc32c.h"
+#include "base/reader.h"
+#include "record/compress.h"
+#include "storage/verify_own.h"
+
+/* Brokers' epochs of Kafka's controllers stay far below; ours are drawn above (docs/on-disk-format.md). */
+#define OUR_MARKERS (INT64_C(1) << 61)
+#define MANIFEST_FILE_MAX ((size_t)1 << 30)
+#define JOURNAL_FILE_MAX ((size_t)256 << 20)
+#define SCRATCH_MAX ((size_t)1 << 30)
+#define MARKER_FILE ".kafka_cleanshutdown"
+#define MANIFEST_FILE "moldau-manifest"
+#define STATE_FILE "moldau-state"
+
+/* Names may come out of damaged files. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text > 0x7e)
+			*text = '?';
+}
+
+void verify_say(struct verify *v, enum verify_grade grade, const char *folder, const char *file, int64_t position,
+		int64_t offset, const char *format, ...)
+{
+	char path[LOG_PATH_SIZE], text[VERIFY_TEXT_SIZE * 2];
+	struct verify_finding f = {.grade = grade, .path = path, .position = position, .offset = offset, .text = text};
+	va_list arguments;
+
+	snprintf(path, sizeof(path), "%s%s%s", folder, folder[0] && file ? "/" : "", file ? file : "");
+	if (!path[0])
+		snprintf(path, sizeof(path), ".");
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	make_printable(path);
+	make_printable(text);
+	if (grade == VERIFY_DAMAGE)
+		v->counts.damages++;
+	else
+		v->counts.notes++;
+	v->options->found(v->options->user, &f);
+}
+
+void verify_path(const struct verify *v, const char *folder, const char *file, char ret_path[static LOG_PATH_SIZE])
+{
+	snprintf(ret_path, LOG_PATH_SIZE, "%s%s%s%s%s", v->options->path, folder[0] ? "/" : "", folder, file ? "/" : "",
+		 file ? file : "");
+}
+
+bool verify_load_await(struct fiber *self, struct verify *v, const char *folder, const char *file, size_t max,
+		       char **ret_text, size_t *ret_size, bool *ret_missing)
+{
+	char path[LOG_PATH_SIZE];
+	enum err e;
+
+	verify_path(v, folder, file, path);
+	e = file_load_await(self, path, max, ret_text, ret_size);
+	*ret_missing = e == ERR_NOT_FOUND;
+	if (e && e != ERR_NOT_FOUND)
+		verify_say(v, VERIFY_DAMAGE, folder, file, -1, -1, "cannot be read: %s", err_text(e));
+	return !e;
+}
+
+/* A file of the folder itself. */
+static bool load_await(struct fiber *self, struct verify *v, const char *file, size_t max, char **ret_text,
+		       size_t *ret_size)
+{
+	bool missing;
+
+	if (!verify_load_await(self, v, "", file, max, ret_text, ret_size, &missing))
+		return false;
+	v->counts.small_files++;
+	return true;
+}
+
+static void damaged(struct verify *v, const char *file, const char *text)
+{
+	verify_say(v, VERIFY_DAMAGE, "", file, -1, -1, "%s", text);
+}
+
+/* --- facts ------------------------------------------------------------------------------------------------------- */
+
+static struct verify_facts *facts_of(struct verify *v, struct bytes topic, int32_t partition)
+{
+	char key[LOG_NAME_SIZE];
+	struct bytes name = log_key(key, topic, partition);
+	struct verify_facts *f = map_get(&v->facts, name);
+
+	if (f)
+		return f;
+	f = mem_new(struct verify_facts);
+	f->recovery_point = f->checkpoint_start = f->replicated = -1;
+	epoch_cache_init(&f->epochs);
+	map_put(&v->facts, name, f);
+	return f;
+}
+
+static void facts_free_all(struct verify *v)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&v->facts, &place))) {
+		struct verify_facts *f = entry->value;
+
+		epoch_cache_fini(&f->epochs);
+		mem_free(f->segments);
+		mem_free(f);
+	}
+	map_fini(&v->facts);
+}
+
+static void note_durable(struct verify_facts *f, int64_t offset)
+{
+	f->durable = offset > f->durable ? offset : f->durable;
+}
+
+struct checkpoint_reader {
+	struct checkpoint_visitor kafkas;
+	struct bounds_visitor ours;
+	struct verify *v;
+	size_t field; /* of struct verify_facts, where the offsets go */
+};
+
+static void take_offset(struct checkpoint_visitor *visitor, struct bytes topic, int32_t partition, int64_t offset)
+{
+	struct checkpoint_reader *r = container_of(visitor, struct checkpoint_reader, kafkas);
+
+	*(int64_t *)((char *)facts_of(r->v, topic, partition) + r->field) = offset;
+}
+
+static void take_bounds(struct bounds_visitor *visitor, struct bytes topic, int32_t partition,
+			const struct log_bounds *b)
+{
+	struct checkpoint_reader *r = container_of(visitor, struct checkpoint_reader, ours);
+	struct verify_facts *f = facts_of(r->v, topic, partition);
+
+	note_durable(f, b->recovery_point);
+	note_durable(f, b->acknowledged);
+}
+
+/* True when it was read. */
+static bool check_offsets_await(struct fiber *self, struct verify *v, const char *file, size_t field)
+{
+	struct checkpoint_reader r = {.kafkas.entry = take_offset, .v = v, .field = field};
+	char *text = NULL;
+	size_t size = 0;
+	bool read = false;
+
+	if (load_await(self, v, file, CHECKPOINT_FILE_MAX, &text, &size)) {
+		read = offset_checkpoint_read(bytes_of(text, size), &r.kafkas) == OK;
+		if (!read)
+			damaged(v, file, "not a list of topic, partition and offset as long as it says");
+	} else if (v->by_manifest) {
+		damaged(v, file, "it is missing, though a clean stop leaves it");
+	}
+	mem_free(text);
+	return read;
+}
+
+/* After a clean stop the manifest counts instead. */
+static void check_bounds_await(struct fiber *self, struct verify *v, const struct folder_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct checkpoint_reader r = {.ours.entry = take_bounds, .v = v};
+		const char *name = list->entries[i].name;
+		size_t length = strlen(name);
+		char *text = NULL;
+		size_t size = 0;
+
+		if (strncmp(name, "moldau-checkpoint-", 18) != 0 ||
+		    (length > 4 && strcmp(name + length - 4, ".tmp") == 0))
+			continue;
+		if (load_await(self, v, name, CHECKPOINT_FILE_MAX, &text, &size) &&
+		    bounds_checkpoint_read(bytes_of(text, size), &r.ours) != OK)
+			damaged(v, name, "it does not parse, or its checksum does not match");
+		mem_free(text);
+	}
+}
+
+/* --- the manifest ------------------------------------------------------------------------------------------------ */
+
+static bool read_manifest_segments(struct reader *r, struct verify_facts *f)
+{
+	int32_t count = reader_i32(r);
+
+	if (r->error || count < 1 || (size_t)count > reader_left(r) / 48)
+		return false;
+	f->segments = mem_alloc((size_t)count * sizeof(*f->segments));
+	for (int32_t i = 0; i < count; i++) {
+		struct verify_segment_facts *s = &f->segments[f->segment_count++];
+
+		s->base_offset = reader_i64(r);
+		s->size = reader_i64(r);
+		reader_skip(r, 24);
+		s->index_bytes = reader_i64(r);
+	}
+	return !r->error;
+}
+
+static bool read_manifest_log(struct verify *v, struct bytes content)
+{
+	struct manifest_log m;
+	struct verify_facts *f;
+	struct reader r;
+	int32_t count;
+
+	if (manifest_read_identity(content, &m) != OK)
+		return false;
+	f = facts_of(v, m.topic, m.partition);
+	f->topic_id = m.topic_id;
+	f->start = m.start;
+	f->end = m.end;
+	r = reader_of(content);
+	reader_skip(&r, 2 + m.topic.size + 4 + 16 + 8 + 8 + 8);
+	if (!read_manifest_segments(&r, f))
+		return false;
+	count = reader_i32(&r);
+	for (int32_t i = 0; i < count && !r.error; i++) {
+		int32_t epoch = reader_i32(&r);
+		int64_t start = reader_i64(&r);
+
+		if (r.error || epoch_cache_assign(&f->epochs, epoch, start) != OK)
+			return false;
+	}
+	f->by_manifest = !r.error;
+	return f->by_manifest;
+}
+
+/* Its sum was looked at. */
+static bool read_manifest(struct verify *v, struct bytes file)
+{
+	struct reader r = reader_of(file);
+
+	if (reader_u32(&r) != 0x4d4d4631u)
+		return false;
+	(void)reader_i64(&r);
+	for (;;) {
+		uint32_t size = reader_u32(&r);
+		struct bytes content = reader_bytes(&r, size);
+
+		if (r.error)
+			return false;
+		if (size == 0)
+			return true;
+		if (!read_manifest_log(v, content))
+			return false;
+	}
+}
+
+static void check_manifest_await(struct fiber *self, struct verify *v, int64_t marker)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct bytes file;
+
+	if (!load_await(self, v, MANIFEST_FILE, MANIFEST_FILE_MAX, &text, &size)) {
+		if (marker >= OUR_MARKERS)
+			damaged(v, MANIFEST_FILE, "it is missing, though the marker of a clean stop is Moldau's");
+		return;
+	}
+	file = bytes_of(text, size);
+	if (size < 20 || crc32c(0, bytes_of(file.data, size - 4)) != get_be32(file.data + size - 4))
+		damaged(v, MANIFEST_FILE, "its CRC does not match");
+	else if ((int64_t)get_be64(file.data + 4) != marker)
+		verify_say(v, marker >= OUR_MARKERS ? VERIFY_DAMAGE : VERIFY_NOTE, "", MANIFEST_FILE, -1, -1,
+			   "it is of another clean stop than the marker: it is not used");
+	else if (!read_manifest(v, file))
+		damaged(v, MANIFEST_FILE, "it does not parse, though its CRC is right");
+	else
+		v->ours = v->by_manifest = true;
+	mem_free(text);
+}
+
+static bool has_name(const struct folder_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->entries[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Kafka and Moldau write it alike, so more than what the reader forgives is damage. */
+static bool read_marker(struct bytes file, int64_t *ret_marker)
+{
+	struct buf same;
+	bool is_same;
+
+	if (clean_marker_read(file, ret_marker) != OK)
+		return false;
+	buf_init(&same, 200);
+	clean_marker_write(*ret_marker, &same);
+	is_same = bytes_equal(buf_bytes(&same), file);
+	buf_fini(&same);
+	return is_same;
+}
+
+static void check_marker_await(struct fiber *self, struct verify *v, const struct folder_list *list)
+{
+	int64_t marker = 0;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!load_await(self, v, MARKER_FILE, VERIFY_SMALL_MAX, &text, &size)) {
+		verify_say(v, VERIFY_NOTE, "", MARKER_FILE, -1, -1,
+			   "it is not there: the last stop was none, or not clean; what was not synced is not judged");
+		return;
+	}
+	v->clean = true;
+	/* Older Kafka's are empty, Moldau's never. */
+	if ((size > 0 || has_name(list, MANIFEST_FILE)) && !read_marker(bytes_of(text, size), &marker))
+		damaged(v, MARKER_FILE, "not the JSON that a clean stop leaves");
+	else
+		check_manifest_await(self, v, marker);
+	mem_free(text);
+}
+
+/* --- the journal ------------------------------------------------------------------------------------------------- */
+
+struct journal_check {
+	struct journal_visitor visitor;
+	uint64_t newest;
+	struct verify *v;
+	uint64_t run;
+};
+
+static void note_generation(struct journal_visitor *visitor, const struct journal_record *r)
+{
+	struct journal_check *c = container_of(visitor, struct journal_check, visitor);
+
+	if (r->run == c->run && r->generation > c->newest)
+		c->newest = r->generation;
+}
+
+/* A broken round with a whole one of the same generation behind it: rounds are synced one after the other. */
+static void check_rounds(struct verify *v, const char *name, struct bytes file, uint64_t run, uint64_t generation)
+{
+	size_t at = 0, broken = SIZE_MAX;
+
+	while (at < file.size) {
+		struct journal_record r;
+		size_t size, end = at;
+		bool live = false, whole = false;
+		enum err e;
+
+		while (!(e = journal_record_read(bytes_of(file.data + end, file.size - end), &r, &size)) && !whole) {
+			live = r.run == run && r.generation == generation;
+			whole = r.kind == JOURNAL_END;
+			end += size;
+		}
+		if (whole && live && broken != SIZE_MAX) {
+			verify_say(v, VERIFY_DAMAGE, "", name, (int64_t)broken, -1,
+				   "a round that is broken, though a later one is whole");
+			return;
+		}
+		if (!whole && broken == SIZE_MAX)
+			broken = at;
+		at = end > at ? (end + JOURNAL_BLOCK - 1) / JOURNAL_BLOCK * JOURNAL_BLOCK : at + JOURNAL_BLOCK;
+	}
+}
+
+static void check_journals_await(struct fiber *self, struct verify *v, const struct folder_list *list, uint64_t run)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct journal_check c = {.visitor.record = note_generation, .v = v, .run = run};
+		const char *name = list->entries[i].name;
+		char *text = NULL;
+		size_t size = 0;
+
+		if (strncmp(name, "moldau-journal-", 15) != 0)
+			continue;
+		if (load_await(self, v, name, JOURNAL_FILE_MAX, &text, &size)) {
+			journal_walk(bytes_of(text, size), &c.visitor);
+			if (c.newest)
+				check_rounds(v, name, bytes_of(text, size), run, c.newest);
+		}
+		mem_free(text);
+	}
+}
+
+static uint64_t check_state_await(struct fiber *self, struct verify *v)
+{
+	unsigned long long run = 0;
+	char *text = NULL, rest[2];
+	size_t size = 0;
+
+	if (!load_await(self, v, STATE_FILE, VERIFY_SMALL_MAX, &text, &size))
+		return 0;
+	v->ours = v->ours || !v->clean;
+	if (size != 31 || sscanf(text, "version=1\nrun=%16llx%1[\n]", &run, rest) != 2)
+		damaged(v, STATE_FILE, "not a version and a run of 16 hexadecimal digits");
+	mem_free(text);
+	return run;
+}
+
+/* --- the folder -------------------------------------------------------------------------------------------------- */
+
+static void check_meta_await(struct fiber *self, struct verify *v)
+{
+	struct meta_properties m;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!load_await(self, v, "meta.properties", VERIFY_SMALL_MAX, &text, &size))
+		verify_say(v, VERIFY_DAMAGE, "", "meta.properties", -1, -1,
+			   "it is missing: nobody can tell whose folder this is");
+	else if (meta_properties_read(bytes_of(text, size), &m) != OK)
+		damaged(v, "meta.properties", "it does not say version, cluster.id and node.id");
+	mem_free(text);
+}
+
+static const char *checkpoint_of(const struct verify_facts *f)
+{
+	return f->recovery_point >= 0     ? "recovery-point-offset-checkpoint"
+	       : f->checkpoint_start >= 0 ? "log-start-offset-checkpoint"
+					  : "replication-offset-checkpoint";
+}
+
+static void check_unseen(struct verify *v)
+{
+	const struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&v->facts, &place))) {
+		const struct verify_facts *f = entry->value;
+
+		if (f->seen)
+			continue;
+		if (v->by_manifest && !f->by_manifest) {
+			verify_say(v, VERIFY_DAMAGE, "", checkpoint_of(f), -1, -1,
+				   "%.*s: at the last clean stop there was no such log", (int)entry->key_size,
+				   (const char *)entry->key);
+			continue;
+		}
+		if (!f->by_manifest && f->durable <= 0 && f->recovery_point <= 0)
+			continue;
+		verify_say(v, f->by_manifest && f->end > f->start ? VERIFY_DAMAGE : VERIFY_NOTE, "", NULL, -1, -1,
+			   "the folder %.*s is missing, though %s names it", (int)entry->key_size,
+			   (const char *)entry->key, f->by_manifest ? MANIFEST_FILE : "a checkpoint");
+	}
+}
+
+static enum err check_logs_await(struct fiber *self, struct verify *v, const struct folder_list *list)
+{
+	enum err e = OK;
+
+	for (size_t i = 0; i < list->count && !e; i++) {
+		const char *name = list->entries[i].name;
+		struct bytes topic;
+		int32_t partition;
+		struct verify_facts *f;
+
+		if (!list->entries[i].is_folder)
+			continue;
+		switch (folder_name_parse(bytes_str(name), &topic, &partition)) {
+		case FOLDER_LOG:
+			f = facts_of(v, topic, partition);
+			if (!v->clean)
+				note_durable(f, f->recovery_point);
+			e = verify_log_await(self, v, name, f);
+			break;
+		case FOLDER_DELETED:
+			verify_say(v, VERIFY_NOTE, name, NULL, -1, -1, "on its way out: not looked at");
+			break;
+		case FOLDER_STRAY:
+			verify_say(v, VERIFY_NOTE, name, NULL, -1, -1, "set aside: not looked at");
+			break;
+		case FOLDER_OTHER:
+			break;
+		}
+	}
+	return e;
+}
+
+static enum err check_folder_await(struct fiber *self, struct verify *v, const struct folder_list *list)
+{
+	uint64_t run;
+	enum err e;
+
+	check_meta_await(self, v);
+	check_marker_await(self, v, list);
+	run = check_state_await(self, v);
+	v->has_recovery_points = check_offsets_await(self, v, "recovery-point-offset-checkpoint",
+						     offsetof(struct verify_facts, recovery_point));
+	v->has_starts = check_offsets_await(self, v, "log-start-offset-checkpoint",
+					    offsetof(struct verify_facts, checkpoint_start));
+	v->has_replicated = check_offsets_await(self, v, "replication-offset-checkpoint",
+						offsetof(struct verify_facts, replicated));
+	check_bounds_await(self, v, list);
+	/* After a clean stop nobody reads the journals. */
+	if (!v->clean && run)
+		check_journals_await(self, v, list, run);
+	e = check_logs_await(self, v, list);
+	check_unseen(v);
+	return e;
+}
+
+static bool has_segments(const struct folder_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		enum segment_file which;
+		int64_t base;
+
+		if (segment_name_parse(bytes_str(list->entries[i].name), &base, &which) == OK)
+			return true;
+	}
+	return false;
+}
+
+/* Held while the folder is looked at. Where it cannot be taken for want of rights nobody writes either. */
+static enum err lock_await(struct fiber *self, struct verify *v, struct file **ret_lock)
+{
+	char path[LOG_PATH_SIZE];
+	struct file *f = NULL;
+	enum err e;
+
+	verify_path(v, "", ".lock", path);
+	if (file_open_await(self, path, FILE_READ | FILE_WRITE, &f) != OK)
+		return OK;
+	e = file_lock_await(self, f);
+	if (e) {
+		file_close(f);
+		return e;
+	}
+	*ret_lock = f;
+	return OK;
+}
+
+static enum err look_await(struct fiber *self, struct verify *v, const struct folder_list *list)
+{
+	struct verify_facts alone = {
+		.durable = INT64_MAX, .recovery_point = -1, .checkpoint_start = -1, .replicated = -1};
+	struct file *lock = NULL;
+	enum err e;
+
+	if (has_segments(list))
+		return verify_log_await(self, v, "", &alone);
+	if (!has_name(list, "meta.properties") && !has_name(list, ".lock"))
+		return ERR_USAGE;
+	e = lock_await(self, v, &lock);
+	if (!e)
+		e = check_folder_await(self, v, list);
+	file_close(lock);
+	return e;
+}
+
+enum err verify_await(struct fiber *self, const struct verify_options *o, struct verify_counts *ret_counts)
+{
+	struct verify *v = mem_new(struct verify);
+	struct folder_list list;
+	enum err e;
+
+	v->options = o;
+	map_init(&v->facts);
+	buf_init(&v->scratch, SCRATCH_MAX);
+	v->compressor = o->deep ? compressor_new() : NULL;
+	e = folder_list_await(self, o->path, &list);
+	if (!e) {
+		e = look_await(self, v, &list);
+		folder_list_free(&list);
+	}
+	*ret_counts = v->counts;
+	facts_free_all(v);
+	compressor_free(v->compressor);
+	buf_fini(&v->scratch);
+	mem_free(v);
+	return e;
+}

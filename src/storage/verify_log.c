@@ -1,0 +1,297 @@
+/* verify_log: one log's folder: its segments in order, and the small files beside them. See verify.h. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "storage/verify_own.h"
+
+/* Kafka's .txnindex: version i16, producer, first, last and last stable offset, i64 each. */
+#define TXN_ENTRY_SIZE 34
+
+static void say(struct verify_log *l, enum verify_grade grade, const char *file, const char *text)
+{
+	verify_say(l->v, grade, l->name, file, -1, -1, "%s", text);
+}
+
+enum verify_grade verify_grade_at(const struct verify_log *l, int64_t offset)
+{
+	return l->v->clean || (offset >= 0 && offset < l->facts->durable) ? VERIFY_DAMAGE : VERIFY_NOTE;
+}
+
+/* --- small files ------------------------------------------------------------------------------------------------- */
+
+static bool same_epochs(const struct epoch_cache *a, const struct epoch_cache *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->entries[i].epoch != b->entries[i].epoch ||
+		    a->entries[i].start_offset != b->entries[i].start_offset)
+			return false;
+	return true;
+}
+
+static void check_epochs_await(struct fiber *self, struct verify_log *l)
+{
+	static const char name[] = "leader-epoch-checkpoint";
+	bool missing = false;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (verify_load_await(self, l->v, l->name, name, VERIFY_SMALL_MAX, &text, &size, &missing)) {
+		l->v->counts.small_files++;
+		if (epoch_checkpoint_read(bytes_of(text, size), &l->epochs) != OK)
+			say(l, VERIFY_DAMAGE, name, "not a list of epochs and offsets that both rise");
+		else if (l->facts->by_manifest && !same_epochs(&l->epochs, &l->facts->epochs))
+			say(l, VERIFY_DAMAGE, name, "not what the last clean stop left (moldau-manifest has it)");
+		else
+			l->epochs_known = true;
+	} else if (missing && l->facts->by_manifest && l->facts->epochs.count > 0) {
+		say(l, VERIFY_DAMAGE, name, "the file is missing");
+	}
+	mem_free(text);
+	if (l->facts->by_manifest && !l->epochs_known) {
+		for (size_t i = 0; i < l->facts->epochs.count; i++)
+			(void)epoch_cache_assign(&l->epochs, l->facts->epochs.entries[i].epoch,
+						 l->facts->epochs.entries[i].start_offset);
+		l->epochs_known = same_epochs(&l->epochs, &l->facts->epochs);
+	}
+}
+
+static void check_metadata_await(struct fiber *self, struct verify_log *l)
+{
+	static const char name[] = "partition.metadata";
+	struct uuid id;
+	bool missing = false;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (verify_load_await(self, l->v, l->name, name, VERIFY_SMALL_MAX, &text, &size, &missing)) {
+		l->v->counts.small_files++;
+		if (partition_metadata_read(bytes_of(text, size), &id) != OK)
+			say(l, VERIFY_DAMAGE, name, "not a version and a topic id");
+		else if (l->facts->by_manifest && !uuid_equal(id, l->facts->topic_id))
+			say(l, VERIFY_DAMAGE, name, "another topic's id than at the last clean stop");
+	} else if (missing) {
+		/* A journal has what a folder lacks until the next clean stop. */
+		say(l, l->facts->by_manifest ? VERIFY_DAMAGE : VERIFY_NOTE, name, "the file is missing");
+	}
+	mem_free(text);
+}
+
+static void check_snapshot_await(struct fiber *self, struct verify_log *l, const char *name, int64_t offset)
+{
+	struct producer_state p;
+	bool missing = false;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!verify_load_await(self, l->v, l->name, name, VERIFY_SMALL_MAX * 16, &text, &size, &missing))
+		return;
+	l->v->counts.snapshots++;
+	producer_state_init(&p);
+	if (producer_state_read(&p, bytes_of(text, size), 0) != OK)
+		say(l, VERIFY_DAMAGE, name, "not a snapshot of producers, or its CRC does not match");
+	for (uint32_t i = 0; i < p.count; i++)
+		if (p.entries[i].last_offset >= offset)
+			verify_say(l->v, VERIFY_DAMAGE, l->name, name, -1, p.entries[i].last_offset,
+				   "producer %lld has written behind the snapshot's own offset",
+				   (long long)p.entries[i].producer_id);
+	producer_state_fini(&p);
+	mem_free(text);
+}
+
+static void check_aborted_await(struct fiber *self, struct verify_log *l, const char *name)
+{
+	bool missing = false;
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!verify_load_await(self, l->v, l->name, name, VERIFY_INDEX_MAX, &text, &size, &missing))
+		return;
+	l->v->counts.indexes++;
+	if (size % TXN_ENTRY_SIZE)
+		say(l, VERIFY_DAMAGE, name, "its size is no whole number of entries");
+	for (size_t at = 0; at + TXN_ENTRY_SIZE <= size; at += TXN_ENTRY_SIZE) {
+		const uint8_t *e = (const uint8_t *)text + at;
+
+		if (get_be16(e) != 0 || (int64_t)get_be64(e + 10) > (int64_t)get_be64(e + 18))
+			verify_say(l->v, VERIFY_DAMAGE, l->name, name, (int64_t)at, -1,
+				   "not an entry of an aborted transaction");
+	}
+	mem_free(text);
+}
+
+/* --- the folder -------------------------------------------------------------------------------------------------- */
+
+static bool has_segment(const struct verify_log *l, int64_t base)
+{
+	char name[LOG_NAME_SIZE];
+
+	segment_name_format(name, base, SEGMENT_LOG);
+	for (size_t i = 0; i < l->files.count; i++)
+		if (strcmp(l->files.entries[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void check_file_await(struct fiber *self, struct verify_log *l, const char *name)
+{
+	enum segment_file which;
+	enum leftover leftover;
+	int64_t offset;
+
+	if (leftover_name_parse(bytes_str(name), &offset, &which, &leftover) == OK) {
+		say(l, VERIFY_NOTE, name, "left over from something that did not end; the next start deals with it");
+		return;
+	}
+	if (segment_name_parse(bytes_str(name), &offset, &which) != OK)
+		return;
+	if (which == SEGMENT_SNAPSHOT)
+		check_snapshot_await(self, l, name, offset);
+	else if (which == SEGMENT_TXNINDEX)
+		check_aborted_await(self, l, name);
+	else if ((which == SEGMENT_INDEX || which == SEGMENT_TIMEINDEX) && !has_segment(l, offset))
+		say(l, VERIFY_NOTE, name, "an index without its segment");
+}
+
+/* Between segments, and at both ends. */
+static void check_boundary(struct verify_log *l, const char *name, int64_t base)
+{
+	if (l->next_offset < 0 || base == l->next_offset)
+		return;
+	if (base < l->next_offset)
+		verify_say(l->v, VERIFY_DAMAGE, l->name, name, -1, base,
+			   "begins at offset %lld, though the segment before ends at %lld", (long long)base,
+			   (long long)l->next_offset - 1);
+	else
+		verify_say(l->v, VERIFY_NOTE, l->name, name, -1, base,
+			   "there are no offsets %lld to %lld before it: compaction leaves such gaps",
+			   (long long)l->next_offset, (long long)base - 1);
+}
+
+static enum err check_segments_await(struct fiber *self, struct verify_log *l)
+{
+	const char *last = NULL;
+	enum err e = OK;
+
+	for (size_t i = 0; i < l->files.count; i++) {
+		enum segment_file which;
+		int64_t base;
+
+		if (segment_name_parse(bytes_str(l->files.entries[i].name), &base, &which) == OK &&
+		    which == SEGMENT_LOG)
+			last = l->files.entries[i].name;
+	}
+	for (size_t i = 0; i < l->files.count && !e; i++) {
+		const char *name = l->files.entries[i].name;
+		enum segment_file which;
+		int64_t base;
+
+		if (segment_name_parse(bytes_str(name), &base, &which) != OK || which != SEGMENT_LOG)
+			continue;
+		if (l->first_base < 0)
+			l->first_base = base;
+		check_boundary(l, name, base);
+		l->next_offset = base;
+		e = verify_segment_await(self, l, base, name == last);
+	}
+	return e;
+}
+
+static void check_missing_segments(struct verify_log *l)
+{
+	for (size_t i = 0; i < l->facts->segment_count; i++) {
+		char name[LOG_NAME_SIZE];
+
+		segment_name_format(name, l->facts->segments[i].base_offset, SEGMENT_LOG);
+		if (l->facts->segments[i].size > 0 && !has_segment(l, l->facts->segments[i].base_offset)) {
+			say(l, VERIFY_DAMAGE, name, "the segment is missing; it was there at the last clean stop");
+			l->broken = true;
+		}
+	}
+}
+
+static void check_bounds(struct verify_log *l)
+{
+	const struct verify_facts *f = l->facts;
+	int64_t end = l->next_offset < 0 && l->first_base < 0 ? 0 : l->next_offset;
+
+	if (f->by_manifest && l->first_base > f->start)
+		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, f->start,
+			   "the log begins at offset %lld, but its oldest segment at %lld", (long long)f->start,
+			   (long long)l->first_base);
+	if (end < 0 || l->broken)
+		return;
+	if (f->by_manifest && end != f->end)
+		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, end,
+			   "the log ends at offset %lld; at the last clean stop it ended at %lld", (long long)end,
+			   (long long)f->end);
+	else if (!f->by_manifest && end < f->durable && f->durable != INT64_MAX)
+		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, end,
+			   "the log ends at offset %lld, though it was synced up to %lld", (long long)end,
+			   (long long)f->durable);
+}
+
+static void check_checkpoints(struct verify_log *l)
+{
+	const struct verify_facts *f = l->facts;
+	int64_t end = f->by_manifest ? f->end : l->broken ? -1 : l->next_offset;
+	const struct {
+		const char *file;
+		int64_t value;
+		bool read;
+		int64_t wanted;
+	} rows[] = {
+		{"recovery-point-offset-checkpoint", f->recovery_point, l->v->has_recovery_points, f->end},
+		{"log-start-offset-checkpoint", f->checkpoint_start, l->v->has_starts, f->start},
+		{"replication-offset-checkpoint", f->replicated, l->v->has_replicated, f->end},
+	};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		if (rows[i].value < 0 && f->by_manifest && rows[i].read)
+			verify_say(l->v, VERIFY_DAMAGE, "", rows[i].file, -1, -1, "%s is not in it", l->name);
+		if (rows[i].value < 0)
+			continue;
+		if (f->by_manifest && rows[i].value != rows[i].wanted)
+			verify_say(l->v, VERIFY_DAMAGE, "", rows[i].file, -1, rows[i].value,
+				   "%s: offset %lld; at the last clean stop it was %lld", l->name,
+				   (long long)rows[i].value, (long long)rows[i].wanted);
+		else if (!f->by_manifest && end >= 0 && rows[i].value > end)
+			verify_say(l->v, VERIFY_DAMAGE, "", rows[i].file, -1, rows[i].value,
+				   "%s: offset %lld is behind the log's end, %lld", l->name, (long long)rows[i].value,
+				   (long long)end);
+	}
+}
+
+enum err verify_log_await(struct fiber *self, struct verify *v, const char *name, struct verify_facts *facts)
+{
+	struct verify_log *l = mem_new(struct verify_log);
+	char path[LOG_PATH_SIZE];
+	enum err e;
+
+	l->v = v;
+	l->facts = facts;
+	l->next_offset = l->first_base = -1;
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	epoch_cache_init(&l->epochs);
+	v->counts.logs++;
+	facts->seen = true;
+	verify_path(v, name, NULL, path);
+	e = folder_list_await(self, path, &l->files);
+	if (e) {
+		say(l, VERIFY_DAMAGE, NULL, "the folder cannot be read");
+	} else {
+		check_epochs_await(self, l);
+		check_metadata_await(self, l);
+		e = check_segments_await(self, l);
+		for (size_t i = 0; i < l->files.count && !e; i++)
+			check_file_await(self, l, l->files.entries[i].name);
+		check_missing_segments(l);
+		check_bounds(l);
+		check_checkpoints(l);
+		folder_list_free(&l->files);
+	}
+	epoch_cache_fini(&l->epochs);
+	mem_free(l);
+	return e == ERR_CANCELLED ? e : OK;
+}
