@@ -48,6 +48,9 @@ const char *broker_listener_name(const struct broker *b, unsigned number);
  */
 void broker_auto_create(struct broker_shard *b, struct bytes topic);
 
+/* Which lines every shard's log shows from now on, until the broker ends. */
+void broker_set_log_level_await(struct fiber *self, struct broker *b, enum log_level least);
+
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
 
 struct broker_options {

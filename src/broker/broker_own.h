@@ -49,6 +49,7 @@ struct broker {
 	struct controller *controller;
 	struct observer observer;
 	struct acceptor *acceptor;
+	bool listening; /* listening_begin was called */
 
 	struct event stop;
 	bool stopping;
@@ -65,6 +66,8 @@ enum err listening_parse(struct broker *b) MUST_CHECK;
 enum err listening_bind_await(struct fiber *self, struct broker *b) MUST_CHECK;
 enum err listening_register_await(struct fiber *self, struct broker *b) MUST_CHECK;
 void listening_begin(struct broker *b);
+/* The settings of brokers changed: what they say about connections holds from now on. On shard 0. */
+void listening_follow(struct broker *b);
 
 /* follow_image.c: keeps a shard's partitions as its image says. */
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m);

@@ -231,7 +231,7 @@ void connection_arrived(struct connection_table *t, struct place *place)
 	place->user = c;
 	list_push_back(&t->connections, &c->node);
 	t->count++;
-	if (acceptor_checks_addresses(place->acceptor)) {
+	if (place->to_check) {
 		c->checking = true;
 		t->checking++;
 		place_check(place, conn_peer(c->conn));

@@ -170,13 +170,12 @@ static void on_ready(struct socket_owner *owner, unsigned events)
 static struct world *world_open_with_await(struct fiber *self, size_t max_per_address, bool closes_at_once)
 {
 	struct world *w = mem_new(struct world);
-	struct acceptor_options o = {.shard = fiber_shard(self),
-				     .max_connections = 10,
-				     .limit_name = "max.connections",
-				     .max_per_address = max_per_address,
-				     .context = w,
-				     .arrived = on_arrived,
-				     .checked = on_checked};
+	struct acceptor_options o = {
+		.shard = fiber_shard(self),
+		.limits = {.max_connections = 10, .limit_name = "max.connections", .max_per_address = max_per_address},
+		.context = w,
+		.arrived = on_arrived,
+		.checked = on_checked};
 	struct address address = {.host = "127.0.0.1"};
 
 	w->closes_at_once = closes_at_once;

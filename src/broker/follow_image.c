@@ -66,20 +66,23 @@ static void configure(struct broker_part *part, const struct image_topic *t)
 	replicas_configure_topic(part->shard.replicas, t->id, &s);
 }
 
-static void follow_config(struct broker_part *part, const struct delta_record *r)
+static void follow_topic_config(struct broker_part *part, const struct delta_record *r)
+{
+	const struct image_topic *t = image_topic_by_id(part->shard.image, r->topic_id);
+
+	if (t)
+		configure(part, t);
+}
+
+/* What holds for brokers stands behind every topic: once for a whole delta. */
+static void follow_broker_configs(struct broker_part *part)
 {
 	const struct image *image = part->shard.image;
-	const struct image_topic *t;
 
-	if (r->of_topic) {
-		t = image_topic_by_id(image, r->topic_id);
-		if (t)
-			configure(part, t);
-		return;
-	}
-	/* What holds for brokers stands behind every topic. */
 	for (size_t i = 0; i < image_topic_count(image); i++)
 		configure(part, image_topic_at(image, i));
+	if (part->shard.shard == part->shard.broker->shard_zero)
+		listening_follow(part->shard.broker);
 }
 
 static void follow_record(struct broker_part *part, const struct delta_record *r)
@@ -93,7 +96,8 @@ static void follow_record(struct broker_part *part, const struct delta_record *r
 		replicas_remove_topic(part->shard.replicas, r->topic_id);
 		break;
 	case DELTA_CONFIG:
-		follow_config(part, r);
+		if (r->resource == CONFIG_OF_TOPIC)
+			follow_topic_config(part, r);
 		break;
 	case DELTA_CLUSTER:
 	case DELTA_BROKER:
@@ -107,6 +111,7 @@ static void follow_record(struct broker_part *part, const struct delta_record *r
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m)
 {
 	struct broker_part *part = container_of(s, struct broker_part, subscriber);
+	bool of_brokers = false;
 	struct reader r;
 
 	(void)m;
@@ -120,6 +125,9 @@ void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_m
 		if (delta_next(&r, &arena, &record))
 			must_not_reach();
 		follow_record(part, &record);
+		of_brokers = of_brokers || (record.kind == DELTA_CONFIG && record.resource == CONFIG_OF_BROKER);
 		arena_fini(&arena);
 	}
+	if (of_brokers)
+		follow_broker_configs(part);
 }

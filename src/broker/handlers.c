@@ -15,6 +15,10 @@ static const struct api_handler *const table[HANDLERS_MAX_KEY] = {
 	[API_DELETE_TOPICS] = &delete_topics_handler,
 	[API_INIT_PRODUCER_ID] = &init_producer_id_handler,
 	[API_DESCRIBE_CONFIGS] = &describe_configs_handler,
+	[API_ALTER_CONFIGS] = &alter_configs_handler,
+	[API_CREATE_PARTITIONS] = &create_partitions_handler,
+	[API_INCREMENTAL_ALTER_CONFIGS] = &incremental_alter_configs_handler,
+	[API_LIST_CONFIG_RESOURCES] = &list_config_resources_handler,
 	[API_DESCRIBE_CLUSTER] = &describe_cluster_handler,
 	[API_DESCRIBE_TOPIC_PARTITIONS] = &describe_topic_partitions_handler,
 };

@@ -53,9 +53,35 @@ static void on_checked(void *context, struct shard *at, struct place *place)
 
 static size_t limit_of(const struct broker *b, enum config_id id)
 {
-	int32_t limit = config_int32(b->config, id);
+	struct config_layers layers = image_layers(b->parts[0].shard.image, b->config, b->node_id, NULL);
+	int64_t limit = config_layered_int64(&layers, id);
 
 	return limit == INT32_MAX ? SIZE_MAX : (size_t)(limit < 1 ? 1 : limit);
+}
+
+static struct acceptor_limits limits_of(const struct broker *b)
+{
+	struct acceptor_limits limits = {
+		.max_connections = limit_of(b, CONFIG_MAX_CONNECTIONS),
+		.limit_name = "max.connections",
+		.max_per_address = limit_of(b, CONFIG_MAX_CONNECTIONS_PER_IP),
+	};
+
+	if (limits.max_connections > b->max_sockets) {
+		limits.max_connections = b->max_sockets;
+		limits.limit_name = "the connections' share of the limit of open files (ulimit -n)";
+	}
+	return limits;
+}
+
+void listening_follow(struct broker *b)
+{
+	struct acceptor_limits limits;
+
+	if (!b->acceptor || !b->listening)
+		return;
+	limits = limits_of(b);
+	acceptor_limit(b->acceptor, &limits);
 }
 
 static void say_why_not(const struct broker *b, const struct listener_spec *spec, enum err e)
@@ -75,18 +101,12 @@ enum err listening_bind_await(struct fiber *self, struct broker *b)
 {
 	struct acceptor_options options = {
 		.shard = b->shard_zero,
-		.max_connections = limit_of(b, CONFIG_MAX_CONNECTIONS),
-		.limit_name = "max.connections",
-		.max_per_address = limit_of(b, CONFIG_MAX_CONNECTIONS_PER_IP),
+		.limits = limits_of(b),
 		.context = b,
 		.arrived = on_arrived,
 		.checked = on_checked,
 	};
 
-	if (options.max_connections > b->max_sockets) {
-		options.max_connections = b->max_sockets;
-		options.limit_name = "the connections' share of the limit of open files (ulimit -n)";
-	}
 	b->acceptor = acceptor_new(&options);
 	b->listeners = mem_zalloc(b->specs.count * sizeof(*b->listeners));
 	for (size_t i = 0; i < b->specs.count; i++) {
@@ -141,5 +161,6 @@ enum err listening_register_await(struct fiber *self, struct broker *b)
 
 void listening_begin(struct broker *b)
 {
+	b->listening = true;
 	acceptor_begin(b->acceptor);
 }

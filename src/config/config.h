@@ -41,6 +41,18 @@ enum config_source {
 	CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER = 3,
 	CONFIG_SOURCE_STATIC_BROKER = 4,
 	CONFIG_SOURCE_DEFAULT = 5,
+	CONFIG_SOURCE_LOGGER = 6,
+	CONFIG_SOURCE_CLIENT_METRICS = 7,
+	CONFIG_SOURCE_GROUP = 8,
+};
+
+/* What settings may belong to; numbers as in DescribeConfigs. */
+enum config_resource {
+	CONFIG_OF_TOPIC = 2,
+	CONFIG_OF_BROKER = 4,
+	CONFIG_OF_LOGGER = 8,
+	CONFIG_OF_CLIENT_METRICS = 16,
+	CONFIG_OF_GROUP = 32,
 };
 
 enum config_update { CONFIG_READ_ONLY, CONFIG_PER_BROKER, CONFIG_CLUSTER_WIDE };
@@ -140,6 +152,9 @@ struct config_synonym {
 	struct bytes value;
 	enum config_source source;
 };
+
+/* What a broker's number is now, dynamic settings counted. Not for what has null as its default. */
+int64_t config_layered_int64(const struct config_layers *l, enum config_id id);
 
 /* A setting as DescribeConfigs tells it. */
 struct config_described {

@@ -320,6 +320,15 @@ TEST(a_topics_settings_are_refused_with_kafkas_words)
 		{{{"cleanup.policy", ""}}, NULL},
 		{{{"cleanup.policy", " delete , compact "}}, NULL},
 		{{{"cleanup.policy", "delete,delete"}}, NULL},
+		{{{"cleanup.policy", "delete,"}}, "Configuration 'cleanup.policy' values must not be empty."},
+		{{{"cleanup.policy", ",,"}}, "Configuration 'cleanup.policy' values must not be empty."},
+		{{{"cleanup.policy", "delete,,x"}},
+		 "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete"},
+		{{{"leader.replication.throttled.replicas", "0:1,"}}, NULL},
+		{{{"leader.replication.throttled.replicas", "*,*"}},
+		 "Invalid value [*, *] for configuration leader.replication.throttled.replicas: "
+		 "leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following "
+		 "format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
 		{{{"compression.gzip.level", "0"}},
 		 "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to "
 		 "-1"},

@@ -25,42 +25,6 @@ bool topic_config_find(struct bytes name, enum topic_config_id *ret_id)
 	return true;
 }
 
-/* The last entry of that name. */
-static const struct config_entry *entry_of(const struct config_entry *entries, size_t count, const char *name)
-{
-	for (size_t i = count; i-- > 0;)
-		if (bytes_equal_str(entries[i].name, name) && !bytes_is_null(entries[i].value))
-			return &entries[i];
-	return NULL;
-}
-
-static const struct config_entry *dynamic_of(const struct config_layers *l, enum config_id id,
-					     enum config_source *ret_source)
-{
-	const char *name = config_definition(id)->name;
-	const struct config_entry *e = entry_of(l->broker, l->broker_count, name);
-
-	*ret_source = CONFIG_SOURCE_DYNAMIC_BROKER;
-	if (!e) {
-		e = entry_of(l->brokers, l->brokers_count, name);
-		*ret_source = CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER;
-	}
-	return e;
-}
-
-/* What a broker's setting says now, all layers counted. `scratch` is used when a dynamic text has to be parsed. */
-static const struct config_value *broker_value(const struct config_layers *l, enum config_id id,
-					       struct config_value *scratch)
-{
-	enum config_source source;
-	const struct config_entry *e = dynamic_of(l, id, &source);
-
-	config_value_fini(scratch);
-	if (e && config_value_parse(config_definition(id), e->value, NULL, scratch) == OK)
-		return scratch;
-	return config_value_of(l->config, id);
-}
-
 /*
  * The effective value of a topic's setting. Returns a value that lives in the config or in `scratch`; with a factor in `ret_factor` that
  * its number still has to be multiplied with.
@@ -69,7 +33,7 @@ static const struct config_value *effective(const struct config_layers *l, enum 
 					    struct config_value *scratch, int64_t *ret_factor)
 {
 	const struct config_definition *d = topic_config_definition(id);
-	const struct config_entry *own = entry_of(l->topic, l->topic_count, d->name);
+	const struct config_entry *own = config_entry_find(l->topic, l->topic_count, d->name);
 	const struct config_unit *units = topic_config_synonyms[id];
 
 	*ret_factor = 1;
@@ -77,7 +41,7 @@ static const struct config_value *effective(const struct config_layers *l, enum 
 	if (own && config_value_parse(d, own->value, NULL, scratch) == OK)
 		return scratch;
 	for (size_t i = 0; i < CONFIG_MAX_SYNONYMS && units[i].factor; i++) {
-		const struct config_value *v = broker_value(l, units[i].id, scratch);
+		const struct config_value *v = config_layered_value(l, units[i].id, scratch);
 
 		if (v->text) {
 			*ret_factor = units[i].factor;
@@ -241,7 +205,7 @@ enum err topic_config_validate(const struct config *c, const struct config_entry
 	}
 	for (size_t i = 0; i < count; i++) {
 		must(topic_config_find(entries[i].name, &id));
-		if (entry_of(entries, count, topic_config_definitions[id].name) != &entries[i])
+		if (config_entry_find(entries, count, topic_config_definitions[id].name) != &entries[i])
 			continue; /* a later one of that name counts */
 		if (config_check_value(&topic_config_definitions[id], entries[i].value, message))
 			return ERR_INVALID_CONFIG;
@@ -251,77 +215,12 @@ enum err topic_config_validate(const struct config *c, const struct config_entry
 
 /* --- what DescribeConfigs tells ---------------------------------------------------------------------------------------- */
 
-/* The value's text as Kafka prints it, in the arena; null in, null out. */
-static struct bytes normal_text(const struct config_definition *d, struct bytes text, struct arena *a)
-{
-	struct config_value v = {0};
-	struct bytes normal;
-
-	if (config_value_parse(d, text, NULL, &v) || !v.text)
-		return text;
-	normal = arena_copy(a, bytes_str(v.text));
-	config_value_fini(&v);
-	return normal;
-}
-
-struct synonyms {
-	struct config_synonym *items;
-	size_t count;
-};
-
-/* Every layer that says something for one of `ids`; then, as Kafka does, all in front of the first that bears `name` is dropped. */
-static void put_broker_synonyms(const struct config_layers *l, const enum config_id *ids, size_t count,
-				const char *name, struct arena *a, struct synonyms *out)
-{
-	size_t first = out->count, skip = first;
-
-	for (int source = CONFIG_SOURCE_DYNAMIC_BROKER; source <= CONFIG_SOURCE_DEFAULT; source++) {
-		for (size_t i = 0; i < count; i++) {
-			const struct config_definition *d = config_definition(ids[i]);
-			const struct config_entry *e = NULL;
-			struct bytes value = bytes_null();
-
-			if (source == CONFIG_SOURCE_DYNAMIC_BROKER)
-				e = entry_of(l->broker, l->broker_count, d->name);
-			else if (source == CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER)
-				e = entry_of(l->brokers, l->brokers_count, d->name);
-			else if (source == CONFIG_SOURCE_STATIC_BROKER && config_is_set(l->config, ids[i]))
-				value = bytes_str(config_value_of(l->config, ids[i])->text);
-			else if (source == CONFIG_SOURCE_DEFAULT)
-				value = bytes_str(d->default_text);
-			if (e)
-				value = normal_text(d, e->value, a);
-			if (bytes_is_null(value))
-				continue;
-			if (d->type == CONFIG_TYPE_PASSWORD)
-				value = bytes_null();
-			out->items[out->count++] = (struct config_synonym){
-				.name = d->name, .value = value, .source = (enum config_source)source};
-		}
-	}
-	while (skip < out->count && strcmp(out->items[skip].name, name) != 0)
-		skip++;
-	for (size_t i = skip; i < out->count; i++)
-		out->items[first + i - skip] = out->items[i];
-	out->count -= skip - first;
-}
-
-static void finish(const struct synonyms *s, struct config_described *d)
-{
-	d->synonyms = s->items;
-	d->synonym_count = s->count;
-	d->source = s->count ? s->items[0].source : CONFIG_SOURCE_DEFAULT;
-	d->sensitive = d->definition->type == CONFIG_TYPE_PASSWORD;
-	if (d->sensitive)
-		d->value = bytes_null();
-}
-
 bool topic_config_describe(const struct config_layers *l, enum topic_config_id id, struct arena *a,
 			   struct config_described *ret)
 {
 	struct config_described d = {.definition = topic_config_definition(id)};
-	const struct config_entry *own = entry_of(l->topic, l->topic_count, d.definition->name);
-	struct synonyms s = {.items = arena_alloc_array(a, 4 * CONFIG_MAX_SYNONYMS + 1, sizeof(*s.items))};
+	const struct config_entry *own = config_entry_find(l->topic, l->topic_count, d.definition->name);
+	struct config_synonyms s = {.items = arena_alloc_array(a, 4 * CONFIG_MAX_SYNONYMS + 1, sizeof(*s.items))};
 	enum config_id ids[CONFIG_MAX_SYNONYMS];
 	struct config_value scratch = {0};
 	const struct config_value *v;
@@ -347,42 +246,9 @@ bool topic_config_describe(const struct config_layers *l, enum topic_config_id i
 		count++;
 	}
 	if (count)
-		put_broker_synonyms(l, ids, count, config_definition(ids[0])->name, a, &s);
-	finish(&s, &d);
+		config_synonyms_put(l, ids, count, config_definition(ids[0])->name, a, &s);
+	config_described_finish(&d, &s);
 	config_value_fini(&scratch);
-	*ret = d;
-	return true;
-}
-
-bool config_describe(const struct config_layers *l, enum config_id id, struct arena *a, struct config_described *ret)
-{
-	struct config_described d = {.definition = config_definition(id)};
-	struct synonyms s = {.items = arena_alloc_array(a, 4 * CONFIG_MAX_SYNONYMS, sizeof(*s.items))};
-	enum config_id ids[CONFIG_MAX_SYNONYMS] = {id};
-	struct config_value scratch = {0};
-	size_t count = 1;
-
-	if (!s.items)
-		return false;
-	/* The settings that stand in for each other are those that share a topic's setting (log.roll.ms, log.roll.hours). */
-	for (size_t t = 0; t < TOPIC_CONFIG_COUNT; t++) {
-		const struct config_unit *units = topic_config_synonyms[t];
-		size_t in_row = 0;
-		bool mine = false;
-
-		while (in_row < CONFIG_MAX_SYNONYMS && units[in_row].factor)
-			mine |= units[in_row++].id == id;
-		if (mine && in_row > 1) {
-			for (count = 0; count < in_row; count++)
-				ids[count] = units[count].id;
-			break;
-		}
-	}
-	d.value = arena_copy(a, bytes_str(broker_value(l, id, &scratch)->text));
-	config_value_fini(&scratch);
-	put_broker_synonyms(l, ids, count, d.definition->name, a, &s);
-	finish(&s, &d);
-	d.read_only = d.definition->update == CONFIG_READ_ONLY;
 	*ret = d;
 	return true;
 }

@@ -168,28 +168,81 @@ static bool is_digits(const char *from, const char *to)
 	return to > from;
 }
 
-/* "*", nothing, or partition:broker everywhere. */
+/* As Java prints a list. */
+static void put_items(struct buf *b, const struct config_value *v)
+{
+	buf_put_str(b, "[");
+	for (size_t i = 0; i < v->item_count; i++)
+		buf_printf(b, "%s%s", i ? ", " : "", v->items[i]);
+	buf_put_str(b, "]");
+}
+
+/* One "*" among nothing, or partition:broker, or nothing, everywhere. */
 static enum err check_throttled(const struct config_definition *d, const struct config_value *v, struct buf *message)
 {
-	bool good = v->item_count == 0 || (v->item_count == 1 && strcmp(v->items[0], "*") == 0);
+	size_t stars = 0, given = 0;
+	bool good = true;
 
-	if (!good) {
-		good = true;
-		for (size_t i = 0; i < v->item_count && good; i++) {
-			const char *colon = strchr(v->items[i], ':');
+	for (size_t i = 0; i < v->item_count; i++) {
+		const char *colon = strchr(v->items[i], ':');
 
-			good = colon && is_digits(v->items[i], colon) && is_digits(colon + 1, colon + strlen(colon));
-		}
+		stars += strcmp(v->items[i], "*") == 0;
+		given += v->items[i][0] != 0;
+		good = good && (!v->items[i][0] || (colon && is_digits(v->items[i], colon) &&
+						    is_digits(colon + 1, colon + strlen(colon))));
 	}
-	if (good)
+	if (good || (stars == 1 && given == 1))
 		return OK;
-	if (message)
-		buf_printf(message,
-			   "Invalid value [%s] for configuration %s: %s must be the literal '*' or a list of replicas "
-			   "in the "
-			   "following format: %s",
-			   v->text, d->name, d->name, d->valid);
+	if (!message)
+		return ERR_BAD_CONFIG;
+	buf_put_str(message, "Invalid value ");
+	put_items(message, v);
+	buf_printf(
+		message,
+		" for configuration %s: %s must be the literal '*' or a list of replicas in the following format: %s",
+		d->name, d->name, d->valid);
 	return ERR_BAD_CONFIG;
+}
+
+/* What is none of the choices is said before what is empty. */
+static enum err check_items(const struct config_definition *d, const struct config_value *v, struct buf *message)
+{
+	bool empty = false;
+
+	for (size_t i = 0; d->choices && i < v->item_count; i++) {
+		if (!v->items[i][0])
+			empty = true;
+		else if (check_choice(d, v->items[i], message))
+			return ERR_BAD_CONFIG;
+	}
+	if (empty && message)
+		buf_printf(message, "Configuration '%s' values must not be empty.", d->name);
+	return empty ? ERR_BAD_CONFIG : OK;
+}
+
+/* Kafka takes what is chosen twice once (KIP-1161). After check_items, so that there are few different ones. */
+static void drop_repeated(struct config_value *v)
+{
+	size_t kept = 0, size = 0;
+
+	for (size_t i = 0; i < v->item_count; i++) {
+		size_t at = 0, length = strlen(v->items[i]);
+
+		while (at < kept && strcmp(v->items[at], v->items[i]) != 0)
+			at++;
+		if (at < kept) {
+			mem_free(v->items[i]);
+			continue;
+		}
+		/* The text only gets shorter: it is written over itself. */
+		if (kept)
+			v->text[size++] = ',';
+		memcpy(v->text + size, v->items[i], length);
+		size += length;
+		v->items[kept++] = v->items[i];
+	}
+	v->item_count = kept;
+	v->text[size] = 0;
 }
 
 static enum err parse_list(const struct config_definition *d, struct bytes text, struct buf *message,
@@ -200,7 +253,8 @@ static enum err parse_list(const struct config_definition *d, struct bytes text,
 	struct bytes rest = bytes_trim(text);
 
 	buf_init(&joined, rest.size + 2);
-	while (rest.size) {
+	/* A comma at the end has an empty item behind it. */
+	for (bool more = rest.size > 0; more;) {
 		const uint8_t *comma = memchr(rest.data, ',', rest.size);
 		struct bytes item = bytes_of(rest.data, comma ? (size_t)(comma - rest.data) : rest.size);
 
@@ -215,16 +269,18 @@ static enum err parse_list(const struct config_definition *d, struct bytes text,
 		if (v->item_count > 1)
 			buf_put_str(&joined, ",");
 		buf_put_bytes(&joined, item);
+		more = comma != NULL;
 		if (comma)
-			rest = bytes_of(rest.data + 1, rest.size - 1);
+			rest = bytes_of(comma + 1, rest.size - 1);
 	}
 	v->text = text_of(buf_bytes(&joined));
 	buf_fini(&joined);
 	if (d->check == CONFIG_CHECK_THROTTLED_REPLICAS)
 		return check_throttled(d, v, message);
-	for (size_t i = 0; d->choices && i < v->item_count; i++)
-		if (check_choice(d, v->items[i], message))
-			return ERR_BAD_CONFIG;
+	if (check_items(d, v, message))
+		return ERR_BAD_CONFIG;
+	if (d->choices)
+		drop_repeated(v);
 	return OK;
 }
 

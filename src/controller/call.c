@@ -40,6 +40,16 @@ static void delete_work_await(struct fiber *self, struct controller *c, struct c
 	controller_delete_topics_await(self, c, call->request);
 }
 
+static void partitions_work_await(struct fiber *self, struct controller *c, struct call *call)
+{
+	controller_create_partitions_await(self, c, call->request);
+}
+
+static void alter_work_await(struct fiber *self, struct controller *c, struct call *call)
+{
+	controller_alter_configs_await(self, c, call->request);
+}
+
 static void ids_work_await(struct fiber *self, struct controller *c, struct call *call)
 {
 	call->error = controller_allocate_producer_ids_await(self, c, call->request);
@@ -70,6 +80,30 @@ void controller_delete_topics_from_await(struct fiber *self, struct controller *
 		r->topics[i].message = bytes_str(busy);
 		r->topics[i].ret_name = r->topics[i].name;
 		r->topics[i].ret_id = r->topics[i].id;
+	}
+}
+
+void controller_create_partitions_from_await(struct fiber *self, struct controller *c, struct create_partitions *r)
+{
+	struct call call = {.c = c, .work_await = partitions_work_await, .request = r};
+
+	if (!call_await(self, &call))
+		return;
+	for (size_t i = 0; i < r->count; i++) {
+		r->topics[i].error = ERR_REQUEST_TIMED_OUT;
+		r->topics[i].message = bytes_str(busy);
+	}
+}
+
+void controller_alter_configs_from_await(struct fiber *self, struct controller *c, struct alter_configs *r)
+{
+	struct call call = {.c = c, .work_await = alter_work_await, .request = r};
+
+	if (!call_await(self, &call))
+		return;
+	for (size_t i = 0; i < r->count; i++) {
+		r->resources[i].error = ERR_REQUEST_TIMED_OUT;
+		r->resources[i].message = bytes_str(busy);
 	}
 }
 

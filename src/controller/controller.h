@@ -103,6 +103,56 @@ struct delete_topics {
 	struct map_seed seed; /* for maps of the names */
 };
 
+/* CreatePartitions: a topic that shall have more partitions. */
+struct add_partitions {
+	/* In. */
+	struct bytes name;
+	int32_t count;                              /* in all */
+	bool assigned;                              /* the new ones' brokers are told */
+	const struct topic_assignment *assignments; /* of the new ones, in order; their numbers count for nothing */
+	size_t assignment_count;
+	/* Out. */
+	enum err error;
+	struct bytes message; /* null: none */
+};
+
+struct create_partitions {
+	struct add_partitions *topics; /* each name once */
+	size_t count;
+	bool validate_only;
+	struct arena *arena;
+};
+
+/* --- settings --------------------------------------------------------------------------------------------------------- */
+
+enum alter_operation { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
+
+struct alter_entry {
+	struct bytes name;
+	int8_t operation; /* any number: what is no enum alter_operation is refused */
+	struct bytes value;
+};
+
+/* The settings of one topic, broker (or all: the empty name), group, or client metrics. */
+struct alter_config {
+	/* In. */
+	enum config_resource resource;
+	struct bytes name;
+	const struct alter_entry *entries; /* each name once, values not null unless deleted */
+	size_t entry_count;
+	bool replace; /* what is not named goes */
+	/* Out; texts are from the request's arena, or static. */
+	enum err error;
+	struct bytes message; /* null: none */
+};
+
+struct alter_configs {
+	struct alter_config *resources; /* each once */
+	size_t count;
+	bool validate_only;
+	struct arena *arena;
+};
+
 struct producer_id_block {
 	int64_t first;
 	int32_t count;
@@ -111,6 +161,8 @@ struct producer_id_block {
 /* On shard 0. Every topic gets its answer; what is written was also published. */
 void controller_create_topics_await(struct fiber *self, struct controller *c, struct create_topics *r);
 void controller_delete_topics_await(struct fiber *self, struct controller *c, struct delete_topics *r);
+void controller_create_partitions_await(struct fiber *self, struct controller *c, struct create_partitions *r);
+void controller_alter_configs_await(struct fiber *self, struct controller *c, struct alter_configs *r);
 /* 1,000 ids that nobody had. ERR_NOT_CONTROLLER, ERR_UNKNOWN_SERVER_ERROR (no ids left), or the store's error. */
 enum err controller_allocate_producer_ids_await(struct fiber *self, struct controller *c,
 						struct producer_id_block *ret_block) MUST_CHECK;
@@ -118,6 +170,8 @@ enum err controller_allocate_producer_ids_await(struct fiber *self, struct contr
 /* The same from any shard. The request (and its arena) belongs to shard 0 until they return; they cannot be cancelled. */
 void controller_create_topics_from_await(struct fiber *self, struct controller *c, struct create_topics *r);
 void controller_delete_topics_from_await(struct fiber *self, struct controller *c, struct delete_topics *r);
+void controller_create_partitions_from_await(struct fiber *self, struct controller *c, struct create_partitions *r);
+void controller_alter_configs_from_await(struct fiber *self, struct controller *c, struct alter_configs *r);
 enum err controller_allocate_producer_ids_from_await(struct fiber *self, struct controller *c,
 						     struct producer_id_block *ret_block) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 #include "controller/layout.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "config/listeners.h"
 #include "controller/json.h"
@@ -12,6 +13,88 @@ bool layout_is_internal(struct bytes topic)
 {
 	return bytes_equal_str(topic, "__consumer_offsets") || bytes_equal_str(topic, "__transaction_state") ||
 	       bytes_equal_str(topic, "__share_group_state");
+}
+
+static bool is_plain(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+	       c == '-';
+}
+
+static const char *config_folder(enum config_resource resource)
+{
+	switch (resource) {
+	case CONFIG_OF_TOPIC:
+		return "topics";
+	case CONFIG_OF_BROKER:
+		return "brokers";
+	case CONFIG_OF_GROUP:
+		return "groups";
+	case CONFIG_OF_CLIENT_METRICS:
+		return "client-metrics";
+	case CONFIG_OF_LOGGER:
+		break;
+	}
+	must_not_reach();
+}
+
+bool layout_config_path(char ret_path[static LAYOUT_PATH_SIZE], enum config_resource resource, struct bytes name)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t size = (size_t)snprintf(ret_path, LAYOUT_PATH_SIZE, "/config/%s/", config_folder(resource));
+	/* A name of dots only is none of a node. */
+	bool dots = name.size > 0;
+
+	if (resource == CONFIG_OF_BROKER && name.size == 0) {
+		snprintf(ret_path + size, LAYOUT_PATH_SIZE - size, "<default>");
+		return true;
+	}
+	for (size_t i = 0; i < name.size; i++)
+		dots = dots && name.data[i] == '.';
+	for (size_t i = 0; i < name.size; i++) {
+		if (size + 4 > LAYOUT_PATH_SIZE)
+			return false;
+		if (is_plain(name.data[i]) && !dots) {
+			ret_path[size++] = (char)name.data[i];
+			continue;
+		}
+		ret_path[size++] = '%';
+		ret_path[size++] = digits[name.data[i] >> 4];
+		ret_path[size++] = digits[name.data[i] & 15];
+	}
+	ret_path[size] = 0;
+	return name.size > 0;
+}
+
+static int digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct bytes layout_config_name(const char *node, struct arena *a)
+{
+	size_t size = 0;
+	uint8_t *name = arena_alloc(a, strlen(node) + 1);
+
+	if (!name)
+		return bytes_null();
+	for (; *node; node++) {
+		int high, low;
+
+		if (*node != '%') {
+			name[size++] = (uint8_t)*node;
+			continue;
+		}
+		high = digit_of(node[1]);
+		low = high < 0 ? -1 : digit_of(node[2]);
+		if (low < 0)
+			return bytes_null();
+		name[size++] = (uint8_t)(high << 4 | low);
+		node += 2;
+	}
+	return bytes_of(name, size);
 }
 
 static void put_ids(struct buf *b, const int32_t *ids, uint32_t count)
@@ -33,6 +116,15 @@ void layout_put_topic(struct buf *b, const struct delta_record *topic)
 		put_ids(b, topic->partitions[i].replicas, topic->partitions[i].replica_count);
 	}
 	buf_printf(b, "},\"topic_id\":\"%s\",\"adding_replicas\":{},\"removing_replicas\":{},\"version\":3}", id);
+}
+
+void layout_put_state(struct buf *b, const struct delta_partition *partition)
+{
+	buf_printf(b,
+		   "{\"controller_epoch\":1,\"leader\":%" PRId32 ",\"version\":1,\"leader_epoch\":%" PRId32 ",\"isr\":",
+		   partition->leader, partition->leader_epoch);
+	put_ids(b, partition->isr, partition->isr_count);
+	buf_put_str(b, "}");
 }
 
 void layout_put_configs(struct buf *b, const struct config_entry *configs, size_t count)
@@ -282,7 +374,7 @@ enum err layout_get_configs(struct bytes text, struct arena *a, const struct con
 			    uint32_t *ret_count)
 {
 	struct json j = json_of(text, a);
-	struct config_entry configs[TOPIC_CONFIG_COUNT + CONFIG_COUNT], *copy;
+	struct config_entry configs[LAYOUT_MAX_CONFIGS], *copy;
 	uint32_t count = 0;
 	struct bytes key, name;
 

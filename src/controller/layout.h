@@ -5,6 +5,7 @@
  *      /brokers/topics/T                       partitions -> replicas, topic id
  *      /brokers/topics/T/partitions/P/state    leader, epochs, isr; left out while they are as at the creation
  *      /config/topics/T, /config/brokers/N     settings; "<default>" stands for all brokers
+ *      /config/groups/G, /config/client-metrics/M
  *      /brokers/ids/N                          ephemeral: the endpoints of a broker that lives
  *      /controller, /controller_epoch          ephemeral holder; the epoch's node version fences every write
  *      /latest_producer_id_block, /cluster/id, /feature
@@ -19,9 +20,21 @@
 #include "metadata/image.h"
 
 #define LAYOUT_PATH_SIZE 512
+/* Of one resource: more would not be read back. */
+#define LAYOUT_MAX_CONFIGS (TOPIC_CONFIG_COUNT + CONFIG_COUNT)
 
+/*
+ * The node of a resource's settings. Names of groups may hold anything: bytes that a path should not have are written as %41. False:
+ * the name is too long to be a path's.
+ */
+bool layout_config_path(char ret_path[static LAYOUT_PATH_SIZE], enum config_resource resource, struct bytes name)
+	MUST_CHECK;
+/* Back from a node's name, which is at most as long; the text is from the arena. Null when it is none of layout_config_path's. */
+struct bytes layout_config_name(const char *node, struct arena *a);
 /* Texts of a new topic's two nodes. */
 void layout_put_topic(struct buf *b, const struct delta_record *topic);
+/* A partition's leader, epoch and isr. */
+void layout_put_state(struct buf *b, const struct delta_partition *partition);
 void layout_put_configs(struct buf *b, const struct config_entry *configs, size_t count);
 void layout_put_broker(struct buf *b, const struct image_endpoint *endpoints, size_t count, const char *rack,
 		       int64_t now_ms);

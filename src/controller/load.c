@@ -60,7 +60,9 @@ static const char *const paths[] = {
 	"/config",
 	"/config/brokers",
 	"/config/changes",
+	"/config/client-metrics",
 	"/config/clients",
+	"/config/groups",
 	"/config/ips",
 	"/config/topics",
 	"/config/users",
@@ -199,7 +201,7 @@ static enum err load_broker_configs_await(struct fiber *self, struct load *l)
 	if (e)
 		return e;
 	for (size_t i = 0; !e && i < names.count; i++) {
-		struct delta_record record = {.kind = DELTA_CONFIG, .broker = -1};
+		struct delta_record record = {.kind = DELTA_CONFIG, .resource = CONFIG_OF_BROKER, .broker = -1};
 		const struct config_entry *configs;
 		char path[LAYOUT_PATH_SIZE];
 		struct bytes text;
@@ -217,6 +219,39 @@ static enum err load_broker_configs_await(struct fiber *self, struct load *l)
 			delta_put(&l->delta, &record);
 		}
 		arena_fini(&l->arena);
+	}
+	metastore_children_free(&names);
+	return e;
+}
+
+static enum err load_named_configs_await(struct fiber *self, struct load *l, enum config_resource resource,
+					 const char *folder)
+{
+	struct metastore_children names;
+	enum err e = metastore_children_await(self, l->c->store, folder, &names, NULL);
+
+	if (e)
+		return e;
+	for (size_t i = 0; !e && i < names.count; i++) {
+		struct delta_record record = {.kind = DELTA_CONFIG, .resource = resource};
+		const struct config_entry *configs;
+		char path[LAYOUT_PATH_SIZE];
+		struct bytes text;
+		uint32_t count;
+
+		record.resource_name = layout_config_name(names.names[i], &l->arena);
+		snprintf(path, sizeof(path), "%s/%s", folder, names.names[i]);
+		e = node_text_await(self, l, path, &text, NULL);
+		if (!e)
+			e = damaged(l, path, layout_get_configs(text, &l->arena, &configs, &count));
+		for (uint32_t k = 0; !e && !bytes_is_null(record.resource_name) && k < count; k++) {
+			record.name = configs[k].name;
+			record.value = configs[k].value;
+			delta_put(&l->delta, &record);
+		}
+		arena_fini(&l->arena);
+		if (l->delta.size > DELTA_FLUSH_BYTES)
+			flush_await(self, l);
 	}
 	metastore_children_free(&names);
 	return e;
@@ -316,6 +351,10 @@ enum err controller_load_await(struct fiber *self, struct controller *c)
 		e = load_features_await(self, &l);
 	if (!e)
 		e = load_broker_configs_await(self, &l);
+	if (!e)
+		e = load_named_configs_await(self, &l, CONFIG_OF_GROUP, "/config/groups");
+	if (!e)
+		e = load_named_configs_await(self, &l, CONFIG_OF_CLIENT_METRICS, "/config/client-metrics");
 	if (!e)
 		e = load_topics_await(self, &l);
 	if (!e)

@@ -101,29 +101,39 @@ static bool is_registered(const struct image *i, int32_t broker)
 	return image_broker_by_id(i, broker) != NULL;
 }
 
+enum err assignment_check(const struct image *i, const int32_t *brokers, size_t count, struct buf *message)
+{
+	static const char start[] = "The manual partition assignment includes";
+
+	if (count == 0)
+		buf_printf(message, "%s an empty replica list.", start);
+	else if (count > DELTA_MAX_REPLICAS)
+		buf_printf(message, "%s too many replicas.", start);
+	for (size_t k = 0; k < count && message->size == 0; k++)
+		for (size_t m = 0; m < k; m++)
+			if (brokers[k] == brokers[m]) {
+				buf_printf(message, "%s the broker %" PRId32 " more than once.", start, brokers[k]);
+				return ERR_INVALID_REPLICA_ASSIGNMENT;
+			}
+	for (size_t k = 0; k < count && message->size == 0; k++)
+		if (!is_registered(i, brokers[k]))
+			buf_printf(message, "%s broker %" PRId32 ", but no such broker is registered.", start,
+				   brokers[k]);
+	return message->size ? ERR_INVALID_REPLICA_ASSIGNMENT : OK;
+}
+
 static enum err check_assigned(const struct image *i, const struct topic_assignment *as, struct create_topic *t,
 			       struct arena *a)
 {
-	if (as->broker_count == 0)
-		return topic_refuse(t, a, ERR_INVALID_REPLICA_ASSIGNMENT,
-				    "The manual partition assignment includes an empty replica list.");
-	if (as->broker_count > DELTA_MAX_REPLICAS)
-		return topic_refuse(t, a, ERR_INVALID_REPLICA_ASSIGNMENT,
-				    "The manual partition assignment includes too many replicas.");
-	for (size_t k = 0; k < as->broker_count; k++)
-		for (size_t m = 0; m < k; m++)
-			if (as->brokers[k] == as->brokers[m])
-				return topic_refuse(t, a, ERR_INVALID_REPLICA_ASSIGNMENT,
-						    "The manual partition assignment includes the broker %" PRId32
-						    " more than once.",
-						    as->brokers[k]);
-	for (size_t k = 0; k < as->broker_count; k++)
-		if (!is_registered(i, as->brokers[k]))
-			return topic_refuse(t, a, ERR_INVALID_REPLICA_ASSIGNMENT,
-					    "The manual partition assignment includes broker %" PRId32
-					    ", but no such broker is registered.",
-					    as->brokers[k]);
-	return OK;
+	struct buf message;
+	enum err e;
+
+	buf_init(&message, MAX_MESSAGE);
+	e = assignment_check(i, as->brokers, as->broker_count, &message);
+	if (e)
+		topic_refuse(t, a, e, "%.*s", BYTES_ARG(buf_bytes(&message)));
+	buf_fini(&message);
+	return e;
 }
 
 static void partition_init(struct delta_partition *p, const int32_t *replicas, uint32_t count)

@@ -28,4 +28,14 @@ enum err topics_decide(const struct image *i, const struct config *c, struct cre
 enum err topic_refuse(struct create_topic *t, struct arena *a, enum err e, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* May a partition have these replicas? OK, or ERR_INVALID_REPLICA_ASSIGNMENT with Kafka's words in `message`, which is empty before. */
+enum err assignment_check(const struct image *i, const int32_t *brokers, size_t count, struct buf *message) MUST_CHECK;
+
+/*
+ * May the topic have so many partitions, and where are the new ones? OK with a record of kind DELTA_PARTITIONS, whose arrays are from the
+ * arena; or its error and message.
+ */
+enum err partitions_decide(const struct image *i, struct add_partitions *t, struct arena *a,
+			   struct delta_record *ret_partitions) MUST_CHECK;
+
 #endif

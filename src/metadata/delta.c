@@ -108,11 +108,13 @@ static void put_fields(struct buf *b, const struct delta_record *r)
 		put_uuid(b, r->topic_id);
 		return;
 	case DELTA_CONFIG:
-		buf_put_i8(b, r->of_topic);
-		if (r->of_topic)
+		buf_put_i8(b, (int8_t)r->resource);
+		if (r->resource == CONFIG_OF_TOPIC)
 			put_uuid(b, r->topic_id);
-		else
+		else if (r->resource == CONFIG_OF_BROKER)
 			buf_put_varint(b, r->broker);
+		else
+			put_text(b, r->resource_name);
 		put_text(b, r->name);
 		put_nullable(b, r->value);
 		return;
@@ -270,6 +272,29 @@ static void get_broker(struct reader *r, struct arena *a, struct delta_record *r
 	record->endpoint_count = count;
 }
 
+static void get_config(struct reader *r, struct delta_record *record)
+{
+	int8_t resource = reader_i8(r);
+
+	switch (resource) {
+	case CONFIG_OF_TOPIC:
+		record->topic_id = get_uuid(r);
+		break;
+	case CONFIG_OF_BROKER:
+		record->broker = reader_varint(r);
+		break;
+	case CONFIG_OF_GROUP:
+	case CONFIG_OF_CLIENT_METRICS:
+		record->resource_name = get_text(r);
+		break;
+	default:
+		reader_fail(r, ERR_MALFORMED);
+	}
+	record->resource = (enum config_resource)resource;
+	record->name = get_text(r);
+	record->value = get_nullable(r);
+}
+
 static enum err get_fields(struct reader *r, struct arena *a, uint32_t kind, struct delta_record *record)
 {
 	record->kind = (enum delta_kind)kind;
@@ -301,13 +326,7 @@ static enum err get_fields(struct reader *r, struct arena *a, uint32_t kind, str
 		record->topic_id = get_uuid(r);
 		return r->error;
 	case DELTA_CONFIG:
-		record->of_topic = reader_i8(r);
-		if (record->of_topic)
-			record->topic_id = get_uuid(r);
-		else
-			record->broker = reader_varint(r);
-		record->name = get_text(r);
-		record->value = get_nullable(r);
+		get_config(r, record);
 		return r->error;
 	default:
 		return ERR_BAD_VERSION;

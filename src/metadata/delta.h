@@ -31,7 +31,7 @@ enum delta_kind {
 	DELTA_PARTITIONS = 6, /* added behind the topic's last */
 	DELTA_PARTITION = 7,  /* leader, epochs, isr of one changed */
 	DELTA_TOPIC_REMOVED = 8,
-	DELTA_CONFIG = 9, /* a setting of a topic or broker; a null value takes it away */
+	DELTA_CONFIG = 9, /* a setting of a topic, broker, group, ...; a null value takes it away */
 };
 
 struct delta_partition {
@@ -60,7 +60,8 @@ struct delta_record {
 	int64_t broker_epoch;
 	int16_t level;                            /* feature */
 	bool internal;                            /* topic */
-	bool of_topic;                            /* config: of a topic, else of a broker */
+	enum config_resource resource;            /* config: what it belongs to */
+	struct bytes resource_name;               /* config: of a group, of client metrics */
 	int32_t first_partition;                  /* partitions: index of the first; partition: its index */
 	const struct delta_partition *partitions; /* topic, partitions; partition: one */
 	uint32_t partition_count;

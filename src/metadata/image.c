@@ -26,13 +26,6 @@ void image_partition_fini(struct image_partition *p)
 		mem_free(p->brokers.many);
 }
 
-void image_configs_free(struct config_entry *configs, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		mem_free((void *)(uintptr_t)configs[i].name.data);
-	mem_free(configs);
-}
-
 void image_topic_free(struct image_topic *t)
 {
 	for (int32_t i = 0; i < t->partition_count; i++)
@@ -71,12 +64,12 @@ void image_free(struct image *i)
 		image_broker_fini(&i->brokers[at]);
 	for (size_t at = 0; at < i->feature_count; at++)
 		mem_free(i->features[at].name);
-	for (size_t at = 0; at < i->broker_config_count; at++)
-		image_configs_free(i->broker_configs[at].configs, i->broker_configs[at].count);
+	for (size_t at = 0; at < i->resource_count; at++)
+		image_resource_fini(&i->resources[at]);
 	mem_free(i->topics);
 	mem_free(i->brokers);
 	mem_free(i->features);
-	mem_free(i->broker_configs);
+	mem_free(i->resources);
 	mem_free(i->cluster_id);
 	map_fini(&i->by_name);
 	map_fini(&i->by_id);
@@ -244,38 +237,4 @@ int16_t image_feature_level(const struct image *i, const char *name)
 		if (strcmp(i->features[at].name, name) == 0)
 			return i->features[at].level;
 	return 0;
-}
-
-const struct config_entry *image_broker_configs(const struct image *i, int32_t broker, size_t *ret_count)
-{
-	for (size_t at = 0; at < i->broker_config_count; at++) {
-		if (i->broker_configs[at].broker == broker) {
-			*ret_count = i->broker_configs[at].count;
-			return i->broker_configs[at].configs;
-		}
-	}
-	*ret_count = 0;
-	return NULL;
-}
-
-struct config_layers image_layers(const struct image *i, const struct config *c, int32_t node_id,
-				  const struct image_topic *t)
-{
-	struct config_layers l = {.config = c};
-
-	if (t) {
-		l.topic = t->configs;
-		l.topic_count = t->config_count;
-	}
-	l.broker = image_broker_configs(i, node_id, &l.broker_count);
-	l.brokers = image_broker_configs(i, -1, &l.brokers_count);
-	return l;
-}
-
-void topic_effective(const struct config *c, const struct image *i, int32_t node_id, const struct image_topic *t,
-		     struct topic_settings *ret_settings)
-{
-	struct config_layers l = image_layers(i, c, node_id, t);
-
-	topic_settings_of(&l, ret_settings);
 }

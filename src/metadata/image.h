@@ -107,6 +107,13 @@ int16_t image_feature_level(const struct image *i, const char *name);
 /* Dynamic settings of one broker, or of all (broker -1). Sorted by name. */
 const struct config_entry *image_broker_configs(const struct image *i, int32_t broker, size_t *ret_count);
 
+/* Of a group or of client metrics, by their name. */
+const struct config_entry *image_resource_configs(const struct image *i, enum config_resource resource,
+						  struct bytes name, size_t *ret_count);
+/* How many groups, or client metrics, have settings; and their names in order. */
+size_t image_resource_count(const struct image *i, enum config_resource resource);
+struct bytes image_resource_at(const struct image *i, enum config_resource resource, size_t at);
+
 /* The layers for a topic (NULL: none) as seen by broker `node_id`; they point into the image. */
 struct config_layers image_layers(const struct image *i, const struct config *c, int32_t node_id,
 				  const struct image_topic *t);

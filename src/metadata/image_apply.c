@@ -105,7 +105,7 @@ static enum err check_record(struct plan *p, const struct delta_record *r)
 	struct planned *t = NULL;
 
 	if (r->kind == DELTA_PARTITIONS || r->kind == DELTA_PARTITION || r->kind == DELTA_TOPIC_REMOVED ||
-	    (r->kind == DELTA_CONFIG && r->of_topic)) {
+	    (r->kind == DELTA_CONFIG && r->resource == CONFIG_OF_TOPIC)) {
 		t = planned_by_id(p, r->topic_id);
 		if (!t)
 			return ERR_CONFLICT;
@@ -183,48 +183,6 @@ static char *text_copy(struct bytes b)
 	return copy;
 }
 
-/* Name and value in one piece of memory, which begins with the name. */
-static struct config_entry entry_copy(struct bytes name, struct bytes value)
-{
-	char *copy = mem_alloc(name.size + value.size + 1);
-
-	if (name.size)
-		memcpy(copy, name.data, name.size);
-	if (value.size)
-		memcpy(copy + name.size, value.data, value.size);
-	copy[name.size + value.size] = 0;
-	return (struct config_entry){.name = bytes_of(copy, name.size),
-				     .value = bytes_of(copy + name.size, value.size)};
-}
-
-/* Sets (or, with a null value, removes) a setting in a list sorted by name. Small and exact: lists are short and live long. */
-static void config_put(struct config_entry **configs, size_t *count, struct bytes name, struct bytes value)
-{
-	struct config_entry *list = *configs;
-	size_t at = 0;
-	bool found;
-
-	while (at < *count && bytes_compare(list[at].name, name) < 0)
-		at++;
-	found = at < *count && bytes_equal(list[at].name, name);
-	if (found)
-		mem_free((void *)(uintptr_t)list[at].name.data);
-	if (bytes_is_null(value)) {
-		if (!found)
-			return;
-		memmove(&list[at], &list[at + 1], (*count - at - 1) * sizeof(*list));
-		(*count)--;
-		return;
-	}
-	if (!found) {
-		list = mem_realloc(list, (*count + 1) * sizeof(*list));
-		memmove(&list[at + 1], &list[at], (*count - at) * sizeof(*list));
-		(*count)++;
-	}
-	list[at] = entry_copy(name, value);
-	*configs = list;
-}
-
 static void partition_set(struct image_partition *p, const struct delta_partition *d)
 {
 	p->leader = d->leader;
@@ -266,7 +224,7 @@ static void topic_add(struct image *i, const struct delta_record *r)
 	t->internal = r->internal;
 	partitions_add(i, t, r);
 	for (uint32_t k = 0; k < r->config_count; k++)
-		config_put(&t->configs, &t->config_count, r->configs[k].name, r->configs[k].value);
+		image_configs_put(&t->configs, &t->config_count, r->configs[k].name, r->configs[k].value);
 	i->topics = mem_grow(i->topics, &i->topic_capacity, i->topic_count + 1, sizeof(struct image_topic *));
 	memmove(&i->topics[place + 1], &i->topics[place], (i->topic_count - place) * sizeof(struct image_topic *));
 	i->topics[place] = t;
@@ -372,23 +330,6 @@ static void feature_set(struct image *i, const struct delta_record *r)
 	i->features[at].level = r->level;
 }
 
-static void broker_config_set(struct image *i, const struct delta_record *r)
-{
-	size_t at = 0;
-
-	while (at < i->broker_config_count && i->broker_configs[at].broker < r->broker)
-		at++;
-	if (at == i->broker_config_count || i->broker_configs[at].broker != r->broker) {
-		i->broker_configs = mem_grow(i->broker_configs, &i->broker_config_capacity, i->broker_config_count + 1,
-					     sizeof(*i->broker_configs));
-		memmove(&i->broker_configs[at + 1], &i->broker_configs[at],
-			(i->broker_config_count - at) * sizeof(*i->broker_configs));
-		i->broker_configs[at] = (struct broker_configs){.broker = r->broker};
-		i->broker_config_count++;
-	}
-	config_put(&i->broker_configs[at].configs, &i->broker_configs[at].count, r->name, r->value);
-}
-
 static void change(struct image *i, const struct delta_record *r)
 {
 	struct image_topic *t = map_get(&i->by_id, id_key(&r->topic_id));
@@ -422,10 +363,10 @@ static void change(struct image *i, const struct delta_record *r)
 		topic_remove(i, t);
 		return;
 	case DELTA_CONFIG:
-		if (r->of_topic)
-			config_put(&t->configs, &t->config_count, r->name, r->value);
+		if (r->resource == CONFIG_OF_TOPIC)
+			image_configs_put(&t->configs, &t->config_count, r->name, r->value);
 		else
-			broker_config_set(i, r);
+			image_resource_set(i, r);
 		return;
 	}
 }

@@ -160,7 +160,8 @@ TEST(a_delta_that_does_not_fit_changes_nothing)
 		  .partition_count = 1},
 		 ERR_CONFLICT},
 		{{.kind = DELTA_PARTITION, .topic_id = id_of(1), .first_partition = 0}, ERR_MALFORMED},
-		{{.kind = DELTA_CONFIG, .of_topic = true, .topic_id = id_of(7), .name = bytes_str("x")}, ERR_CONFLICT},
+		{{.kind = DELTA_CONFIG, .resource = CONFIG_OF_TOPIC, .topic_id = id_of(7), .name = bytes_str("x")},
+		 ERR_CONFLICT},
 	};
 	struct image *i = image_new();
 
@@ -229,10 +230,26 @@ TEST(brokers_features_and_settings_are_kept_in_order)
 		{.kind = DELTA_FEATURE, .name = bytes_str("z"), .level = 3},
 		{.kind = DELTA_FEATURE, .name = bytes_str("a"), .level = 1},
 		{.kind = DELTA_FEATURE, .name = bytes_str("z"), .level = 0},
-		{.kind = DELTA_CONFIG, .broker = -1, .name = bytes_str("log.roll.ms"), .value = bytes_str("7")},
-		{.kind = DELTA_CONFIG, .broker = 5, .name = bytes_str("log.roll.ms"), .value = bytes_str("8")},
-		{.kind = DELTA_CONFIG, .broker = 5, .name = bytes_str("gone"), .value = bytes_str("8")},
-		{.kind = DELTA_CONFIG, .broker = 5, .name = bytes_str("gone"), .value = bytes_null()},
+		{.kind = DELTA_CONFIG,
+		 .resource = CONFIG_OF_BROKER,
+		 .broker = -1,
+		 .name = bytes_str("log.roll.ms"),
+		 .value = bytes_str("7")},
+		{.kind = DELTA_CONFIG,
+		 .resource = CONFIG_OF_BROKER,
+		 .broker = 5,
+		 .name = bytes_str("log.roll.ms"),
+		 .value = bytes_str("8")},
+		{.kind = DELTA_CONFIG,
+		 .resource = CONFIG_OF_BROKER,
+		 .broker = 5,
+		 .name = bytes_str("gone"),
+		 .value = bytes_str("8")},
+		{.kind = DELTA_CONFIG,
+		 .resource = CONFIG_OF_BROKER,
+		 .broker = 5,
+		 .name = bytes_str("gone"),
+		 .value = bytes_null()},
 	};
 	struct config *c = config_new();
 	struct topic_settings s;
@@ -275,15 +292,51 @@ TEST(a_topics_settings_are_set_replaced_and_removed)
 	CHECK_EQ(t->config_count, 2);
 	CHECK_BYTES(t->configs[0].name, bytes_str("a"));
 	must_ok(apply_one(i, (struct delta_record){.kind = DELTA_CONFIG,
-						   .of_topic = true,
+						   .resource = CONFIG_OF_TOPIC,
 						   .topic_id = id_of(1),
 						   .name = bytes_str("a"),
 						   .value = bytes_str("changed")}));
 	CHECK_BYTES(t->configs[0].value, bytes_str("changed"));
-	must_ok(apply_one(
-		i, (struct delta_record){
-			   .kind = DELTA_CONFIG, .of_topic = true, .topic_id = id_of(1), .name = bytes_str("a")}));
+	must_ok(apply_one(i, (struct delta_record){.kind = DELTA_CONFIG,
+						   .resource = CONFIG_OF_TOPIC,
+						   .topic_id = id_of(1),
+						   .name = bytes_str("a")}));
 	CHECK_EQ(t->config_count, 1);
+	image_free(i);
+}
+
+TEST(groups_with_settings_are_listed_by_name_until_their_last_one_goes)
+{
+	static const char *const names[] = {"b", "a", "", "c"};
+	struct image *i = image_new();
+	const struct config_entry *configs;
+	size_t count;
+
+	for (size_t k = 0; k < countof(names); k++)
+		must_ok(apply_one(i, (struct delta_record){.kind = DELTA_CONFIG,
+							   .resource = CONFIG_OF_GROUP,
+							   .resource_name = bytes_str(names[k]),
+							   .name = bytes_str("x"),
+							   .value = bytes_str(names[k])}));
+	must_ok(apply_one(i, (struct delta_record){.kind = DELTA_CONFIG,
+						   .resource = CONFIG_OF_CLIENT_METRICS,
+						   .resource_name = bytes_str("a"),
+						   .name = bytes_str("x"),
+						   .value = bytes_str("5")}));
+	must_ok(apply_one(i, (struct delta_record){.kind = DELTA_CONFIG,
+						   .resource = CONFIG_OF_GROUP,
+						   .resource_name = bytes_str("b"),
+						   .name = bytes_str("x")}));
+	CHECK_EQ(image_resource_count(i, CONFIG_OF_GROUP), 3);
+	CHECK_BYTES(image_resource_at(i, CONFIG_OF_GROUP, 1), bytes_str("a"));
+	CHECK_BYTES(image_resource_at(i, CONFIG_OF_GROUP, 2), bytes_str("c"));
+	CHECK_EQ(image_resource_count(i, CONFIG_OF_CLIENT_METRICS), 1);
+	CHECK_EQ(image_resource_count(i, CONFIG_OF_BROKER), 0);
+	configs = image_resource_configs(i, CONFIG_OF_CLIENT_METRICS, bytes_str("a"), &count);
+	CHECK_EQ(count, 1);
+	CHECK_BYTES(configs[0].value, bytes_str("5"));
+	image_resource_configs(i, CONFIG_OF_GROUP, bytes_str("b"), &count);
+	CHECK_EQ(count, 0);
 	image_free(i);
 }
 

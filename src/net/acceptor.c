@@ -83,15 +83,16 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 	p->acceptor = a;
 	p->handle = handle;
 	p->listener = port->number;
+	p->to_check = a->options.limits.max_per_address != SIZE_MAX;
 	p->shard = runtime_shard(rt, a->next_shard++ % runtime_shard_count(rt));
 	a->open_count++;
 	a->accepted++;
-	if (a->open_count >= a->options.max_connections && !a->paused) {
+	if (a->open_count >= a->options.limits.max_connections && !a->paused) {
 		pause_all(a, true);
 		a->pauses++;
 		if (may_say(a))
 			log_warn(shard_log(home), "%s=%zu is reached: no more connections are accepted until one ends",
-				 a->options.limit_name, a->options.max_connections);
+				 a->options.limits.limit_name, a->options.limits.max_connections);
 	}
 	p->message.run = run_arrived;
 	shard_send(home, p->shard, &p->message);
@@ -143,7 +144,7 @@ void acceptor_figures(const struct acceptor *a, struct acceptor_figures *ret_fig
 {
 	*ret_figures = (struct acceptor_figures){
 		.open = a->open_count,
-		.most = a->options.max_connections,
+		.most = a->options.limits.max_connections,
 		.paused = a->paused,
 		.accepted = a->accepted,
 		.refused_per_address = a->refused_per_address,
@@ -151,9 +152,13 @@ void acceptor_figures(const struct acceptor *a, struct acceptor_figures *ret_fig
 	};
 }
 
-bool acceptor_checks_addresses(const struct acceptor *a)
+void acceptor_limit(struct acceptor *a, const struct acceptor_limits *l)
 {
-	return a->options.max_per_address != SIZE_MAX;
+	bool full = a->open_count >= l->max_connections;
+
+	a->options.limits = *l;
+	if (full != a->paused)
+		pause_all(a, full);
 }
 
 static size_t count_of(struct acceptor *a, struct bytes host)
@@ -183,12 +188,12 @@ static void run_check(struct shard *at, struct message *m)
 	struct bytes host = bytes_str(p->peer.host);
 	size_t count = count_of(a, host);
 
-	p->refused = count >= a->options.max_per_address;
+	p->refused = count >= a->options.limits.max_per_address;
 	if (p->refused) {
 		a->refused_per_address++;
 		if (may_say(a))
 			log_warn(shard_log(at), "connection from %s refused: it has %zu, max.connections.per.ip=%zu",
-				 p->peer.host, count, a->options.max_per_address);
+				 p->peer.host, count, a->options.limits.max_per_address);
 	} else {
 		set_count(a, host, count + 1);
 		p->counted = true;
@@ -215,7 +220,7 @@ static void run_return(struct shard *at, struct message *m)
 		set_count(a, host, count_of(a, host) - 1);
 	mem_free(p);
 	a->open_count--;
-	if (a->paused && a->open_count < a->options.max_connections)
+	if (a->paused && a->open_count < a->options.limits.max_connections)
 		pause_all(a, false);
 }
 

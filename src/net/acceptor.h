@@ -25,16 +25,21 @@ struct place {
 	unsigned listener;   /* the number that acceptor_listen_await was given */
 	struct shard *shard; /* where the connection lives */
 	struct address peer; /* filled by place_check */
+	bool to_check;       /* by place_check, before it is read: there is a limit for addresses */
 	bool counted;        /* for its address */
 	bool refused;
 	void *user; /* of who has the connection */
 };
 
-struct acceptor_options {
-	struct shard *shard; /* 0 */
+struct acceptor_limits {
 	size_t max_connections;
 	const char *limit_name; /* what sets it, for the log: "max.connections" */
 	size_t max_per_address; /* SIZE_MAX: not checked */
+};
+
+struct acceptor_options {
+	struct shard *shard; /* 0 */
+	struct acceptor_limits limits;
 	void *context;
 	/* On the shard that shall have the connection: it adopts or drops place->handle, and returns the place in the end. */
 	void (*arrived)(void *context, struct shard *at, struct place *place);
@@ -62,8 +67,8 @@ struct acceptor_figures {
 };
 
 void acceptor_figures(const struct acceptor *a, struct acceptor_figures *ret_figures);
-/* True when each connection has to be checked by place_check before it is read. */
-bool acceptor_checks_addresses(const struct acceptor *a);
+/* From now on; connections that are open stay, and those that were never checked do not count for their address. On shard 0, after acceptor_begin. */
+void acceptor_limit(struct acceptor *a, const struct acceptor_limits *l);
 
 void place_check(struct place *p, const struct address *peer);
 void place_return(struct place *p);

@@ -80,7 +80,8 @@ struct shard {
 	unsigned index;
 	const struct backend *backend;
 	void *backend_data;
-	struct logger *logger;
+	struct logger *logger;       /* own_logger, or NULL */
+	struct logger own_logger;    /* a copy of the runtime's, so that a shard's level is its own */
 	struct fault_points *faults; /* NULL outside simulations */
 	struct prng random;
 	struct map_seed map_seed;

@@ -35,7 +35,10 @@ struct shard *shard_new(const struct shard_options *o)
 	s->index = o->index;
 	s->backend = o->backend;
 	s->backend_data = o->backend_data;
-	s->logger = o->logger;
+	if (o->logger) {
+		s->own_logger = *o->logger;
+		s->logger = &s->own_logger;
+	}
 	s->faults = o->faults;
 	prng_seed(&s->random, o->seed);
 	s->map_seed = map_seed_of(o->seed);

@@ -58,6 +58,46 @@ def pages(limit, *names, cursor=None):
                                            "Cursor": cursor})
 
 
+TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
+SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
+
+
+def alter(version, *resources, validate=False):
+    """IncrementalAlterConfigs of (kind, name, name of a setting, operation, value, and so on)."""
+    return ("IncrementalAlterConfigs", version, {"ValidateOnly": validate, "Resources": [
+        {"ResourceType": kind, "ResourceName": name, "Configs": [
+            {"Name": more[i], "ConfigOperation": more[i + 1], "Value": more[i + 2]} for i in range(0, len(more), 3)]}
+        for kind, name, *more in resources]})
+
+
+def replace(version, *resources, validate=False):
+    """AlterConfigs of (kind, name, {setting: value})."""
+    return ("AlterConfigs", version, {"ValidateOnly": validate, "Resources": [
+        {"ResourceType": kind, "ResourceName": name, "Configs": [{"Name": n, "Value": v} for n, v in settings.items()]}
+        for kind, name, settings in resources]})
+
+
+def seen(kind, name, key, value):
+    """What is altered shows a moment later in Kafka: its description, once it does."""
+    return ("until", "DescribeConfigs", 4, {"IncludeSynonyms": True, "Resources": [
+        {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": [key]}]},
+            lambda b: [c["Value"] for r in b["Results"] for c in r["Configs"]] == ([] if value is None else [value]))
+
+
+def set_and_see(kind, name, key, operation, value, shown):
+    return [alter(1, (kind, name, key, operation, value)), seen(kind, name, key, shown)]
+
+
+def add_partitions(version, *topics, timeout=10000, validate=False):
+    return ("CreatePartitions", version, {"TimeoutMs": timeout, "ValidateOnly": validate, "Topics": [
+        {"Name": n, "Count": c, "Assignments": None if a is None else [{"BrokerIds": list(b)} for b in a]} for n, c, a in topics]})
+
+
+def has_partitions(name, count):
+    return ("until", "Metadata", 12, {"Topics": [{"Name": name}], "AllowAutoTopicCreation": False},
+            lambda b: len(b["Topics"][0]["Partitions"]) == count)
+
+
 def patched(offset, form, *values, records=(b"a", b"b"), crc=True, **more):
     """A batch with other bytes at `offset`; its CRC is right again unless that is what is wrong."""
     data = bytearray(wire.batch(list(records), **more))
@@ -179,6 +219,109 @@ CASES = {
                                 describe(4, (4, "", BROKER_KEYS))],
     "describe other resources": [describe(4, (8, "x", None)), describe(4, (16, "any", None)), describe(4, (1, "x", None)), describe(4, (77, "x", None)),
                                  describe(4, (2, "o-a", ["retention.ms"]), (3, "x", None)), describe(4)],
+    "alter configs: all versions": [alter(0, (TOPIC, "o-c", "retention.ms", SET, "1000")), alter(1, (TOPIC, "o-c", "retention.ms", SET, "2000")),
+                                    seen(TOPIC, "o-c", "retention.ms", "2000")] + [
+        step for v in range(3) for step in (replace(v, (TOPIC, "o-c", {"retention.ms": str(3000 + v)})),
+                                            seen(TOPIC, "o-c", "retention.ms", str(3000 + v)))],
+    "alter configs: refusals of topics": [alter(1, (TOPIC, n, k, o, v)) for n, k, o, v in (
+        ("none", "retention.ms", SET, "1"), ("none", "retention.ms", SET, "x"), ("", "retention.ms", SET, "1"), ("a b", "retention.ms", SET, "1"),
+        ("__cluster_metadata", "retention.ms", SET, "1"), ("o-c", "retention.ms", 7, "1"), ("o-c", "retention.ms", SET, None),
+        ("o-c", "retention.ms", APPEND, "5"), ("o-c", "retention.ms", SUBTRACT, "5"), ("o-c", "no.such", SET, "5"), ("o-c", "no.such", DELETE, None),
+        ("o-c", "no.such", APPEND, "5"), ("o-c", "retention.ms", SET, "x"), ("o-c", "retention.ms", SET, "-5"), ("o-c", "", SET, "1"),
+        ("o-c", "", DELETE, "1"), ("o-c", "segment.bytes", SET, "2147483648"), ("o-c", "preallocate", SET, "maybe"),
+        ("o-c", "remote.storage.enable", SET, "true"), ("o-c", "cleanup.policy", SET, "delete,"), ("o-c", "cleanup.policy", SET, ","),
+        ("o-c", "cleanup.policy", SET, "delete,x,"), ("o-c", "cleanup.policy", APPEND, "nonsense"), ("o-c", "cleanup.policy", APPEND, ""),
+        ("o-c", "leader.replication.throttled.replicas", SET, "x"), ("o-c", "leader.replication.throttled.replicas", SET, "*,*"))],
+    "alter configs: what comes twice": [
+        alter(1, (TOPIC, "o-c", "retention.ms", SET, "1", "retention.ms", DELETE, None)), alter(1, (TOPIC, "o-c", "retention.ms", SET, None, "retention.ms", SET, None)),
+        alter(1, (TOPIC, "o-c", "retention.ms", SET, None, "segment.ms", SET, None)),
+        alter(1, (TOPIC, "o-c", "retention.ms", SET, "1"), (TOPIC, "o-c", "retention.ms", SET, "2"), (TOPIC, "o-a", "retention.ms", DELETE, None)),
+        alter(1, (TOPIC, "o-c"), (TOPIC, "none", "retention.ms", SET, "1"), (77, "z", "a", SET, "1"), (0, "z", "a", SET, "1"), (3, "z", "a", SET, "1")),
+        alter(1), replace(2), replace(2, (77, "1", {"a": "b"}), (LOGGER, "1", {"root": "INFO"}))],
+    "alter configs: lists": [step for o, v, shown in (
+        (APPEND, "compact", "delete,compact"), (APPEND, "compact", "delete,compact"), (SUBTRACT, "delete", "compact"), (SUBTRACT, "compact", ""),
+        (SUBTRACT, "compact", ""), (APPEND, " compact , delete ", "compact,delete"), (DELETE, None, "delete"), (SUBTRACT, "delete", ""),
+        (SET, "delete,delete", "delete"), (DELETE, None, "delete"))
+        for step in set_and_see(TOPIC, "o-c", "cleanup.policy", o, v, shown)]
+        + [step for o, v, shown in ((APPEND, "0:1", "0:1"), (APPEND, "1:1", "0:1,1:1"), (SUBTRACT, "0:1", "1:1"), (DELETE, "", ""))
+           for step in set_and_see(TOPIC, "o-c", "leader.replication.throttled.replicas", o, v, shown)],
+    "alter configs: lags that conflict": [
+        alter(1, (TOPIC, "o-c", "min.compaction.lag.ms", SET, "10", "max.compaction.lag.ms", SET, "5")),
+        *set_and_see(TOPIC, "o-c", "min.compaction.lag.ms", SET, "10", "10"), alter(1, (TOPIC, "o-c", "max.compaction.lag.ms", SET, "5")),
+        *set_and_see(TOPIC, "o-c", "min.compaction.lag.ms", DELETE, None, "0")],
+    "alter configs: only to validate": [
+        *set_and_see(TOPIC, "o-c", "retention.ms", SET, " 7 ", "7"), alter(1, (TOPIC, "o-c", "retention.ms", SET, "9"), validate=True),
+        replace(2, (TOPIC, "o-c", {"retention.ms": "5"}), validate=True), alter(1, (TOPIC, "o-c", "retention.ms", SET, "x"), validate=True),
+        seen(TOPIC, "o-c", "retention.ms", "7")],
+    "alter configs: all of a topic at once": [
+        replace(2, (TOPIC, "o-c", {"retention.ms": "100", "segment.ms": "5000"})), seen(TOPIC, "o-c", "segment.ms", "5000"),
+        replace(2, (TOPIC, "o-c", {"retention.ms": "100"})), seen(TOPIC, "o-c", "segment.ms", "604800000"), seen(TOPIC, "o-c", "retention.ms", "100"),
+        replace(2, (TOPIC, "o-c", {})), seen(TOPIC, "o-c", "retention.ms", "604800000")]
+        + [replace(2, (TOPIC, n, s)) for n, s in (("none", {"retention.ms": "1"}), ("", {"retention.ms": "1"}), ("a b", {"retention.ms": "1"}),
+                                                  ("o-c", {"retention.ms": None}), ("o-c", {"retention.ms": "x"}), ("o-c", {"no.such": "x"}))],
+    "alter configs: of a broker, of all, of a topic": [
+        *set_and_see(BROKER, "1", "message.max.bytes", SET, "2000000", "2000000"), seen(TOPIC, "o-c", "max.message.bytes", "2000000"),
+        *set_and_see(BROKER, "", "message.max.bytes", SET, "3000000", "3000000"), seen(BROKER, "1", "message.max.bytes", "2000000"),
+        *set_and_see(TOPIC, "o-c", "max.message.bytes", SET, "4000000", "4000000"),
+        alter(1, (BROKER, "1", "message.max.bytes", DELETE, None)), seen(BROKER, "1", "message.max.bytes", "3000000"),
+        alter(1, (BROKER, "", "message.max.bytes", DELETE, None)), seen(BROKER, "1", "message.max.bytes", "1048588"),
+        *set_and_see(TOPIC, "o-c", "max.message.bytes", DELETE, None, "1048588"),
+        *set_and_see(BROKER, "1", "log.roll.ms", SET, "5", "5"), seen(TOPIC, "o-c", "segment.ms", "5"),
+        replace(2, (BROKER, "1", {"log.retention.ms": "100000"})), seen(BROKER, "1", "log.retention.ms", "100000"),
+        seen(TOPIC, "o-c", "segment.ms", "604800000"), seen(TOPIC, "o-c", "retention.ms", "100000"), replace(2, (BROKER, "1", {})),
+        seen(TOPIC, "o-c", "retention.ms", "604800000"), alter(1, (BROKER, "1"), (BROKER, "")),
+        *set_and_see(BROKER, "1", "log.cleanup.policy", APPEND, "compact", "delete,compact"),
+        *set_and_see(BROKER, "1", "log.cleanup.policy", DELETE, None, "delete")],
+    "alter configs: refusals of brokers": [alter(1, (BROKER, n, k, o, v)) for n, k, o, v in (
+        ("7", "message.max.bytes", SET, "1"), ("x", "message.max.bytes", SET, "1"), ("1", "message.max.bytes", SET, "x"),
+        ("1", "message.max.bytes", SET, "-1"), ("", "message.max.bytes", SET, "x"), ("1", "num.partitions", SET, "3"), ("", "num.partitions", SET, "3"),
+        ("1", "num.partitions", DELETE, None), ("", "listeners", SET, "PLAINTEXT://:1"), ("", "ssl.keystore.location", SET, "/x"),
+        ("1", "ssl.key.password", SET, "x"), ("1", "log.retention.ms", SET, "0"), ("1", "num.io.threads", SET, "100"), ("1", "num.io.threads", SET, "1"),
+        ("1", "max.connections", SET, "0"), ("1", "max.connections.per.ip.overrides", SET, "a:b"), ("1", "log.cleaner.threads", SET, "20"),
+        ("1", "message.max.bytes", SET, None), ("1", "message.max.bytes", APPEND, "4"), ("1", "message.max.bytes", 9, "4"),
+        ("1", "background.threads", SET, "0"), ("1", "compression.type", SET, "nonsense"), ("", "listener.name.plaintext.ssl.keystore.type", SET, "x"),
+        ("1", "leader.replication.throttled.rate", SET, "x"), ("1", "log.segment.bytes", SET, "5"), ("1", "log.message.timestamp.type", SET, "x"),
+        ("1", "log.cleanup.policy", SET, "delete,"), ("", "cordoned.log.dirs", SET, "/x"), ("1", "broker.id", SET, "1"))]
+        + [replace(2, (BROKER, n, s)) for n, s in (("1", {"num.partitions": "2"}), ("", {"num.partitions": "2"}), ("7", {"message.max.bytes": "2"}),
+                                                   ("x", {"message.max.bytes": "2"}), ("1", {"message.max.bytes": "x"}))],
+    "alter configs: what is accepted of brokers": [step for k, v in (
+        ("no.such", "3"), ("leader.replication.throttled.rate", "1000"), ("max.connections.per.ip", "100"), ("unclean.leader.election.enable", "true"),
+        ("num.network.threads", "5"), ("log.cleaner.io.max.bytes.per.second", "1000.0"), ("max.connections.per.ip.overrides", "10.0.0.1:5"))
+        for step in (alter(1, (BROKER, "1", k, SET, v), validate=True), alter(1, (BROKER, "1", k, DELETE, None)))],
+    "alter configs: of groups": [
+        *set_and_see(GROUP, "o-g", "consumer.session.timeout.ms", SET, "50000", "50000"), describe(4, (GROUP, "o-g", None), IncludeSynonyms=True),
+        describe(4, (GROUP, "o-none", None), (GROUP, "", None), IncludeSynonyms=True)]
+        + [alter(1, (GROUP, n, k, o, v)) for n, k, o, v in (
+            ("o-g", "consumer.session.timeout.ms", SET, "5"), ("o-g", "consumer.session.timeout.ms", SET, "500000"), ("", "consumer.session.timeout.ms", SET, "50000"),
+            ("o-g", "no.such", SET, "5"), ("o-g", "consumer.heartbeat.interval.ms", SET, "x"), ("o-g", "consumer.heartbeat.interval.ms", SET, "1"),
+            ("o-g", "consumer.heartbeat.interval.ms", SET, "60000"), ("o-g", "consumer.session.timeout.ms", SET, None),
+            ("o-g", "consumer.session.timeout.ms", APPEND, "5"), ("o-g", "share.auto.offset.reset", SET, "nonsense"), ("o-g", "share.auto.offset.reset", SET, "by_duration:P"),
+            ("o-g", "share.auto.offset.reset", SET, "by_duration:PT1H"), ("o-g", "streams.num.standby.replicas", SET, "9"),
+            ("o-g", "share.record.lock.duration.ms", SET, "1000"), ("o-g", "share.isolation.level", SET, "x"), ("o-g", "consumer.assignment.interval.ms", SET, "60000"),
+            ("o-g", "share.session.timeout.ms", SET, "1"), ("o-g", "share.delivery.count.limit", SET, "50"), ("o-g", "share.delivery.count.limit", SET, "1"),
+            ("o-g", "share.partition.max.record.locks", SET, "50000"), ("o-g", "streams.session.timeout.ms", SET, "1"))]
+        + [replace(2, (GROUP, "o-g", {"consumer.session.timeout.ms": "55000"})), seen(GROUP, "o-g", "share.auto.offset.reset", "latest"),
+           ("ListConfigResources", 1, {"ResourceTypes": [GROUP]}), replace(2, (GROUP, "o-g", {})), seen(GROUP, "o-g", "consumer.session.timeout.ms", "45000"),
+           ("ListConfigResources", 1, {"ResourceTypes": [GROUP]})],
+    "alter configs: of client metrics": [
+        *set_and_see(METRICS, "o-m", "interval.ms", SET, "1000", "1000"), *set_and_see(METRICS, "o-m", "match", SET, "client_id=a.*", "client_id=a.*"),
+        describe(4, (METRICS, "o-m", None), (METRICS, "", None), IncludeSynonyms=True), ("ListConfigResources", 0, {})]
+        + [alter(1, (METRICS, n, k, o, v)) for n, k, o, v in (
+            ("o-m", "interval.ms", SET, "10"), ("o-m", "interval.ms", SET, "x"), ("o-m", "interval.ms", SET, "3600001"), ("o-m", "match", SET, "nonsense"),
+            ("o-m", "match", SET, "foo=a"), ("o-m", "match", SET, "client_id=a["), ("o-m", "no.such", SET, "x"), ("", "interval.ms", SET, "1000"),
+            ("o-m", "metrics", APPEND, "a.b"), ("o-m", "interval.ms", SUBTRACT, "c"), ("o-m", "interval.ms", SET, None))]
+        + [replace(2, (METRICS, "o-m", {})), seen(METRICS, "o-m", "interval.ms", "300000"), ("ListConfigResources", 0, {})],
+    "alter configs: log levels": [alter(1, (LOGGER, n, k, o, v)) for n, k, o, v in (
+        ("1", "root", SET, "DEBUG"), ("1", "root", SET, "INFO"), ("1", "root", SET, "nonsense"), ("1", "no.such", SET, "INFO"), ("1", "root", DELETE, None),
+        ("7", "root", SET, "INFO"), ("", "root", SET, "INFO"), ("x", "root", SET, "INFO"), ("1", "root", APPEND, "INFO"), ("1", "root", SUBTRACT, "INFO"),
+        ("1", "root", SET, None), ("1", "root", 9, "INFO"))] + [describe(4, (LOGGER, "1", ["root"])), describe(4, (LOGGER, "", None))],
+    "list config resources": [("ListConfigResources", 1, {"ResourceTypes": t}) for t in ([BROKER], [LOGGER], [99], [LOGGER, BROKER])],
+    "create partitions": [step for v in range(4) for step in (add_partitions(v, ("o-b", 2 + v, None)), has_partitions("o-b", 2 + v))]
+        + [add_partitions(3, t) for t in (
+            ("o-b", 5, None), ("o-b", 4, None), ("o-b", 0, None), ("o-b", -1, None), ("none", 2, None), ("", 2, None), ("a b", 2, None),
+            ("o-b", 7, [[1]]), ("o-b", 6, [[7]]), ("o-b", 6, [[]]), ("o-b", 6, [[1, 1]]), ("o-b", 6, []), ("o-b", 6, [[1], [1]]), ("o-b", 6, [[1, 2]]))]
+        + [add_partitions(3, ("o-b", 6, [[1]])), has_partitions("o-b", 6), add_partitions(3, ("o-b", 7, None), ("o-b", 8, None), ("none", 8, None)),
+           add_partitions(3, ("o-b", 7, None), validate=True), add_partitions(3, ("o-b", 7, None), timeout=0), add_partitions(3), metadata(12, "o-b")],
     "init producer id": [("InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": t}) for v in range(6) for t in (0, -1, 1000)]
                         + [("InitProducerId", 4, {"TransactionalId": None, "ProducerId": 5, "ProducerEpoch": 3}),
                            ("InitProducerId", 4, {"TransactionalId": "", "TransactionTimeoutMs": 1000})],
@@ -217,7 +360,8 @@ WANTED = {
     "BatchIndexErrorMessage": "Kafka's has the numbers of the record in it, ours says which rule was broken",
 }
 # Settings that are ours, or newer than the Kafka that is asked.
-SETTINGS_MORE = ("write.caching", "errors.deadletterqueue.group.enable", "max.decompressed.message.bytes", "remote.copy.lag.bytes",
+SETTINGS_MORE = ("write.caching", "streams.rack.aware.assignment.tags", "errors.deadletterqueue.copy.record.enable",
+                 "errors.deadletterqueue.topic.name", "streams.assignor.name", "share.assignor.offload.enable", "consumer.assignor.offload.enable", "errors.deadletterqueue.group.enable", "max.decompressed.message.bytes", "remote.copy.lag.bytes",
                  "remote.copy.lag.ms")
 # Different in every run: the time of an append, the number of a session.
 ALIKE = {"LogAppendTimeMs": 1, "SessionId": 1, "Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1}
@@ -245,7 +389,7 @@ def compared(value, name=""):
     if isinstance(value, list):
         items = [compared(v) for v in value if not (isinstance(v, dict) and v.get("Name") in SETTINGS_MORE)]
         # Kafka's order of these is that of a hash table.
-        if items and isinstance(items[0], dict) and name in ("Configs", "Topics", "Responses", "Results"):
+        if items and isinstance(items[0], dict) and name in ("Configs", "Topics", "Responses", "Results", "ConfigResources"):
             items.sort(key=lambda i: (str(i.get("Name", "")), str(i.get("ResourceName", "")), str(i.get("ErrorCode", ""))))
         return items
     if name == "Documentation" and value is not None:
@@ -304,8 +448,11 @@ def ask(connect, steps):
 
 
 def clear(connect):
-    """Both begin alike: no topic of an earlier run is left."""
+    """Both begin alike: no topic or setting of an earlier run is left."""
     with connect() as c:
+        for kind, name in ((BROKER, "1"), (GROUP, "o-g"), (METRICS, "o-m")):
+            c.ask(*replace(2, (kind, name, {})))
+        c.ask(*alter(1, (BROKER, "", "message.max.bytes", DELETE, None)))
         names = [t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"] if t["Name"][:2] in ("o-", "o.", "o_")]
         c.ask("DeleteTopics", 5, {"TimeoutMs": 30000, "TopicNames": names})
         moldau.wait_for(lambda: not {t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"]} & set(names), 30)

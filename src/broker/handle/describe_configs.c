@@ -1,23 +1,15 @@
 /*
- * describe_configs: DescribeConfigs 1-4, of topics and of this broker: the effective values, where each is from, and what
- * stands behind it. Other resources that Kafka knows are not there yet and are described as such.
+ * describe_configs: DescribeConfigs 1-4, of topics, this broker, groups, client metrics and the log's level: the effective values,
+ * where each is from, and what stands behind it.
  * May call: the image, config/, request.h.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
+#include "config/group_config.h"
 #include "config/topic_config.h"
 #include "protocol/messages.h"
-
-enum resource_type {
-	RESOURCE_TOPIC = 2,
-	RESOURCE_BROKER = 4,
-	RESOURCE_BROKER_LOGGER = 8,
-	RESOURCE_CLIENT_METRICS = 16,
-	RESOURCE_GROUP = 32
-};
 
 static const char INVALID_TEXT[] = "This most likely occurs because of a request being malformed by the client library "
 				   "or the message was sent to an "
@@ -99,23 +91,7 @@ static bool describe_topic(struct request *rq, const struct describe_configs_req
 	return true;
 }
 
-static bool parse_id(struct bytes text, int32_t *ret_id)
-{
-	char copy[16] = {0};
-	char *end;
-	long value;
-
-	if (text.size == 0 || text.size >= sizeof(copy))
-		return false;
-	memcpy(copy, text.data, text.size);
-	value = strtol(copy, &end, 10);
-	if (*end != '\0' || copy[0] == ' ' || value < INT32_MIN || value > INT32_MAX)
-		return false;
-	*ret_id = (int32_t)value;
-	return true;
-}
-
-/* Of all brokers: only what was set for all of them, and nothing of that exists before there are dynamic settings. */
+/* Of all brokers: only what was set for all of them. */
 static bool describe_brokers(struct request *rq, const struct describe_configs_request_describe_configs_resource *r,
 			     struct describe_configs_response_describe_configs_result *result)
 {
@@ -137,6 +113,7 @@ static bool describe_brokers(struct request *rq, const struct describe_configs_r
 			request_close(rq, "the answer is too large");
 			return false;
 		}
+		d.synonym_count = 1; /* what stands behind it is each broker's own */
 		if (!tell_one(rq, &d, result))
 			return false;
 	}
@@ -150,7 +127,7 @@ static bool names_this_broker(struct request *rq, struct bytes name,
 	int32_t own = broker_node_id(rq->broker->broker), id;
 	char text[200];
 
-	if (!parse_id(name, &id))
+	if (!told_parse_id(name, &id))
 		snprintf(text, sizeof(text), "Broker id must be an integer, but it is: %.*s",
 			 (int)(name.size > 100 ? 100 : name.size), (const char *)name.data);
 	else if (id != own)
@@ -163,37 +140,91 @@ static bool names_this_broker(struct request *rq, struct bytes name,
 	return false;
 }
 
-/* Client metrics of any name have these until somebody sets others (behaviours no. 18). */
+/* Client metrics of any name have settings, whether somebody set some or not (behaviours no. 18). */
 static bool describe_client_metrics(struct request *rq,
 				    const struct describe_configs_request_describe_configs_resource *r,
 				    struct describe_configs_response_describe_configs_result *result)
 {
-	static const struct config_definition definitions[] = {
-		{.name = "interval.ms",
-		 .default_text = "300000",
-		 .type = CONFIG_TYPE_INT,
-		 .documentation = "How often, in milliseconds, clients push their metrics."},
-		{.name = "match",
-		 .default_text = "",
-		 .type = CONFIG_TYPE_LIST,
-		 .documentation = "Which clients push metrics: a comma-separated list of name=pattern."},
-		{.name = "metrics",
-		 .default_text = "",
-		 .type = CONFIG_TYPE_LIST,
-		 .documentation = "Prefixes of the names of the metrics that clients push."},
-	};
+	size_t count;
+	const struct config_entry *entries = image_resource_configs(rq->broker->image, CONFIG_OF_CLIENT_METRICS,
+								    r->resource_name, &count);
 
-	result->configs = told_alloc(rq, countof(definitions), sizeof(*result->configs));
+	if (r->resource_name.size == 0) {
+		fail(result, ERR_INVALID_REQUEST, "Client metrics subscription name must not be empty");
+		return true;
+	}
+	result->configs = told_alloc(rq, CLIENT_METRICS_CONFIG_COUNT, sizeof(*result->configs));
 	if (!result->configs)
 		return false;
-	for (size_t i = 0; i < countof(definitions); i++) {
-		struct config_described d = {.definition = &definitions[i],
-					     .value = bytes_str(definitions[i].default_text),
-					     .source = CONFIG_SOURCE_DEFAULT};
+	for (size_t i = 0; i < CLIENT_METRICS_CONFIG_COUNT; i++) {
+		struct config_described d;
 
-		if (is_asked(r, definitions[i].name) && !tell_one(rq, &d, result))
+		if (!is_asked(r, client_metrics_definition(i)->name))
+			continue;
+		if (!client_metrics_describe(entries, count, i, &rq->arena, &d)) {
+			request_close(rq, "the answer is too large");
+			return false;
+		}
+		if (!tell_one(rq, &d, result))
 			return false;
 	}
+	return true;
+}
+
+static bool describe_group(struct request *rq, const struct describe_configs_request_describe_configs_resource *r,
+			   struct describe_configs_response_describe_configs_result *result)
+{
+	const struct broker_shard *b = rq->broker;
+	struct config_layers layers = image_layers(b->image, broker_config(b->broker), broker_node_id(b->broker), NULL);
+	size_t count;
+	const struct config_entry *entries = image_resource_configs(b->image, CONFIG_OF_GROUP, r->resource_name,
+								    &count);
+
+	if (r->resource_name.size == 0) {
+		fail(result, ERR_INVALID_REQUEST, "Group name must not be empty");
+		return true;
+	}
+	result->configs = told_alloc(rq, GROUP_CONFIG_COUNT, sizeof(*result->configs));
+	if (!result->configs)
+		return false;
+	for (enum group_config_id id = 0; id < GROUP_CONFIG_COUNT; id++) {
+		struct config_described d;
+
+		if (group_config_definition(id)->internal || !is_asked(r, group_config_definition(id)->name))
+			continue;
+		if (!group_config_describe(&layers, entries, count, id, &rq->arena, &d)) {
+			request_close(rq, "the answer is too large");
+			return false;
+		}
+		if (!tell_one(rq, &d, result))
+			return false;
+	}
+	return true;
+}
+
+/* There is one logger, the root of all; each shard has the same level. */
+static bool describe_logger(struct request *rq, const struct describe_configs_request_describe_configs_resource *r,
+			    struct describe_configs_response_describe_configs_result *result)
+{
+	static const char *const names[] = {
+		[LOG_DEBUG] = "DEBUG", [LOG_INFO] = "INFO", [LOG_WARN] = "WARN", [LOG_ERROR] = "ERROR"};
+	const struct logger *l = shard_log(rq->shard);
+
+	if (r->resource_name.size == 0) {
+		fail(result, ERR_INVALID_REQUEST, "Broker id must not be empty");
+		return true;
+	}
+	if (!names_this_broker(rq, r->resource_name, result) || !is_asked(r, "root"))
+		return true;
+	result->configs = told_alloc(rq, 1, sizeof(*result->configs));
+	if (!result->configs)
+		return false;
+	result->configs[result->configs_count++] = (struct describe_configs_response_describe_configs_resource_result){
+		.name = bytes_str("root"),
+		.value = bytes_str(names[l ? l->least : LOG_INFO]),
+		.config_source = CONFIG_SOURCE_LOGGER,
+		.documentation = bytes_empty(),
+	};
 	return true;
 }
 
@@ -231,27 +262,25 @@ static bool describe(struct request *rq, const struct describe_configs_request_d
 	result->resource_type = r->resource_type;
 	result->resource_name = r->resource_name;
 	result->error_message = bytes_empty();
-	switch ((enum resource_type)r->resource_type) {
-	case RESOURCE_TOPIC:
+	switch ((enum config_resource)r->resource_type) {
+	case CONFIG_OF_TOPIC:
 		return describe_topic(rq, r, result);
-	case RESOURCE_BROKER:
+	case CONFIG_OF_BROKER:
 		return describe_broker(rq, r, result);
-	case RESOURCE_BROKER_LOGGER:
-		(void)names_this_broker(rq, r->resource_name, result); /* and it has no loggers that could be set */
-		return true;
-	case RESOURCE_CLIENT_METRICS:
+	case CONFIG_OF_LOGGER:
+		return describe_logger(rq, r, result);
+	case CONFIG_OF_CLIENT_METRICS:
 		return describe_client_metrics(rq, r, result);
-	case RESOURCE_GROUP:
-		break;
+	case CONFIG_OF_GROUP:
+		return describe_group(rq, r, result);
 	}
-	fail(result, ERR_INVALID_REQUEST, "This kind of resource is not there yet.");
-	return true;
+	must_not_reach(); /* is_known_type */
 }
 
 static bool is_known_type(int8_t type)
 {
-	return type == RESOURCE_TOPIC || type == RESOURCE_BROKER || type == RESOURCE_BROKER_LOGGER ||
-	       type == RESOURCE_CLIENT_METRICS || type == RESOURCE_GROUP;
+	return type == CONFIG_OF_TOPIC || type == CONFIG_OF_BROKER || type == CONFIG_OF_LOGGER ||
+	       type == CONFIG_OF_CLIENT_METRICS || type == CONFIG_OF_GROUP;
 }
 
 static void describe_configs_begin(struct request *rq)

@@ -17,6 +17,10 @@ extern const struct api_handler create_topics_handler;
 extern const struct api_handler delete_topics_handler;
 extern const struct api_handler init_producer_id_handler;
 extern const struct api_handler describe_configs_handler;
+extern const struct api_handler alter_configs_handler;
+extern const struct api_handler incremental_alter_configs_handler;
+extern const struct api_handler list_config_resources_handler;
+extern const struct api_handler create_partitions_handler;
 extern const struct api_handler describe_cluster_handler;
 extern const struct api_handler describe_topic_partitions_handler;
 

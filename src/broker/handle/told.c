@@ -2,6 +2,7 @@
 #include "broker/handle/told.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/connection.h"
 
@@ -61,6 +62,22 @@ const char *told_name_fault(struct request *rq, struct bytes topic)
 			 (int)topic.size, (const char *)topic.data);
 	fault = (const char *)arena_copy(&rq->arena, bytes_str(text)).data;
 	return fault ? fault : "Topic name is invalid";
+}
+
+bool told_parse_id(struct bytes text, int32_t *ret_id)
+{
+	char copy[16] = {0};
+	char *end;
+	long value;
+
+	if (text.size == 0 || text.size >= sizeof(copy))
+		return false;
+	memcpy(copy, text.data, text.size);
+	value = strtol(copy, &end, 10);
+	if (*end != '\0' || copy[0] == ' ' || value < INT32_MIN || value > INT32_MAX)
+		return false;
+	*ret_id = (int32_t)value;
+	return true;
 }
 
 void *told_alloc(struct request *rq, size_t count, size_t size)

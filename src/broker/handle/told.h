@@ -29,6 +29,9 @@ bool told_is_internal(struct bytes topic);
 /* NULL when the name may be used; else Kafka's words, from the request's arena. */
 const char *told_name_fault(struct request *rq, struct bytes topic);
 
+/* As Integer.parseInt, which takes signs and leading zeros. */
+bool told_parse_id(struct bytes text, int32_t *ret_id) MUST_CHECK;
+
 /* Memory for an answer; NULL: the request was closed since it would grow too large. */
 void *told_alloc(struct request *rq, size_t count, size_t size) MUST_CHECK;
 
