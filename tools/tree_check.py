@@ -44,6 +44,7 @@ COMPUTES = re.compile(r"^(mem(chr|rchr|cmp|cpy|move|set|mem|pcpy)|__mem(cpy|move
 # Libraries that compute, by the module they are granted to.
 LIBRARIES = {
     "base": re.compile(r"^crc32_iscsi$"),
+    "http": re.compile(r"^http_(parser|should)_.*$"),
     "record": re.compile(r"^(LZ4F?_.*|ZSTD_.*|snappy_.*|isal_.*|crc32.*|adler32.*|(in|de)flate.*|compressBound)$"),
     "runtime": re.compile(r"^(make|jump|ontop)_fcontext$"),
 }

@@ -408,8 +408,10 @@ enum err message_encode_answer(const struct message_type *t, int16_t version, co
 	if (error)
 		return error;
 	*ret_cuts = e.cut_count;
-	if (ret_errors)
+	if (ret_errors && errors.kinds > 0)
 		*ret_errors = errors;
+	else if (ret_errors)
+		ret_errors->kinds = ret_errors->others = 0;
 	return OK;
 }
 
