@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/log_dump.h"
+#include "cli/session.h"
 #include "cli/verbs.h"
 #include "record/control.h"
 #include "record/record.h"
@@ -18,12 +19,26 @@
 const char cli_log_dump_help[] =
 	"usage: moldau log dump FILE... [OPTIONS]\n"
 	"\n"
-	"Prints the batches of segment files (00000000000000000000.log), with their place, offsets, producer and "
-	"whether the CRC\n"
-	"is right. The exit code is 1 when anything is damaged.\n"
+	"Prints what the files of a log folder hold, with the words of Kafka's own tool. By the file's name:\n"
 	"\n"
-	"  --records, --deep     the records too: offset, time, sizes; every one is decompressed and parsed\n"
-	"  --print-data          with keys and values (implies --records)\n";
+	"  BASE.log                      batches: place, offsets, producer, codec, and whether the CRC is right\n"
+	"  BASE.index  BASE.timeindex    entries: offset and position; timestamp and offset\n"
+	"  OFFSET.snapshot               producers: epoch, last sequence and offset, open transaction\n"
+	"  leader-epoch-checkpoint       epochs and where each began\n"
+	"  *-offset-checkpoint           topic, partition, offset\n"
+	"  moldau-checkpoint-*           bounds of logs: recovery point, start, what was acknowledged\n"
+	"  partition.metadata  meta.properties  .kafka_cleanshutdown    ids\n"
+	"\n"
+	"Exit code: 0, 1 anything is damaged or cannot be read, 2 wrong use. `moldau log verify` checks a whole "
+	"folder, and files against each "
+	"other.\n"
+	"\n"
+	"  --records, --deep     segments: the records too: offset, time, sizes; every one is decompressed and parsed\n"
+	"  --print-data          with keys and values (implies --records)\n"
+	"\n"
+	"Examples\n"
+	"  moldau log dump data/orders-0/00000000000000000000.log --print-data\n"
+	"  moldau log dump data/orders-0/*\n";
 
 struct dump {
 	const struct cli_verb *verb;
@@ -34,6 +49,7 @@ struct dump {
 	uint64_t batches;
 	uint64_t record_count;
 	int64_t next_offset; /* -1: not known yet */
+	bool segments;       /* there was one */
 	bool damaged;
 };
 
@@ -170,6 +186,18 @@ static void dump_bytes(struct dump *d, const char *file, struct bytes whole)
 	wrong(d, file, whole.size - rest.size, what);
 }
 
+static void dump_content(struct dump *d, const char *name, struct bytes whole)
+{
+	printf("Dumping %s\n", name);
+	if (log_dump_kind(name) == SMALL_NONE) {
+		d->next_offset = -1;
+		d->segments = true;
+		dump_bytes(d, name, whole);
+	} else if (!log_dump_small(name, whole)) {
+		wrong(d, name, 0, "it does not parse, or its checksum does not match");
+	}
+}
+
 static int dump_file(struct dump *d, const char *name)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -188,18 +216,17 @@ static int dump_file(struct dump *d, const char *name)
 		return cli_failed(
 			d->verb, "%s is no file; a segment is wanted, such as orders-0/00000000000000000000.log", name);
 	}
-	d->next_offset = -1;
-	printf("Dumping %s\n", name);
-	if (info.st_size > 0) {
-		map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (map == MAP_FAILED) {
-			close(fd);
-			return cli_failed(d->verb, "cannot read %s: %s", name, strerror(errno));
-		}
-		dump_bytes(d, name, bytes_of(map, (size_t)info.st_size));
-		munmap(map, (size_t)info.st_size);
+	if (info.st_size == 0) {
+		dump_content(d, name, bytes_empty());
+		close(fd);
+		return CLI_DONE;
 	}
+	map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
+	if (map == MAP_FAILED)
+		return cli_failed(d->verb, "cannot read %s: %s", name, strerror(errno));
+	dump_content(d, name, bytes_of(map, (size_t)info.st_size));
+	munmap(map, (size_t)info.st_size);
 	return CLI_DONE;
 }
 
@@ -228,8 +255,9 @@ int cli_log_dump(const struct cli_verb *verb, int argc, char **argv)
 	while (!code && cli_next(&o))
 		if (cli_is(&o, NULL))
 			code = dump_file(&d, o.name);
-	printf("%llu batches, %llu records%s\n", (unsigned long long)d.batches, (unsigned long long)d.record_count,
-	       d.damaged ? ", DAMAGED" : "");
+	if (d.segments)
+		printf("%llu batches, %llu records%s\n", (unsigned long long)d.batches,
+		       (unsigned long long)d.record_count, d.damaged ? ", DAMAGED" : "");
 	buf_fini(&d.scratch);
 	compressor_free(d.compressor);
 	return code ? code : d.damaged ? CLI_FAILED : CLI_DONE;

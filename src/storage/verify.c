@@ -389,13 +389,14 @@ static void check_journals_await(struct fiber *self, struct verify *v, const str
 static uint64_t check_state_await(struct fiber *self, struct verify *v)
 {
 	unsigned long long run = 0;
-	char *text = NULL, rest[2];
+	char *text = NULL;
 	size_t size = 0;
 
 	if (!load_await(self, v, STATE_FILE, VERIFY_SMALL_MAX, &text, &size))
 		return 0;
 	v->ours = v->ours || !v->clean;
-	if (size != 31 || sscanf(text, "version=1\nrun=%16llx%1[\n]", &run, rest) != 2)
+	if (size != 31 || memcmp(text, "version=1\nrun=", 14) != 0 || strspn(text + 14, "0123456789abcdef") != 16 ||
+	    text[30] != '\n' || sscanf(text + 14, "%16llx", &run) != 1)
 		damaged(v, STATE_FILE, "not a version and a run of 16 hexadecimal digits");
 	mem_free(text);
 	return run;

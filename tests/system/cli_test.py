@@ -202,6 +202,9 @@ class Verbs:
     def test_cluster(self):
         words = self.cli("cluster", "info")[0].decode()
         self.assertIn(f"broker:     1 at {self.bootstrap}, controller", words)
+        said = json.loads(self.cli("cluster", "info", "--format", "json")[0])
+        host, port = self.bootstrap.split(":")
+        self.assertEqual((said["controller"], said["brokers"]), (1, [{"id": 1, "host": host, "port": int(port), "rack": None}]))
 
 
 class OurBroker(Verbs, unittest.TestCase):
@@ -227,6 +230,23 @@ class OurBroker(Verbs, unittest.TestCase):
         self.assertIn("key: k value: hello\n", words)
         self.assertIn("key:  value: b\\x5cc\n", words)
         self.assertIn("1 batches, 2 records\n", words)
+        folder = os.path.dirname(name)
+        for file, told in ((f"{folder}/00000000000000000000.index", "0 entries"), (f"{folder}/00000000000000000000.timeindex", " offset: 1\n1 entries"),
+                           (f"{folder}/00000000000000000002.snapshot", "lastSequence: 1 lastOffset: 1 offsetDelta: 1\n1 producers"),
+                           (f"{folder}/leader-epoch-checkpoint", "leaderEpoch: 0 startOffset: 0\n1 epochs"),
+                           (f"{folder}/partition.metadata", "topicId: "),
+                           (f"{self.broker.data}/meta.properties", "nodeId: 1 "),
+                           (f"{self.broker.data}/moldau-checkpoint-start", f"topic: {topic} partition: 0 topicId: ")):
+            self.assertIn(told, self.cli("log", "dump", file)[0].decode())
+            cut = os.path.join(self.broker.data, os.path.basename(file))
+            kept = read(file)
+            with open(cut, "wb") as out:
+                out.write(kept[:-5] or b"x")
+            self.assertIn("DAMAGED", self.cli("log", "dump", cut, code=1)[0].decode())
+            os.remove(cut)
+            if cut == file:
+                with open(cut, "wb") as out:
+                    out.write(kept)
         whole = read(name)
         copy = os.path.join(self.broker.data, "copy")
         for damaged, told in ((whole[:-1] + bytes([whole[-1] ^ 1]), "the CRC does not match"), (whole + whole[:30], "cut off: 30 bytes"),
