@@ -44,6 +44,13 @@ void broker_life_start(struct shard *zero, void *argument)
 	set_number(c, "log.roll.ms", w->roll_ms);
 	set_number(c, "log.index.size.max.bytes", w->index_bytes);
 	set_number(c, "log.index.interval.bytes", 300);
+	if (w->trims) {
+		set_number(c, "log.retention.ms", w->retention_ms);
+		set_number(c, "log.retention.bytes", w->retention_bytes);
+		set_number(c, "log.retention.check.interval.ms", w->retention_check_ms);
+		set_number(c, "log.initial.task.delay.ms", w->retention_check_ms);
+		set_number(c, "log.segment.delete.delay.ms", w->delete_delay_ms);
+	}
 	set_number(c, "memory.limit.bytes", 32 << 20);
 	o.journal_bytes = 128 << 10;
 	w->broker_config = c;

@@ -14,6 +14,7 @@ void ledger_partition_fini(struct ledger_partition *p)
 {
 	mem_free(p->placed);
 	mem_free(p->cached);
+	mem_free(p->stamps);
 	mem_free(p->producers);
 	ledger_partition_init(p);
 }
@@ -122,6 +123,44 @@ const char *ledger_high_watermark(struct ledger_partition *p, int64_t high_water
 	if (high_watermark > p->high_watermark)
 		p->high_watermark = high_watermark;
 	return NULL;
+}
+
+const char *ledger_start(struct ledger_partition *p, int64_t start, int64_t floor)
+{
+	if (start < floor)
+		return "the log's start went back";
+	if (start > p->start)
+		p->start = start;
+	return NULL;
+}
+
+void ledger_stamp(struct ledger_partition *p, int64_t offset, int64_t timestamp_ms)
+{
+	if ((size_t)offset >= p->stamp_count) {
+		p->stamps = mem_grow(p->stamps, &p->stamp_capacity, (size_t)offset + 1, sizeof(*p->stamps));
+		memset(p->stamps + p->stamp_count, 0, ((size_t)offset + 1 - p->stamp_count) * sizeof(*p->stamps));
+		p->stamp_count = (size_t)offset + 1;
+	}
+	p->stamps[offset] = timestamp_ms;
+}
+
+int64_t ledger_youngest_gone(const struct ledger_partition *p, int64_t from, int64_t start)
+{
+	int64_t youngest = 0;
+
+	for (int64_t i = from; i < start && (size_t)i < p->stamp_count; i++)
+		if (p->stamps[i] > youngest)
+			youngest = p->stamps[i];
+	return youngest;
+}
+
+const char *ledger_final_start(struct ledger_partition *p, int64_t start)
+{
+	if (start < p->moved_to)
+		return "a reader was moved on beyond the log's start";
+	if (start > p->final_next)
+		p->final_next = start;
+	return ledger_start(p, start, p->start);
 }
 
 const char *ledger_final_record(struct ledger_partition *p, int64_t offset, uint64_t id)

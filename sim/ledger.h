@@ -13,6 +13,7 @@
  * 2. No record twice from an idempotent producer, each producer's in the order sent.
  * 3. Offsets without gaps from the start of the log to its end.
  * 4. The high watermark that an answer tells is not below what an earlier answer told.
+ * 5. The log's start never goes back, and is not beyond what a reader that was moved on was given (retention may move it).
  * A check that fails gives static text; NULL is well.
  */
 #ifndef SIM_LEDGER_H
@@ -42,7 +43,12 @@ struct ledger_partition {
 	size_t producer_count;
 	size_t producer_capacity;
 	int64_t high_watermark; /* the largest that was told */
-	int64_t final_next;     /* of the final reading */
+	int64_t start;          /* of the log, the largest that was told */
+	int64_t moved_to;       /* the largest offset that a reader was moved on to by the library */
+	int64_t *stamps;        /* timestamp by offset, of what was read; 0: not known */
+	size_t stamp_count;
+	size_t stamp_capacity;
+	int64_t final_next; /* of the final reading */
 	uint64_t acked;
 	uint64_t read;
 };
@@ -63,7 +69,14 @@ void ledger_cache_lost(struct ledger_partition *p);
 /* `floor`: the largest that was known when the request was sent. */
 const char *ledger_high_watermark(struct ledger_partition *p, int64_t high_watermark, int64_t floor) MUST_CHECK;
 
-/* The final reading, record by record from the log's start. */
+/* `floor`: the largest that was known when the request was sent. */
+const char *ledger_start(struct ledger_partition *p, int64_t start, int64_t floor) MUST_CHECK;
+void ledger_stamp(struct ledger_partition *p, int64_t offset, int64_t timestamp_ms);
+/* The youngest record of known age that the log no longer had when its start was told to be `start`; 0: none. */
+int64_t ledger_youngest_gone(const struct ledger_partition *p, int64_t from, int64_t start);
+
+/* The final reading, which begins at the log's start, or begins anew there when that moves; record by record from the log's start. */
+const char *ledger_final_start(struct ledger_partition *p, int64_t start) MUST_CHECK;
 const char *ledger_final_record(struct ledger_partition *p, int64_t offset, uint64_t id) MUST_CHECK;
 const char *ledger_final_end(struct ledger_partition *p, int64_t end_offset) MUST_CHECK;
 

@@ -129,3 +129,29 @@ TEST(a_record_of_acks_1_has_to_survive_kills_and_no_more)
 	CHECK(!ledger_final_end(&p, 2));
 	ledger_partition_fini(&p);
 }
+
+TEST(a_start_may_move_on_and_never_back)
+{
+	uint64_t ids[3];
+	struct ledger_partition p = three_records(ids, true);
+
+	CHECK(!ledger_start(&p, 0, 0));
+	CHECK(!ledger_start(&p, 2, 0));
+	CHECK(ledger_start(&p, 1, 2));
+	CHECK(!ledger_start(&p, 1, 0)); /* an answer that was asked for before */
+	CHECK_EQ(p.start, 2);
+	ledger_stamp(&p, 0, 500);
+	ledger_stamp(&p, 2, 900);
+	CHECK_EQ(ledger_youngest_gone(&p, 0, 2), 500);
+	CHECK_EQ(ledger_youngest_gone(&p, 0, 3), 900);
+	CHECK_EQ(ledger_youngest_gone(&p, 1, 2), 0);
+	CHECK(!ledger_acked(&p, 2, ids[2]));
+	CHECK(!ledger_final_start(&p, 2));
+	CHECK(!ledger_final_record(&p, 2, ids[2]));
+	CHECK(!ledger_final_end(&p, 3));
+	p.final_next = 0;
+	CHECK(ledger_final_start(&p, 1)); /* it went back */
+	p.moved_to = 3;
+	CHECK(ledger_final_start(&p, 2)); /* somebody was told 3 */
+	ledger_partition_fini(&p);
+}

@@ -13,7 +13,10 @@
 struct place {
 	int64_t next;  /* offset to fetch */
 	int64_t floor; /* of the high watermark, when the request was sent */
+	int64_t start; /* of the log, as known when the request was sent */
 	bool told;     /* the session knows this offset */
+	bool gone;     /* out of range: its log starts further on by now */
+	int64_t bytes; /* of the final reading */
 };
 
 struct consumer {
@@ -56,7 +59,7 @@ static bool take_record(struct consumer *c, unsigned topic, int32_t partition, c
 	if (c->final)
 		world_final_record(c->world, topic, partition, r->offset, id);
 	else
-		world_read(c->world, topic, partition, r->offset, id);
+		world_read(c->world, topic, partition, r->offset, id, r->timestamp);
 	return true;
 }
 
@@ -94,6 +97,7 @@ static void take_records(struct consumer *c, unsigned topic, const struct fetch_
 		}
 		if (!take_batch(c, topic, d->partition_index, batch))
 			return;
+		p->bytes += (int64_t)batch.size;
 	}
 	if (p->next != before)
 		world_note(c->client, c->final ? "verified" : "fetched", "topic %lld/%lld up to %lld", topic,
@@ -141,12 +145,14 @@ static void take_partition(struct consumer *c, unsigned topic, const struct fetc
 	if (d->error_code) {
 		world_note(c->client, "fetch", "topic %lld/%lld: error %lld", topic, d->partition_index, d->error_code);
 		p->told = false;
-		if (!may_fail_with(c, topic, (enum err)d->error_code))
+		p->gone = d->error_code == ERR_OFFSET_OUT_OF_RANGE && c->world->trims;
+		if (!p->gone && !may_fail_with(c, topic, (enum err)d->error_code))
 			world_fail(c->world, "fetch of %s-%d at %lld: %s", c->world->topics[topic].name,
 				   d->partition_index, (long long)p->next, err_name((enum err)d->error_code));
 		return;
 	}
 	world_high_watermark(c->world, topic, d->partition_index, d->high_watermark, p->floor);
+	world_start(c->world, topic, d->partition_index, d->log_start_offset, p->start);
 	take_records(c, topic, d);
 }
 
@@ -205,6 +211,7 @@ static void ask_topic(struct consumer *c, struct question *q, unsigned topic, in
 		if (only >= 0 && only != i)
 			continue;
 		p->floor = w->partitions[i].high_watermark;
+		p->start = w->partitions[i].start;
 		if (p->told && c->session_epoch > 0)
 			continue;
 		struct_init(&fetch_request_fetch_partition_struct, f);
@@ -301,48 +308,6 @@ static void consumer_free(struct consumer *c)
 	mem_free(c);
 }
 
-static void consume_await(struct fiber *self, struct consumer *c)
-{
-	/* One version for a connection: a session is by name or by id. */
-	int16_t version = all_ids_known(c->world) && chance(sched(c), 1, 2) ? (int16_t)choose(sched(c), 13, 17)
-									    : (int16_t)choose(sched(c), 7, 12);
-
-	c->session_id = 0;
-	c->session_epoch = c->sessions ? 0 : -1;
-	for (unsigned i = 0; i < WORLD_TOPICS; i++)
-		for (unsigned j = 0; j < WORLD_PARTITIONS; j++)
-			c->places[i][j].told = false;
-	while (c->world->phase == CLIENT_WORKS && !c->world->sim->failed && !fiber_cancelled(self)) {
-		if (!fetch_await(self, c, -1, -1, version))
-			return;
-		if (chance(sched(c), 1, 150)) /* somebody reads it all again */
-			memset(c->places, 0, sizeof(c->places));
-		if (fiber_sleep_await(self, choose_skewed(sched(c), 100, 500000)))
-			return;
-	}
-}
-
-void consumer_role_fiber(struct fiber *self, void *argument)
-{
-	struct world_client *client = argument;
-	struct consumer *c = consumer_new(client, false);
-	struct shard *shard = fiber_shard(self);
-
-	while (c->world->phase == CLIENT_WORKS && !c->world->sim->failed && !fiber_cancelled(self)) {
-		if (!wire_open_await(self, c->world->sim, &c->world->address, shard_now_us(shard) + 5 * SECOND_US,
-				     &c->wire)) {
-			consume_await(self, c);
-			wire_close(&c->wire);
-		}
-		if (fiber_sleep_await(self, choose_skewed(sched(c), 1000, 300000)))
-			break;
-	}
-	consumer_free(c);
-	client_role_over(client, self);
-}
-
-/* --- the final reading ------------------------------------------------------------------------------------------------------------ */
-
 /* ListOffsets of one partition. */
 static enum err ask_offset_await(struct fiber *self, struct consumer *c, unsigned topic, int32_t partition,
 				 int64_t timestamp, int64_t *ret_offset)
@@ -379,6 +344,81 @@ static enum err ask_offset_await(struct fiber *self, struct consumer *c, unsigne
 	return e;
 }
 
+/* Goes on where the log starts now. False: the connection is of no more use. */
+static bool follow_start_await(struct fiber *self, struct consumer *c, unsigned topic, int32_t partition)
+{
+	struct place *p = &c->places[topic][partition];
+	int64_t known = c->world->topics[topic].partitions[partition].start, start = -1;
+	enum err e = ask_offset_await(self, c, topic, partition, -2, &start);
+
+	if (c->wire.error || e == ERR_TIMED_OUT)
+		return false;
+	if (e)
+		return may_fail_with(c, topic, e);
+	sim_hit(c->world->sim, HIT_OUT_OF_RANGE);
+	p->gone = false;
+	if (c->final)
+		world_final_start(c->world, topic, partition, start);
+	else
+		world_start(c->world, topic, partition, start, known);
+	if (start <= p->next)
+		world_fail(c->world, "%s-%d starts at %lld, and %lld was out of range", c->world->topics[topic].name,
+			   partition, (long long)start, (long long)p->next);
+	p->next = start;
+	return true;
+}
+
+static bool follow_starts_await(struct fiber *self, struct consumer *c)
+{
+	for (unsigned i = 0; i < c->world->topic_count; i++)
+		for (int32_t j = 0; j < c->world->topics[i].partition_count; j++)
+			if (c->places[i][j].gone && !follow_start_await(self, c, i, j))
+				return false;
+	return true;
+}
+
+static void consume_await(struct fiber *self, struct consumer *c)
+{
+	/* One version for a connection: a session is by name or by id. */
+	int16_t version = all_ids_known(c->world) && chance(sched(c), 1, 2) ? (int16_t)choose(sched(c), 13, 17)
+									    : (int16_t)choose(sched(c), 7, 12);
+
+	c->session_id = 0;
+	c->session_epoch = c->sessions ? 0 : -1;
+	for (unsigned i = 0; i < WORLD_TOPICS; i++)
+		for (unsigned j = 0; j < WORLD_PARTITIONS; j++)
+			c->places[i][j].told = false;
+	while (c->world->phase == CLIENT_WORKS && !c->world->sim->failed && !fiber_cancelled(self)) {
+		if (!fetch_await(self, c, -1, -1, version) || !follow_starts_await(self, c))
+			return;
+		if (chance(sched(c), 1, 150)) /* somebody reads it all again */
+			memset(c->places, 0, sizeof(c->places));
+		if (fiber_sleep_await(self, choose_skewed(sched(c), 100, 500000)))
+			return;
+	}
+}
+
+void consumer_role_fiber(struct fiber *self, void *argument)
+{
+	struct world_client *client = argument;
+	struct consumer *c = consumer_new(client, false);
+	struct shard *shard = fiber_shard(self);
+
+	while (c->world->phase == CLIENT_WORKS && !c->world->sim->failed && !fiber_cancelled(self)) {
+		if (!wire_open_await(self, c->world->sim, &c->world->address, shard_now_us(shard) + 5 * SECOND_US,
+				     &c->wire)) {
+			consume_await(self, c);
+			wire_close(&c->wire);
+		}
+		if (fiber_sleep_await(self, choose_skewed(sched(c), 1000, 300000)))
+			break;
+	}
+	consumer_free(c);
+	client_role_over(client, self);
+}
+
+/* --- the final reading ------------------------------------------------------------------------------------------------------------ */
+
 static enum err verify_partition_await(struct fiber *self, struct consumer *c, unsigned topic, int32_t partition)
 {
 	struct place *p = &c->places[topic][partition];
@@ -394,12 +434,13 @@ static enum err verify_partition_await(struct fiber *self, struct consumer *c, u
 			   partition, err_name(e));
 		return e;
 	}
-	if (start != 0)
-		world_fail(c->world, "%s-%d starts at %lld and nobody moved it", c->world->topics[topic].name,
-			   partition, (long long)start);
-	p->next = 0;
+	world_final_start(c->world, topic, partition, start);
+	p->next = start;
+	p->bytes = 0;
 	while (p->next < end && !c->world->sim->failed) {
 		if (!fetch_await(self, c, (int)topic, partition, 12))
+			return ERR_CLOSED;
+		if (p->gone && !follow_start_await(self, c, topic, partition))
 			return ERR_CLOSED;
 		if (shard_now_us(c->wire.shard) > deadline) {
 			world_fail(c->world, "%s-%d cannot be read to its end", c->world->topics[topic].name,
@@ -408,6 +449,10 @@ static enum err verify_partition_await(struct fiber *self, struct consumer *c, u
 		}
 	}
 	world_final_end(c->world, topic, partition, end);
+	if (c->world->retention_bytes >= 0 && start > 0 && p->bytes < c->world->retention_bytes)
+		world_fail(c->world, "%s-%d has %lld bytes left, and retention.bytes is %lld",
+			   c->world->topics[topic].name, partition, (long long)p->bytes,
+			   (long long)c->world->retention_bytes);
 	return OK;
 }
 

@@ -33,6 +33,7 @@ struct library {
 	int64_t goal[WORLD_TOPICS][WORLD_PARTITIONS];       /* has to be read before the end */
 	bool assigned[WORLD_TOPICS][WORLD_PARTITIONS];
 	bool idempotent;
+	int64_t timeout_us; /* delivery.timeout.ms: a record in an older batch has less */
 	uint64_t outcomes;
 	uint64_t taken;
 };
@@ -74,12 +75,13 @@ static void delivered(void *context, const struct mo_delivery *d)
 
 	must(r->library == l);
 	l->outcomes++;
-	if (d->partition != r->partition || strcmp(d->topic, w->topics[r->topic].name) != 0)
+	if ((d->partition != r->partition && !(e && d->partition < 0)) ||
+	    strcmp(d->topic, w->topics[r->topic].name) != 0)
 		world_fail(w, "the library delivered a record for %s-%d to %s-%d", w->topics[r->topic].name,
 			   r->partition, d->topic, d->partition);
 	else if (!e)
 		world_acked(w, r->topic, r->partition, d->offset, r->id, 1);
-	else if (world_was_well(w, r->sent_at_us) && !w->disk_trouble)
+	else if (world_was_well(w, r->sent_at_us - l->timeout_us) && !w->disk_trouble)
 		world_fail(w, "the library failed a record for %s-%d in health: %s", d->topic, d->partition, d->text);
 	else if (!may_fail_with(e))
 		world_fail(w, "the library failed a record for %s-%d: %s: %s", d->topic, d->partition, err_name(e),
@@ -173,18 +175,24 @@ static bool take_message(struct library *l, const struct mo_message *m)
 		return false;
 	}
 	next = &l->next[topic][m->partition];
+	if (m->offset > *next && l->world->trims) {
+		world_moved_on(l->world, (unsigned)topic, m->partition, m->offset);
+		*next = m->offset;
+	}
 	if (m->offset != *next) {
 		world_fail(l->world, "the library gave %s-%d at %lld instead of %lld", m->topic, m->partition,
 			   (long long)m->offset, (long long)*next);
 		return false;
 	}
+	if (m->end)
+		return true;
 	*next += 1;
 	if (!record_id(value)) {
 		world_verdict(l->world, (unsigned)topic, m->partition, m->offset,
 			      "the library gave bytes that are no record of anybody");
 		return false;
 	}
-	world_read(l->world, (unsigned)topic, m->partition, m->offset, record_id(value));
+	world_read(l->world, (unsigned)topic, m->partition, m->offset, record_id(value), m->timestamp_ms);
 	return true;
 }
 
@@ -251,12 +259,14 @@ static int open_library(struct library *l, struct shard *shard, struct mo_err *r
 		{"max.block.ms", "0"},
 		{"compression.type", codecs[chance(sched(l), 1, 2) ? choose(sched(l), 0, countof(codecs) - 1) : 0]},
 		{"allow.auto.create.topics", "false"},
-		{"auto.offset.reset", "none"},
+		{"auto.offset.reset", l->world->trims ? "earliest" : "none"},
+		{"enable.partition.eof", l->world->trims ? "true" : "false"},
 	};
 
 	snprintf(servers, sizeof(servers), "%s:%d", l->world->address.host, l->world->address.port);
 	snprintf(linger, sizeof(linger), "%lld", (long long)choose_skewed(sched(l), 0, 300));
-	snprintf(timeout, sizeof(timeout), "%lld", (long long)choose(sched(l), 3, 30) * 1000);
+	l->timeout_us = choose(sched(l), 3, 30) * SECOND_US;
+	snprintf(timeout, sizeof(timeout), "%lld", (long long)l->timeout_us / 1000);
 	snprintf(in_flight, sizeof(in_flight), "%lld", (long long)choose(sched(l), 1, 5));
 	snprintf(batch, sizeof(batch), "%lld", (long long)choose_skewed(sched(l), 100, 20000));
 	snprintf(memory, sizeof(memory), "%lld", (long long)choose_skewed(sched(l), 100000, 1 << 20));

@@ -120,13 +120,48 @@ void world_cache_lost(struct world *w)
 			ledger_cache_lost(ledger_of(w, i, j));
 }
 
-void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id)
+void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id, int64_t timestamp_ms)
 {
 	struct memory_owner *before = memory_enter(NULL);
 
 	world_verdict(w, topic, partition, offset, ledger_read(ledger_of(w, topic, partition), offset, id));
+	if (w->retention_ms >= 0 && !w->sim->failed)
+		ledger_stamp(ledger_of(w, topic, partition), offset, timestamp_ms);
 	w->history->read++;
 	memory_leave(before);
+}
+
+void world_start(struct world *w, unsigned topic, int32_t partition, int64_t start, int64_t floor)
+{
+	struct ledger_partition *p = ledger_of(w, topic, partition);
+	int64_t before = p->start, youngest;
+
+	world_verdict(w, topic, partition, start, ledger_start(p, start, floor));
+	if (start > 0 && !w->trims)
+		world_verdict(w, topic, partition, start, "a log's start moved, and nobody asked for it");
+	if (start > before)
+		sim_hit(w->sim, HIT_TRIMMED);
+	youngest = w->retention_ms >= 0 ? ledger_youngest_gone(p, before, start) : 0;
+	if (youngest && youngest + w->retention_ms > node_wall_ms(w->broker))
+		world_fail(w, "%s-%d: a record of time %lld is gone, too early by %lld ms", w->topics[topic].name,
+			   partition, (long long)youngest,
+			   (long long)(youngest + w->retention_ms - node_wall_ms(w->broker)));
+}
+
+void world_moved_on(struct world *w, unsigned topic, int32_t partition, int64_t offset)
+{
+	struct ledger_partition *p = ledger_of(w, topic, partition);
+
+	if (!w->trims)
+		world_verdict(w, topic, partition, offset, "the library left records out");
+	if (offset > p->moved_to)
+		p->moved_to = offset;
+}
+
+void world_final_start(struct world *w, unsigned topic, int32_t partition, int64_t start)
+{
+	world_start(w, topic, partition, start, ledger_of(w, topic, partition)->start);
+	world_verdict(w, topic, partition, start, ledger_final_start(ledger_of(w, topic, partition), start));
 }
 
 void world_high_watermark(struct world *w, unsigned topic, int32_t partition, int64_t high_watermark, int64_t floor)
@@ -348,6 +383,17 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->shard_count = chance(s, 1, 2) ? 4 : 1;
 	w->roll_ms = rolls_ms[choose(s, 0, (int64_t)countof(rolls_ms) - 1)];
 	w->index_bytes = index_sizes[choose(s, 0, (int64_t)countof(index_sizes) - 1)];
+	w->retention_ms = w->retention_bytes = -1;
+	w->trims = chance(s, 1, 3);
+	if (w->trims) {
+		w->roll_ms = rolls_ms[choose(s, 0, 1)];
+		if (chance(s, 1, 2))
+			w->retention_ms = choose(s, 2000, 15000);
+		else
+			w->retention_bytes = choose_skewed(s, 0, 60000);
+		w->retention_check_ms = choose(s, 100, 2000);
+		w->delete_delay_ms = choose_skewed(s, 0, 5000);
+	}
 	w->broker = node_new(sim, 1, "broker");
 	w->broker->check_leaks = true;
 	node_choose_rare_paths(w->broker, h);

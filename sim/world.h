@@ -65,6 +65,11 @@ struct world {
 	struct config *broker_config;
 	int64_t roll_ms; /* how segments end */
 	int64_t index_bytes;
+	bool trims; /* the broker deletes old segments, by one of these; else both are -1 and no log's start moves */
+	int64_t retention_bytes;
+	int64_t retention_ms;
+	int64_t retention_check_ms;
+	int64_t delete_delay_ms;
 	bool disk_trouble;       /* now, or since the broker last started */
 	uint64_t cache_losses;   /* how often what was written and not synced may have gone */
 	uint64_t lost_syncs;     /* that were lost when the machine last booted */
@@ -105,7 +110,12 @@ void world_cached(struct world *w, unsigned topic, int32_t partition, int64_t ba
 		  int32_t count, uint64_t cache_losses);
 /* Nothing is promised any more of what was only written. */
 void world_cache_lost(struct world *w);
-void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
+void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id, int64_t timestamp_ms);
+/* Where a log starts, as a client was told; `floor` is what was known when it asked. */
+void world_start(struct world *w, unsigned topic, int32_t partition, int64_t start, int64_t floor);
+/* The library went on further on than where it was: the final start has to explain it. */
+void world_moved_on(struct world *w, unsigned topic, int32_t partition, int64_t offset);
+void world_final_start(struct world *w, unsigned topic, int32_t partition, int64_t start);
 void world_high_watermark(struct world *w, unsigned topic, int32_t partition, int64_t high_watermark, int64_t floor);
 void world_final_record(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id);
 void world_final_end(struct world *w, unsigned topic, int32_t partition, int64_t end_offset);
