@@ -350,6 +350,7 @@ static void journal_fill(struct round *r, size_t *count)
 		list_push_back(&r->forgets, n);
 		record = record_of(forget->log, JOURNAL_FORGET);
 		record.base_offset = forget->end_offset;
+		record.file_base = forget->file_base;
 		journal_record(r, count, &record, NULL, 0);
 	}
 	for (size_t i = 0; i < r->count; i++) {
@@ -779,10 +780,9 @@ void commit_free(struct store_folder *f)
 	f->round = NULL;
 }
 
-enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset)
+static enum err forget_await(struct fiber *self, struct log *l, struct forget forget)
 {
 	struct store_folder *f = l->folder;
-	struct forget forget = {.log = l, .end_offset = end_offset};
 
 	if (f->offline)
 		return ERR_OFFLINE;
@@ -794,4 +794,15 @@ enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offs
 		if (event_wait_await(self, &f->round_over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
 			fiber_yield_await(self);
 	return forget.error;
+}
+
+enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset)
+{
+	return forget_await(self, l, (struct forget){.log = l, .end_offset = end_offset});
+}
+
+enum err commit_forget_files_await(struct fiber *self, struct log *l, int64_t base_offset)
+{
+	must(base_offset <= log_active(l)->base_offset);
+	return base_offset ? forget_await(self, l, (struct forget){.log = l, .file_base = base_offset}) : OK;
 }

@@ -434,6 +434,8 @@ static enum err recover_folder_await(struct fiber *self, struct storage *s, stru
 	if (!e)
 		e = load_kafka_checkpoint_await(self, sf, "log-start-offset-checkpoint", true, log);
 	if (!e)
+		e = clean_point_load_await(self, sf);
+	if (!e)
 		e = folder_list_await(self, sf->path, &list);
 	if (e)
 		return e;
@@ -535,6 +537,7 @@ static void storage_free(struct storage *s)
 		free_values(&sf->bounds);
 		free_values(&sf->recovery_points);
 		free_values(&sf->manifest);
+		clean_point_free(sf);
 		mem_free(sf->manifest_text);
 		mem_free(sf->path);
 	}
@@ -578,6 +581,8 @@ enum err storage_open_await(struct fiber *self, const struct storage_options *o,
 		map_init(&s->folders[i].bounds);
 		map_init(&s->folders[i].recovery_points);
 		map_init(&s->folders[i].manifest);
+		map_init(&s->folders[i].cleaned);
+		map_init(&s->folders[i].cleaned_now);
 		if (strlen(o->folders[i]) > FOLDER_PATH_MAX)
 			e = ERR_TOO_BIG;
 	}

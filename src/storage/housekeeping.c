@@ -386,6 +386,8 @@ static void flush_due(struct store *s)
 
 void housekeeping_note_config(struct log *l)
 {
+	if (l->config.cleanup_compact)
+		event_signal(&l->store->cleaning);
 	if (!flush_is_timed(l) || l->store->next_flush_us != NEVER)
 		return;
 	l->store->next_flush_us = shard_now_us(l->store->shard) + FLUSH_CHECK_US;
@@ -455,6 +457,7 @@ void store_configure(struct store *s, const struct store_settings *settings)
 	else if (s->next_disk_us == NEVER)
 		s->next_disk_us = now_us + settings->initial_delay_ms * 1000;
 	event_signal(&s->housework);
+	event_signal(&s->cleaning);
 }
 
 void housekeeping_start(struct store *s)

@@ -116,6 +116,7 @@ struct replay_record {
 	struct journal_record r;
 	size_t order;
 	struct replay_log *log;
+	bool is_void;
 };
 
 struct replay_log {
@@ -191,6 +192,11 @@ static void collect(struct replay *p, const struct journal_record *r)
 		return;
 	l = replay_log_of(p, r);
 	p->orders++;
+	if (r->kind == JOURNAL_FORGET && r->file_base > 0) { /* those segments were cleaned: their files are others now */
+		for (size_t i = 0; i < p->count; i++)
+			p->records[i].is_void |= p->records[i].log == l && p->records[i].r.file_base < r->file_base;
+		return;
+	}
 	if (r->kind == JOURNAL_FORGET) {
 		l->forget_order = p->orders;
 		l->forgotten = true;
@@ -323,7 +329,7 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	if (e)
 		return e;
 	for (size_t i = first; i < end && !e; i++)
-		if (p->records[i].order > l->forget_order)
+		if (p->records[i].order > l->forget_order && !p->records[i].is_void)
 			e = file_write_await(self, file, p->records[i].r.data, p->records[i].r.position);
 	if (!e && p->syncs)
 		e = file_sync_await(self, file);
@@ -355,7 +361,7 @@ static enum err replay_sync_names_await(struct fiber *self, struct replay *p)
 static bool void_all(const struct replay *p, size_t first, size_t end)
 {
 	for (size_t i = first; i < end; i++)
-		if (p->records[i].order > p->records[i].log->forget_order)
+		if (p->records[i].order > p->records[i].log->forget_order && !p->records[i].is_void)
 			return false;
 	return true;
 }

@@ -40,7 +40,7 @@ struct journal_record {
 	struct uuid topic_id;
 	struct bytes topic;
 	int32_t partition;
-	int64_t file_base;   /* names the segment */
+	int64_t file_base;   /* names the segment; FORGET: 0, or only records of segments that begin below it are void */
 	int64_t position;    /* in the segment's file; FORGET and NOTE: the log's start */
 	int64_t base_offset; /* of the first batch; FORGET: the log's end */
 	int64_t acknowledged;

@@ -102,6 +102,8 @@ struct segment *log_segment_after(const struct log *l, const struct segment *s)
 {
 	uint32_t at = log_segment_at(l, s->base_offset);
 
+	if (s->replaced)
+		return l->segments[at]; /* what was made of it, and perhaps of the next ones */
 	if (l->segments[at]->base_offset > s->base_offset)
 		return l->segments[at]; /* it was the first one, and is gone */
 	return at + 1 < l->segment_count ? l->segments[at + 1] : NULL;

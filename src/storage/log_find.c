@@ -146,15 +146,19 @@ static enum err largest_timestamp_await(struct fiber *self, struct log *l, struc
 		if (s->base_offset >= w->max_offset || s->written == 0)
 			continue;
 		e = log_load_times_await(self, l, s);
+		if (e && list_linked(&s->grave))
+			e = OK; /* removed, or cleaned: what it has become comes next */
 		if (!e && whole && s->max_timestamp > w->largest)
 			w->largest = s->max_timestamp;
 		if (e || whole || s->max_timestamp <= w->largest)
 			continue;
 		e = log_open_segment_await(self, l, s, &f);
-		if (e)
-			continue;
-		e = segment_walk_await(self, f->file, 0, s->written, &w->walker);
-		file_cache_give(&l->store->files, f);
+		if (!e) {
+			e = segment_walk_await(self, f->file, 0, s->written, &w->walker);
+			file_cache_give(&l->store->files, f);
+		}
+		if (e && list_linked(&s->grave))
+			e = OK;
 	}
 	return e;
 }

@@ -254,6 +254,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	mem_free(map_remove(&s->closed, name));
 	l->last_flush_ms = shard_now_ms(s->shard);
 	l->start_durable = l->start;
+	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;
 	l->blocked = false;
 	*ret_log = l;
 	return OK;
@@ -390,6 +391,7 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 
 	(void)!quiesce_await(self, l);
 	l->deleted = true;
+	clean_point_save_await(self, l, -1); /* another topic of its name begins anew */
 	e = commit_forget_await(self, l, l->end);
 	if (!e && l->folder_made) {
 		log_folder_path(l, path);

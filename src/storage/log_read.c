@@ -2,6 +2,7 @@
  * log_read: reads of a log: where the wanted offset lies, a buffer from the budget, one read of the file, the cut at what may be seen.
  *
  *      place (index, recent batches) -> budget -> read -> skip to the batch that holds the offset -> stop at max_offset
+ *      nothing of it left in the segment, since it was compacted: the same in the next one
  *                                                 \-> enough, and only to be sent: read the beginning, lend the file
  *
  * When index and file are in memory and open, nothing of it needs a fiber; else a fiber loads and opens first. A batch larger than what
@@ -25,7 +26,9 @@ struct read_state {
 	struct file_op op;
 	struct fiber *fiber; /* of a cold read, while it waits for the gate */
 	struct cached_file *file;
+	int64_t from; /* where the segment is looked for: the offset, or behind it where nothing of it is left */
 	int64_t segment_base;
+	uint32_t swaps; /* the log's, when position was placed */
 	int64_t position;
 	int64_t end_position; /* of the segment's written bytes when it was placed */
 	size_t size;
@@ -119,6 +122,7 @@ struct selection {
 	size_t end;        /* of the last byte that may be seen */
 	size_t next;       /* where the walk stopped; past the buffer when its last batch is cut off */
 	bool over;         /* nothing behind it is to be seen */
+	bool at_end;       /* of the segment, and only that is why */
 };
 
 static enum err select_batches(const struct read_state *st, struct selection *s)
@@ -147,7 +151,8 @@ static enum err select_batches(const struct read_state *st, struct selection *s)
 		s->next += whole;
 	}
 	s->end = s->next > size ? size : s->next;
-	s->over |= st->position + (int64_t)s->next >= st->end_position;
+	s->at_end = !s->over && st->position + (int64_t)s->next >= st->end_position;
+	s->over |= s->at_end;
 	return OK;
 }
 
@@ -204,6 +209,20 @@ static bool lend_rest(struct read_state *st, const struct selection *s)
 	return true;
 }
 
+/* Compaction left nothing at or behind the offset here: what comes next is in a later segment. False when there is none. */
+static bool go_on_behind(struct read_state *st)
+{
+	const struct log *l = st->log;
+	uint32_t at = log_segment_at(l, st->from) + 1;
+
+	if (at >= l->segment_count || l->segments[at]->base_offset >= st->r->max_offset || l->closing || l->state)
+		return false;
+	st->from = l->segments[at]->base_offset;
+	st->placed = st->guessed = st->guessed_wrong = false;
+	read_from_start(st);
+	return true;
+}
+
 static void read_done(struct file_op *op)
 {
 	struct read_state *st = container_of(op, struct read_state, op);
@@ -225,6 +244,8 @@ static void read_done(struct file_op *op)
 		read_from_start(st);
 		return;
 	}
+	if (!s.first_size && s.at_end && go_on_behind(st))
+		return;
 	if (!s.first_size && !s.over) { /* the place was early by more than was read */
 		read_again(st, st->position + (int64_t)s.next,
 			   st->stays || st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
@@ -347,8 +368,10 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 
 	st->segment_base = s->base_offset;
 	st->end_position = s->written;
-	if (st->placed)
+	if (st->placed && st->swaps == l->swaps)
 		return;
+	st->placed = false;
+	st->swaps = l->swaps;
 	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
 		const struct recent_batch *b = log_recent(l, i);
 
@@ -399,10 +422,12 @@ static void cold_read_main(struct fiber *self, void *argument)
 		return;
 	}
 	log_pin(l);
-	s = l->segments[log_segment_at(l, st->r->offset)];
-	e = log_load_index_await(self, l, s);
-	if (!e)
-		e = log_open_segment_await(self, l, s, &st->file);
+	do { /* again where a cleaned segment took its place meanwhile */
+		s = l->segments[log_segment_at(l, st->from)];
+		e = log_load_index_await(self, l, s);
+		if (!e)
+			e = log_open_segment_await(self, l, s, &st->file);
+	} while (e == ERR_AGAIN && !l->closing && !l->state);
 	if (e && st->r->offset < l->start)
 		e = ERR_OFFSET_OUT_OF_RANGE; /* removed meanwhile */
 	if (!e) {
@@ -421,10 +446,16 @@ static void place(struct read_state *st)
 {
 	static const struct fiber_options options = {.name = "cold read"};
 	struct log *l = st->log;
-	uint32_t at = log_segment_at(l, st->r->offset);
+	uint32_t at = log_segment_at(l, st->from);
 	struct segment *s = l->segments[at];
-	bool hot = s->index_loaded && !shard_fault(l->store->shard, FAULT_READ_COLD);
+	bool hot;
 
+	/* All records of a segment may have been compacted away. */
+	while (s->size == 0 && at + 1 < l->segment_count && l->segments[at + 1]->base_offset < st->r->max_offset) {
+		s = l->segments[++at];
+		st->from = s->base_offset;
+	}
+	hot = s->index_loaded && !shard_fault(l->store->shard, FAULT_READ_COLD);
 	if (s->written == 0 || (hot && file_cache_take(&l->store->files, &s->file, &st->file))) {
 		place_in_segment(st, s);
 		limit_size(st);
@@ -445,6 +476,7 @@ void log_read_start(struct log *l, struct log_read *r)
 	st->r = r;
 	st->log = l;
 	st->finish.run = finish_task;
+	st->from = r->offset;
 	r->log = l;
 	r->state = st;
 	r->error = OK;

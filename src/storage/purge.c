@@ -1,6 +1,6 @@
 /*
  * purge: what leaves a log from below: its start moves, durably; segments wholly below it are no part of it any more, and their files
- * become *.deleted, to go when nobody can still be reading them. Also what an earlier process left of that.
+ * become *.deleted, to go when nobody can still be reading them.
  *
  *      start moves in memory -> bounds written (one write for all that wait) -> renamed -> file.delete.delay.ms -> removed
  *
@@ -173,7 +173,7 @@ enum err log_settle_start_await(struct fiber *self, struct log *l)
 	if (!e && start > l->start_durable)
 		l->start_durable = start;
 	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
-	while (!e && !l->closing && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
+	while (!e && !l->closing && !l->swapping && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
 	       l->file_synced >= l->segments[1]->base_offset)
 		leave_log_await(self, l);
 	log_unpin(l);
@@ -207,31 +207,4 @@ enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offs
 	e = advance_pinned_await(self, l, offset);
 	log_unpin(l);
 	return e;
-}
-
-/* --- what an earlier process left --------------------------------------------------------------------------------- */
-
-enum err log_clear_leftovers_await(struct fiber *self, struct log *l)
-{
-	char folder[LOG_PATH_SIZE], path[LOG_PATH_SIZE + LOG_NAME_SIZE];
-	struct folder_list list;
-	enum err e;
-
-	log_folder_path(l, folder);
-	e = folder_list_await(self, folder, &list);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	for (size_t i = 0; i < list.count; i++) {
-		int64_t base;
-		enum segment_file file;
-		enum leftover kind;
-
-		if (leftover_name_parse(bytes_str(list.entries[i].name), &base, &file, &kind) != OK ||
-		    kind == LEFTOVER_SWAP)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
-		(void)!file_remove_await(self, path);
-	}
-	folder_list_free(&list);
-	return OK;
 }

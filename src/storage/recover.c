@@ -536,7 +536,7 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	if (MUTANT(CUT_BELOW_ACKNOWLEDGED))
 		r.bound = 0;
 	l->folder_made = true;
-	e = log_clear_leftovers_await(self, l);
+	e = clean_finish_swaps_await(self, l);
 	if (!e)
 		e = list_segments_await(self, l);
 	if (!e)

@@ -97,11 +97,41 @@ static enum err sync_root_await(struct fiber *self, struct store_folder *f, uint
 	return e;
 }
 
+/* By the name that it has now; one that is being renamed is waited for. */
+static enum err open_by_name_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
+{
+	char path[LOG_PATH_SIZE];
+	bool swapped;
+	enum err e;
+
+	do {
+		while (s->swapped && l->swapping && !l->state)
+			if (event_wait_await(self, &l->unpinned, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+				fiber_yield_await(self);
+		if (s->replaced)
+			return ERR_AGAIN;
+		swapped = s->swapped;
+		if (swapped)
+			log_leftover_path(l, s->base_offset, SEGMENT_LOG, LEFTOVER_SWAP, path);
+		else
+			log_file_path(l, s->base_offset, SEGMENT_LOG, path);
+		e = file_cache_open_await(self, &l->store->files, path,
+					  FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE), &s->file, ret_file);
+	} while (e == ERR_NOT_FOUND && swapped != s->swapped);
+	if (e || !s->replaced)
+		return e;
+	file_cache_give(&l->store->files, *ret_file); /* what was opened may be the other's already */
+	file_cache_drop(&l->store->files, &s->file);
+	return ERR_AGAIN;
+}
+
 enum err log_open_segment_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
 {
 	char path[LOG_PATH_SIZE];
 	enum err e;
 
+	if (s->replaced)
+		return ERR_AGAIN;
 	if (file_cache_take(&l->store->files, &s->file, ret_file))
 		return OK;
 	if (!s->made) {
@@ -110,9 +140,8 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 			return e;
 	}
 	log_file_path(l, s->base_offset, SEGMENT_LOG, path);
-	e = file_cache_open_await(self, &l->store->files, path, FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE),
-				  &s->file, ret_file);
-	if (e && s->made && !list_linked(&s->grave) && e != ERR_TOO_MANY_FILES) {
+	e = open_by_name_await(self, l, s, ret_file);
+	if (e && s->made && !list_linked(&s->grave) && e != ERR_TOO_MANY_FILES && e != ERR_AGAIN) {
 		/* Its disk may be well: this one file was removed, or taken from us. */
 		log_error(log_logger(l), "%s: was there, and cannot be opened: %s", path, err_text(e));
 		return ERR_CORRUPT;
@@ -254,6 +283,7 @@ static enum err rebuild_indexes_await(struct fiber *self, struct log *l, struct 
 	b->interval = l->config.index_interval_bytes;
 	b->made.base_offset = s->base_offset;
 	b->made.max_timestamp = NO_TIMESTAMP;
+	b->made.first_timestamp = NO_TIMESTAMP;
 	b->made.max_timestamp_offset = s->base_offset;
 	e = segment_walk_await(self, f->file, 0, s->written, &b->walker);
 	file_cache_give(&l->store->files, f);
@@ -342,6 +372,8 @@ enum err log_load_times_await(struct fiber *self, struct log *l, struct segment 
 		s->max_timestamp = b.made.max_timestamp;
 		s->max_timestamp_offset = b.made.max_timestamp_offset;
 	}
+	if (!e && s->first_timestamp < 0)
+		s->first_timestamp = b.made.first_timestamp;
 	if (!e)
 		s->times_known = true;
 	offset_index_fini(&b.made.offsets);

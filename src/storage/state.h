@@ -48,6 +48,8 @@ struct storage_folder {
 	struct map manifest; /* TOPIC-PARTITION -> struct manifest_entry */
 	char *manifest_text;
 	struct map recovery_points; /* Kafka's checkpoints: TOPIC-PARTITION -> struct log_bounds with only that field */
+	struct map cleaned;         /* cleaner-offset-checkpoint, as it was: TOPIC-PARTITION -> struct clean_point */
+	struct map cleaned_now;     /* and as it is; shard 0's alone */
 };
 
 struct storage {
@@ -95,6 +97,7 @@ struct forget {
 	struct list_node node;
 	struct log *log;
 	int64_t end_offset;
+	int64_t file_base; /* 0: all of the log's; else those of segments that begin below */
 	bool over;
 	enum err error;
 };
@@ -158,6 +161,9 @@ struct store {
 	int64_t next_flush_us;
 	int64_t next_disk_us; /* of shard 0: it looks for all */
 	bool housekeeping_runs;
+	struct event cleaning;    /* for the cleaner, clean.c */
+	struct gate clean_points; /* one writer of cleaner-offset-checkpoint at a time */
+	bool cleaner_runs;
 	void (*failed)(void *context, const char *folder);
 	void *context;
 	bool closing;
@@ -204,6 +210,8 @@ struct log {
 	struct segment **segments; /* oldest first; the last one is active; at least one */
 	uint32_t segment_count;
 	uint32_t segment_capacity;
+	int64_t clean_offset;  /* compacted up to here */
+	uint32_t swaps;        /* how often cleaned segments took the place of others */
 	int64_t start_durable; /* no restart brings a start below it */
 	uint64_t start_ticket; /* of the folder's moves: the last one of this log */
 	int64_t over_below;    /* segments that begin below it go since retention.ms is over, */
@@ -224,8 +232,10 @@ struct log {
 	bool recovered; /* its folder was there, with what an unclean stop left in it */
 	bool names_synced;
 	bool epochs_dirty;
-	bool read_failed;      /* and the log says so: once is enough */
+	bool read_failed; /* and the log says so: once is enough */
 	bool future_told;
+	bool uncleanable;      /* the cleaner failed at it, and the log says so */
+	bool swapping;         /* files of its segments are being renamed */
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
@@ -322,8 +332,34 @@ void log_forget_doomed(struct log *l);
 void log_move_start(struct log *l, int64_t offset);
 /* Makes the start durable where it is now, then segments wholly below it leave the log. */
 enum err log_settle_start_await(struct fiber *self, struct log *l) MUST_CHECK;
-/* What an earlier process left half-done in the log's folder: *.deleted and *.cleaned go, *.swap become what they stand for. */
-enum err log_clear_leftovers_await(struct fiber *self, struct log *l) MUST_CHECK;
+
+/* clean.c: the log cleaner of a shard. */
+void clean_start(struct store *s);
+void clean_stop_await(struct fiber *self, struct store *s);
+
+/*
+ * clean_swap.c: `made`, of the files *.cleaned, which are synced, takes the place of the `count` segments from `first` on. Takes
+ * `made`, also when it fails: ERR_CANCELLED when the log is no more what it was, and then nothing has changed.
+ */
+enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *first, size_t count, struct segment *made)
+	MUST_CHECK;
+/* Finishes swaps that an earlier process had begun, and removes what it had only begun to make. */
+enum err clean_finish_swaps_await(struct fiber *self, struct log *l) MUST_CHECK;
+void clean_remove_made_await(struct fiber *self, const struct log *l, int64_t base_offset);
+void log_leftover_path(const struct log *l, int64_t base_offset, enum segment_file file, enum leftover kind,
+		       char ret_path[static LOG_PATH_SIZE]);
+
+/* clean_point.c: up to where logs are compacted, over restarts. */
+struct clean_point {
+	int64_t offset;
+};
+
+enum err clean_point_load_await(struct fiber *self, struct storage_folder *sf) MUST_CHECK;
+void clean_point_free(struct storage_folder *sf);
+/* What the last run left of a log; 0 when nothing. */
+int64_t clean_point_of(const struct log *l);
+/* Notes where the log is compacted to; negative: forgets it. What is lost of this costs another cleaning, nothing else. */
+void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset);
 
 /* housekeeping.c */
 void housekeeping_start(struct store *s);
@@ -390,6 +426,8 @@ void commit_mark(struct log *l);
 enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count) MUST_CHECK;
 /* Makes earlier journal records of the log void, durably. */
 enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset) MUST_CHECK;
+/* The same of those records that are of segments that begin below `base_offset`, which are no longer the active one. */
+enum err commit_forget_files_await(struct fiber *self, struct log *l, int64_t base_offset) MUST_CHECK;
 
 /* offline.c */
 /* The folder is lost: every log of it goes offline, on all shards. */

@@ -58,6 +58,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 		folder_init(&s->folders[i], s, i);
 	st->stores[shard_index(shard)] = s;
 	housekeeping_start(s);
+	clean_start(s);
 	return s;
 }
 
@@ -165,6 +166,7 @@ enum err store_close_await(struct fiber *self, struct store *s)
 
 	s->closing = true;
 	housekeeping_stop_await(self, s);
+	clean_stop_await(self, s);
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);
