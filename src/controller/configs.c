@@ -274,7 +274,7 @@ static enum err find_changes(struct change *c)
 	if (!c->changes)
 		return full(c->d, a);
 	for (size_t i = 0; i < a->entry_count; i++) {
-		struct bytes value;
+		struct bytes value = bytes_null();
 		enum err e = new_value(c, &a->entries[i], &value);
 
 		if (e)
