@@ -29,10 +29,16 @@ const char cli_consume_help[] =
 	"%i\n"
 	"                          %h{%k=%v } with {hex} {base64} {big32} {strftime[%F]} ...; \\n \\t \\xNN; or: json\n"
 	"  -D, --delimiter S       what ends a record (default \\n)\n"
-	"  -K, --key-separator S   prints the key and S before the value\n"
+	"  -k, -K S                prints the key and S before the value (--key-separator)\n"
 	"  -Z, --null              prints NULL for null\n"
 	"  -q, --quiet             no figures on the terminal\n" SESSION_HELP "\n"
-	"  moldau consume orders -o -10 -e -f '%p %o %k: %v\\n'\n";
+	"Exit code: 0, 1 a partition cannot be read or the output cannot be written, 2 wrong use.\n"
+	"\n"
+	"Examples\n"
+	"  moldau consume orders -e                              all there is, then ends\n"
+	"  moldau consume orders -o -10 -e -f '%p %o %k: %v\\n'   the last ten of each partition\n"
+	"  moldau consume orders -o @1767225600000 -c 5          five from a time on\n"
+	"  moldau consume orders -e -f json | jq .value\n";
 
 struct consume_run {
 	struct session session;

@@ -43,7 +43,10 @@ const char cli_produce_help[] =
 	"  -Z, --null                empty values and keys become null\n"
 	"  -c, --count N             ends after N records\n"
 	"  -q, --quiet               no figures on the terminal\n" SESSION_HELP "\n"
-	"  moldau produce orders -k : <lines.txt\n";
+	"Examples\n"
+	"  moldau produce orders <lines.txt                  each line is a record\n"
+	"  moldau produce orders -k : -z zstd <lines.txt     what is before the first ':' is the key\n"
+	"  moldau produce orders picture.png letter.txt      each file is one record\n";
 
 struct produce_run {
 	struct session session;

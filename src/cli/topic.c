@@ -20,7 +20,8 @@ const char cli_topic_create_help[] = "usage: moldau topic create TOPIC... [OPTIO
 				     "  -r, --replication-factor N  default: the broker's default.replication.factor\n"
 				     "  -c, --config NAME=VALUE     a setting of the topic\n"
 				     "  --if-not-exists             no error when it exists\n"
-				     "  --dry-run                   only asks whether it could be\n" SESSION_HELP "\n"
+				     "  --dry-run                   only asks whether it could be\n" SESSION_HELP
+				     "\nExamples\n"
 				     "  moldau topic create orders --partitions 6 --config retention.ms=86400000\n";
 
 const char cli_topic_list_help[] = "usage: moldau topic list [OPTIONS]\n"
@@ -34,6 +35,7 @@ const char cli_topic_describe_help[] =
 	"Partitions, leaders and replicas; settings that differ from the broker's. Without TOPIC: all.\n"
 	"\n"
 	"  --topic TOPIC        the same as TOPIC\n"
+	"  --format text|json   json: an object a line for each topic\n"
 	"  --all-configs        every setting, also those that are the default\n" SESSION_HELP;
 
 const char cli_topic_delete_help[] = "usage: moldau topic delete TOPIC... [OPTIONS]\n"
@@ -269,6 +271,40 @@ static void print_topic(const struct mo_topic *t, const struct mo_configs *confi
 	}
 }
 
+static json_t *ids_json(const int32_t *ids, size_t count)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(all, json_integer(ids[i]));
+	return all;
+}
+
+static void print_topic_json(const struct mo_topic *t, const struct mo_configs *configs, bool all)
+{
+	json_t *partitions = json_array(), *settings = json_object(), *row;
+
+	for (size_t i = 0; i < t->partition_count; i++) {
+		const struct mo_partition *p = &t->partitions[i];
+
+		json_array_append_new(partitions, json_pack("{s:i, s:i, s:i, s:o, s:o}", "partition", p->partition,
+							    "leader", p->leader, "leaderEpoch", p->leader_epoch,
+							    "replicas", ids_json(p->replicas, p->replica_count), "isr",
+							    ids_json(p->in_sync, p->in_sync_count)));
+	}
+	for (size_t i = 0; i < configs->count; i++) {
+		const struct mo_config *c = &configs->configs[i];
+
+		if (all || c->source == SOURCE_TOPIC)
+			json_object_set_new(settings, c->name, c->value ? json_string(c->value) : json_null());
+	}
+	row = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", t->name, "id", t->id, "internal", t->internal,
+			"partitions", partitions, "configs", settings);
+	json_dumpf(row, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(row);
+}
+
 static int describe_each(struct topic_arguments *a, const struct mo_topics *topics)
 {
 	for (size_t i = 0; i < topics->count; i++) {
@@ -277,7 +313,10 @@ static int describe_each(struct topic_arguments *a, const struct mo_topics *topi
 
 		if (mo_config_describe(a->session.client, MO_RESOURCE_TOPIC, topics->topics[i].name, &configs, &e))
 			return session_failed(&a->session, &e);
-		print_topic(&topics->topics[i], &configs, a->all_configs);
+		if (a->json)
+			print_topic_json(&topics->topics[i], &configs, a->all_configs);
+		else
+			print_topic(&topics->topics[i], &configs, a->all_configs);
 		mo_configs_free(&configs);
 	}
 	return CLI_DONE;

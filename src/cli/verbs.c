@@ -56,37 +56,94 @@ static int matches(const struct cli_verb *v, int argc, char **argv)
 	return words;
 }
 
+static int is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int wants_help(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (strcmp(argv[i], "--help") == 0)
+		if (is_help(argv[i]))
 			return 1;
 	return 0;
 }
 
+static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
+{
+	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
+		*ret_words = matches(v, argc, argv);
+		if (*ret_words > 0)
+			return v;
+	}
+	return NULL;
+}
+
+/* `word` begins verbs of two words: says which. */
+static int list_second_words(FILE *to, const char *word)
+{
+	size_t size = strlen(word);
+	int count = 0;
+
+	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
+		if (strncmp(v->name, word, size) != 0 || v->name[size] != ' ')
+			continue;
+		if (count++ == 0)
+			fprintf(to, "moldau %s: what of", word);
+		fprintf(to, "%s %s", count > 1 ? "," : "", v->name + size + 1);
+	}
+	if (count > 0)
+		fprintf(to, "? moldau %s VERB --help explains one\n", word);
+	return count;
+}
+
+static int no_such_verb(int argc, char **argv)
+{
+	if (list_second_words(stderr, argv[0]) == 0)
+		fprintf(stderr, "moldau: no such verb: %s%s%s; moldau --help lists them\n", argv[0],
+			argc > 1 && argv[1][0] != '-' ? " " : "", argc > 1 && argv[1][0] != '-' ? argv[1] : "");
+	return CLI_USAGE;
+}
+
+/* `moldau help [VERB]` */
+static int help(int argc, char **argv)
+{
+	const struct cli_verb *v;
+	int words;
+
+	if (argc == 0) {
+		list_verbs(stdout);
+		return CLI_DONE;
+	}
+	v = find_verb(argc, argv, &words);
+	if (v)
+		fputs(v->help, stdout);
+	else if (list_second_words(stdout, argv[0]) == 0)
+		return no_such_verb(argc, argv);
+	return CLI_DONE;
+}
+
 int cli_main(int argc, char **argv)
 {
+	const struct cli_verb *v;
+	int words;
+
 	if (argc < 2) {
 		list_verbs(stderr);
 		return CLI_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		list_verbs(stdout);
-		return CLI_DONE;
-	}
+	if (is_help(argv[1]) || strcmp(argv[1], "help") == 0)
+		return help(argc - 2, argv + 2);
 	if (strcmp(argv[1], "--version") == 0)
 		argv[1] += strlen("--");
-	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
-		int words = matches(v, argc - 1, argv + 1);
-
-		if (words == 0)
-			continue;
-		if (wants_help(argc - words, argv + words)) {
-			fputs(v->help, stdout);
-			return CLI_DONE;
-		}
-		return v->run(v, argc - words, argv + words);
+	v = find_verb(argc - 1, argv + 1, &words);
+	if (!v && argc == 3 && is_help(argv[2]))
+		return help(1, argv + 1);
+	if (!v)
+		return no_such_verb(argc - 1, argv + 1);
+	if (wants_help(argc - words, argv + words)) {
+		fputs(v->help, stdout);
+		return CLI_DONE;
 	}
-	fprintf(stderr, "moldau: no such verb: %s; moldau --help lists them\n", argv[1]);
-	return CLI_USAGE;
+	return v->run(v, argc - words, argv + words);
 }

@@ -181,6 +181,10 @@ class Verbs:
         words = self.cli("topic", "describe", name)[0].decode()
         self.assertIn("PartitionCount: 3\tReplicationFactor: 1\tConfigs: max.message.bytes=2000,retention.ms=123456789\n", words)
         self.assertEqual(words.count("\tLeader: 1\tReplicas: 1\tIsr: 1\n"), 3)
+        said = json.loads(self.cli("topic", "describe", name, "--format", "json")[0])
+        self.assertEqual((said["name"], said["configs"]), (name, {"max.message.bytes": "2000", "retention.ms": "123456789"}))
+        self.assertEqual([(p["partition"], p["leader"], p["replicas"], p["isr"]) for p in said["partitions"]],
+                         [(n, 1, [1], [1]) for n in range(3)])
         self.assertIn("exists", self.cli("topic", "create", name, code=1)[1])
         self.cli("topic", "create", "--topic", name, "--if-not-exists")
         rows = [json.loads(row) for row in self.cli("topic", "list", "--format", "json")[0].splitlines()]
@@ -295,6 +299,20 @@ class WithoutBroker(unittest.TestCase):
                 _, words = cli(*arguments, code=2)
                 self.assertIn(told, words)
                 self.assertEqual(words.count("\n"), 1)
+
+    def test_help_is_found_however_it_is_asked_for(self):
+        listed = cli("--help")[0].decode()
+        for line in listed.splitlines()[2:-2]:
+            verb = line[2:19].split()
+            with self.subTest(verb=verb):
+                words = cli(*verb, "--help")[0].decode()
+                self.assertTrue(words.startswith("usage: moldau " + " ".join(verb)), words)
+                self.assertEqual(words, cli("help", *verb)[0].decode())
+                self.assertEqual(words, cli(*verb, "-h")[0].decode())
+        self.assertRegex(cli("topic", code=2)[1], "what of create, .*list, ")
+        self.assertRegex(cli("help", "topic")[0].decode(), "what of create, .*list, ")
+        self.assertIn("no such verb: topik list", cli("topik", "list", code=2)[1])
+        self.assertIn("no such verb: nonsense", cli("help", "nonsense", code=2)[1])
 
     def test_log_dump_of_no_segment(self):
         self.assertIn("cannot open", cli("log", "dump", "/nowhere/0.log", code=1)[1])
