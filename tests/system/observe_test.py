@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import socket
+import subprocess
+import tempfile
 import unittest
 
 import moldau
@@ -256,6 +258,31 @@ class Health(unittest.TestCase):
             self.assertEqual(page.get("moldau_request_errors_total", api="Produce", error="KAFKA_STORAGE_ERROR"), 1)
             health = Page(port, "/healthz")
             self.assertEqual((health.status, health.text), (200, "ok, but 1 of 2 partitions are offline: see the log\n"))
+
+    def test_a_folder_whose_disk_refuses_writes_is_told(self):
+        good, bad = tempfile.mkdtemp(prefix="moldau-good-"), tempfile.mkdtemp(prefix="moldau-bad-")
+        try:
+            with observed({"log.dirs": f"{good},{bad}"}) as broker, broker.connect() as c:
+                port = ports_of(broker)
+                self.assertEqual(Page(port, "/healthz").status, 200)
+                moldau.create_topic(c, "spread", partitions=8)
+                errors = [append(c, "spread", [b"x"], partition) for partition in range(8)]
+                self.assertEqual(errors, [0] * 8)
+                if subprocess.run(["chattr", "-R", "+i", bad], capture_output=True, check=False).returncode:
+                    self.skipTest("chattr +i, which makes files refuse writes, is not allowed here")
+                errors = [append(c, "spread", [b"x"], partition) for partition in range(8)]
+                self.assertEqual(sorted(set(errors)), [0, STORAGE_ERROR])
+                health = Page(port, "/healthz")
+                self.assertEqual((health.status, health.text),
+                                 (503, f"data folder {bad} is offline (1 others work): see the log\n"))
+                page = Page(port)
+                self.assertEqual(page.get("moldau_folder_online", folder=bad), 0)
+                self.assertEqual(page.get("moldau_folder_online", folder=good), 1)
+                self.assertEqual(page.get("moldau_partitions_offline"), errors.count(STORAGE_ERROR))
+        finally:
+            subprocess.run(["chattr", "-R", "-i", bad], capture_output=True, check=False)
+            shutil.rmtree(good)
+            shutil.rmtree(bad)
 
     def test_an_unclean_start_is_told_and_ends_healthy(self):
         with observed() as broker:
