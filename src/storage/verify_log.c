@@ -57,6 +57,25 @@ static void check_epochs_await(struct fiber *self, struct verify_log *l)
 	}
 }
 
+/* The last of an id's 22 characters has bits to spare, so that several files read the same. A line end more or less does not matter. */
+static bool is_written_so(struct bytes file, struct uuid id)
+{
+	struct buf out;
+	struct bytes wanted;
+	bool same;
+
+	buf_init(&out, 200);
+	partition_metadata_write(id, &out);
+	wanted = buf_bytes(&out);
+	while (wanted.size > 0 && wanted.data[wanted.size - 1] == '\n')
+		wanted.size--;
+	while (file.size > 0 && file.data[file.size - 1] == '\n')
+		file.size--;
+	same = bytes_equal(file, wanted);
+	buf_fini(&out);
+	return same;
+}
+
 static void check_metadata_await(struct fiber *self, struct verify_log *l)
 {
 	static const char name[] = "partition.metadata";
@@ -71,6 +90,8 @@ static void check_metadata_await(struct fiber *self, struct verify_log *l)
 			say(l, VERIFY_DAMAGE, name, "not a version and a topic id");
 		else if (l->facts->by_manifest && !uuid_equal(id, l->facts->topic_id))
 			say(l, VERIFY_DAMAGE, name, "another topic's id than at the last clean stop");
+		else if (l->v->ours && !is_written_so(bytes_of(text, size), id))
+			say(l, VERIFY_DAMAGE, name, "the right id, but not as it was written");
 	} else if (missing) {
 		/* A journal has what a folder lacks until the next clean stop. */
 		say(l, l->facts->by_manifest ? VERIFY_DAMAGE : VERIFY_NOTE, name, "the file is missing");
