@@ -60,6 +60,10 @@ enum err disk_remove(struct disk *d, const char *path) MUST_CHECK;
 enum err disk_rename(struct disk *d, const char *from, const char *to) MUST_CHECK;
 enum err disk_folder_create(struct disk *d, const char *path, int64_t now_ms) MUST_CHECK;
 enum err disk_folder_sync(struct disk *d, const char *path, uint64_t mark) MUST_CHECK;
+/* Every file and every name. With `some`, a power loss comes in between: each file or not, and a beginning of the names. */
+void disk_sync_all(struct disk *d, uint64_t mark, struct prng *some);
+/* It failed: each file's writes may be lost as by inode_sync_lost; names stay pending. */
+void disk_sync_all_lost(struct disk *d, uint64_t mark, struct prng *random);
 /* Entries sorted by name, allocated for the current memory owner. */
 enum err disk_folder_list(struct disk *d, const char *path, struct folder_list *ret_list) MUST_CHECK;
 

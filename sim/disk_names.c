@@ -323,6 +323,37 @@ enum err disk_folder_sync(struct disk *d, const char *path, uint64_t mark)
 	return OK;
 }
 
+void disk_sync_all(struct disk *d, uint64_t mark, struct prng *some)
+{
+	list_for_each(&d->inodes, node)
+	{
+		struct inode *i = container_of(node, struct inode, node);
+
+		if (!i->is_folder && (!some || prng_chance(some, 1, 2)))
+			inode_sync(i, mark);
+	}
+	list_for_each(&d->changes, node)
+	{
+		struct name_change *c = container_of(node, struct name_change, node);
+
+		if (c->mark > mark || (some && prng_chance(some, 1, 8)))
+			break;
+		name_change_apply(c, false);
+		name_change_free(c);
+	}
+}
+
+void disk_sync_all_lost(struct disk *d, uint64_t mark, struct prng *random)
+{
+	list_for_each(&d->inodes, node)
+	{
+		struct inode *i = container_of(node, struct inode, node);
+
+		if (!i->is_folder && prng_chance(random, 1, 2))
+			inode_sync_lost(i, mark);
+	}
+}
+
 enum err disk_folder_list(struct disk *d, const char *path, struct folder_list *ret_list)
 {
 	const struct inode *folder = disk_find(d, path);

@@ -624,6 +624,7 @@ static void life_fiber(struct fiber *self, void *argument)
 		.flush_offset_checkpoint_interval_ms = 1000,
 		.max_decompressed_bytes = 1 << 20,
 		.journal_bytes = 128 << 10,
+		.sync_together_from = 2,
 	};
 	struct runtime *rt = shard_runtime(fiber_shard(self));
 	struct storage *storage = NULL;

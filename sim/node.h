@@ -61,6 +61,7 @@ struct node {
 	struct disk *disk;
 	struct disk_faults faults;
 	size_t open_file_limit;
+	int sync_all; /* 1: a file system can be synced as a whole; -1: not; 0: not yet chosen */
 	size_t open_file_count;
 	int64_t wall_offset_ms;
 	int64_t clock_base_us; /* the monotonic clock begins anywhere */

@@ -57,7 +57,7 @@ static int64_t usual_latency(struct io *io)
 		return choose_skewed(s, 5, 400);
 	if (io->kind == IO_OP && io->op->kind == FILE_OP_WRITE)
 		return choose_skewed(s, 5, 300);
-	if (io->kind == IO_OP || io->call->kind == FILE_CALL_FOLDER_SYNC)
+	if (io->kind == IO_OP || io->call->kind == FILE_CALL_FOLDER_SYNC || io->call->kind == FILE_CALL_SYNC_ALL)
 		return choose_skewed(s, 100, 4000);
 	return choose_skewed(s, 5, 200);
 }
@@ -255,6 +255,21 @@ static enum err folder_sync_call(struct node *n, struct file_call *c, uint64_t m
 	return disk_folder_sync(n->disk, c->path, mark);
 }
 
+static enum err sync_all_call(struct node *n, uint64_t mark)
+{
+	if (!n->sync_all) /* what the file system can do does not change */
+		n->sync_all = chance(scheduler_of(n), 3, 4) ? 1 : -1;
+	if (n->sync_all < 0)
+		return ERR_UNSUPPORTED;
+	if (strikes(n, n->faults.sync_errors)) {
+		disk_sync_all_lost(n->disk, mark, &scheduler_of(n)->random);
+		sim_hit(n->sim, HIT_SYNC_ERROR);
+		return ERR_IO;
+	}
+	disk_sync_all(n->disk, mark, NULL);
+	return OK;
+}
+
 static enum err perform_call(struct node *n, struct file_call *c, uint64_t mark)
 {
 	switch (c->kind) {
@@ -283,14 +298,16 @@ static enum err perform_call(struct node *n, struct file_call *c, uint64_t mark)
 		c->size = disk_capacity(n->disk) - disk_used(n->disk);
 		c->size2 = disk_capacity(n->disk);
 		return OK;
+	case FILE_CALL_SYNC_ALL:
+		return sync_all_call(n, mark);
 	}
 	must_not_reach();
 }
 
 static const char *call_name(enum file_call_kind kind)
 {
-	static const char *const names[] = {"open",   "lock",  "truncate",    "size",        "info", "remove",
-					    "rename", "mkdir", "folder sync", "folder list", "space"};
+	static const char *const names[] = {"open",   "lock",  "truncate",    "size",        "info",  "remove",
+					    "rename", "mkdir", "folder sync", "folder list", "space", "sync all"};
 
 	return names[kind];
 }
@@ -470,6 +487,9 @@ static void decide_call(struct node *n, struct io *io)
 		if (chance(scheduler_of(n), 1, 2))
 			e = perform_call(n, c, io->mark);
 		trace_event(&scheduler_of(n)->trace, n->name, "dies in", "call %lld (%lld)", c->kind, e, 0);
+		break;
+	case FILE_CALL_SYNC_ALL:
+		disk_sync_all(n->disk, io->mark, &scheduler_of(n)->random);
 		break;
 	default:
 		break;

@@ -33,6 +33,7 @@ enum file_call_kind {
 	FILE_CALL_FOLDER_SYNC,   /* path */
 	FILE_CALL_FOLDER_LIST,   /* path -> list */
 	FILE_CALL_SPACE,         /* path -> size (free), size2 (total) */
+	FILE_CALL_SYNC_ALL,      /* file */
 };
 
 struct file_call {

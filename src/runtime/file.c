@@ -156,6 +156,13 @@ static enum err patient_call_await(struct fiber *self, struct file_call *c)
 	return e;
 }
 
+enum err file_sync_all_await(struct fiber *self, struct file *f)
+{
+	struct file_call c = {.kind = FILE_CALL_SYNC_ALL, .file = f};
+
+	return call_await(self, &c);
+}
+
 enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size)
 {
 	struct file_call c = {.kind = FILE_CALL_TRUNCATE, .file = f, .size = size};

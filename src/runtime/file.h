@@ -57,6 +57,11 @@ enum err file_read_await(struct fiber *self, struct file *f, void *buffer, size_
 			 size_t *ret_count) MUST_CHECK;
 enum err file_write_await(struct fiber *self, struct file *f, struct bytes data, int64_t offset) MUST_CHECK;
 enum err file_sync_await(struct fiber *self, struct file *f) MUST_CHECK;
+/*
+ * All of the file system that holds `f`, as this process sees it now: data, sizes and names of every file. One call instead of thousands of
+ * syncs. An error that happened since `f` was opened is an error. ERR_UNSUPPORTED where nobody can tell.
+ */
+enum err file_sync_all_await(struct fiber *self, struct file *f) MUST_CHECK;
 enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size) MUST_CHECK;
 enum err file_size_await(struct fiber *self, struct file *f, int64_t *ret_size) MUST_CHECK;
 
@@ -92,6 +97,7 @@ enum err file_lock_await(struct fiber *self, struct file *f) MUST_CHECK;
 struct file_info {
 	int64_t size;
 	int64_t modified_ms; /* wall clock */
+	uint64_t device;     /* equal on one file system */
 	bool is_folder;
 };
 

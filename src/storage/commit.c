@@ -544,46 +544,6 @@ static enum err sync_segments_await(struct fiber *self, struct round *r)
 	return e;
 }
 
-/* Syncing a log is a sequence that waits again and again: several at once. */
-struct sync_many {
-	struct log **logs;
-	size_t count;
-	size_t next;
-	struct fan fan;
-	enum err failure;
-};
-
-static void sync_logs_main(struct fiber *self, void *argument)
-{
-	struct sync_many *m = argument;
-
-	while (m->next < m->count && !m->failure) {
-		struct log *l = m->logs[m->next++];
-		enum err e = l->deleted ? OK : log_sync_files_await(self, l);
-
-		if (e && !l->deleted && !m->failure)
-			m->failure = e;
-	}
-	fan_done(&m->fan);
-}
-
-enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count)
-{
-	static const struct fiber_options options = {.name = "sync logs"};
-	struct sync_many m = {.logs = logs, .count = count, .fan = {.fiber = self, .left = 1}};
-
-	for (size_t i = 1; i < f->store->hands && i < count; i++) {
-		fan_add(&m.fan);
-		if (!fiber_start(f->store->shard, &options, sync_logs_main, &m)) {
-			m.fan.left--;
-			break;
-		}
-	}
-	sync_logs_main(self, &m);
-	fan_wait_await(self, &m.fan);
-	return m.failure;
-}
-
 static bool anything_to_sync(const struct round *r)
 {
 	for (size_t i = 0; i < r->count; i++)

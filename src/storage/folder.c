@@ -444,7 +444,7 @@ static enum err recover_folder_await(struct fiber *self, struct storage *s, stru
 	else
 		e = load_bounds_await(self, sf, &list, log);
 	if (!e && !sf->clean && sf->run)
-		e = journal_replay_await(self, sf, log, s->options.sync_disabled);
+		e = journal_replay_await(self, s, sf, list.count, log);
 	if (!e)
 		e = merge_bounds_await(self, sf, &list);
 	folder_list_free(&list);

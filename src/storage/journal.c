@@ -250,7 +250,7 @@ static enum err sync_existing_await(struct fiber *self, const char *path)
 }
 
 /* The folder of a log, made anew when its name was lost. Sets `gone` when it now belongs to another topic of that name. */
-static enum err replay_folder_await(struct fiber *self, struct replay_log *l, const char *path)
+static enum err replay_folder_await(struct fiber *self, struct replay_log *l, const char *path, bool syncs)
 {
 	char file[LOG_PATH_SIZE + 32], *text;
 	size_t size;
@@ -269,7 +269,7 @@ static enum err replay_folder_await(struct fiber *self, struct replay_log *l, co
 		mem_free(text);
 		if (!e) {
 			l->gone = !uuid_equal(id, l->topic_id);
-			return l->gone ? OK : sync_existing_await(self, file);
+			return l->gone || !syncs ? OK : sync_existing_await(self, file);
 		}
 	} else if (e != ERR_NOT_FOUND) {
 		return e;
@@ -315,7 +315,7 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	folder_name_format(name, l->topic, l->partition);
 	snprintf(folder, sizeof(folder), "%s/%s", p->folder->path, name);
 	if (!l->checked)
-		e = replay_folder_await(self, l, folder);
+		e = replay_folder_await(self, l, folder, p->syncs);
 	if (e || l->gone)
 		return e;
 	segment_name_format(name, base, SEGMENT_LOG);
@@ -463,18 +463,35 @@ static enum err replay_shard_await(struct fiber *self, struct replay *p, unsigne
 	return e;
 }
 
-enum err journal_replay_await(struct fiber *self, struct storage_folder *sf, struct logger *log, bool sync_disabled)
+/* With many logs one sync of the file system, instead of theirs, makes durable what is found and what the replay has written. */
+static enum err sync_all_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t names)
+{
+	size_t wish = s->options.sync_together_from;
+
+	if (names < (wish ? wish : SYNC_TOGETHER_FROM))
+		return ERR_UNSUPPORTED;
+	return file_sync_all_await(self, sf->lock);
+}
+
+enum err journal_replay_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t names,
+			      struct logger *log)
 {
 	struct folder_list list;
 	unsigned last_shard = UINT32_MAX;
-	enum err e = folder_list_await(self, sf->path, &list);
+	bool syncs = !s->options.sync_disabled, together = false;
+	enum err e = syncs ? sync_all_await(self, s, sf, names) : OK;
 
+	if (!e)
+		together = syncs;
+	else if (e != ERR_UNSUPPORTED)
+		return e;
+	e = folder_list_await(self, sf->path, &list);
 	if (e)
 		return e;
 	for (size_t i = 0; i < list.count && !e; i++) {
 		unsigned shard, n;
 		char end;
-		struct replay p = {.visitor = {.record = visit}, .folder = sf, .log = log, .syncs = !sync_disabled};
+		struct replay p = {.visitor = {.record = visit}, .folder = sf, .log = log, .syncs = syncs && !together};
 
 		if (sscanf(list.entries[i].name, JOURNAL_PREFIX "%u-%u%c", &shard, &n, &end) != 2 || n > 1 ||
 		    shard == last_shard)
@@ -484,7 +501,10 @@ enum err journal_replay_await(struct fiber *self, struct storage_folder *sf, str
 		e = replay_shard_await(self, &p, shard);
 	}
 	folder_list_free(&list);
-	if (!e && !sync_disabled)
+	if (!e && together)
+		e = file_sync_all_await(self, sf->lock);
+	if (!e && syncs && !together)
 		e = folder_sync_await(self, sf->path);
+	sf->all_durable = !e && together;
 	return e;
 }

@@ -74,7 +74,8 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 		struct log *l = container_of(n, struct log, node);
 		struct log_bounds b = {l->topic_id, l->file_synced, l->start, l->acknowledged};
 
-		if (l->folder == f)
+		/* Of one that is being recovered the file of the last start still knows more. */
+		if (l->folder == f && l->opened)
 			bounds_checkpoint_write_entry(&out, log_topic(l), l->partition, &b);
 	}
 	bounds_checkpoint_write_end(&out);
@@ -100,7 +101,7 @@ static enum err checkpoint_await(struct fiber *self, struct store_folder *f)
 
 	f->checkpoint_wanted = false;
 	logs = pick_logs(f, holds_generation, generation, &count);
-	e = commit_sync_logs_await(self, f, logs, count);
+	e = sync_many_await(self, f, logs, count);
 	unpick_logs(logs, count);
 	if (!e)
 		e = keeper_write_bounds_await(self, f);
@@ -222,7 +223,7 @@ static enum err sync_resting_await(struct fiber *self, struct store_folder *f)
 {
 	size_t count;
 	struct log **logs = pick_logs(f, came_to_rest, (uint64_t)shard_now_ms(f->store->shard), &count);
-	enum err e = commit_sync_logs_await(self, f, logs, count);
+	enum err e = sync_many_await(self, f, logs, count);
 
 	unpick_logs(logs, count);
 	return e;

@@ -24,6 +24,7 @@ struct fixture {
 	size_t journal_bytes;
 	size_t max_open_files;
 	size_t read_budget;
+	size_t sync_together_from;
 	bool sync_disabled;
 	struct storage *storage;
 	struct store *store;
@@ -66,6 +67,7 @@ static inline enum err fixture_try_open_await(struct fiber *self, struct fixture
 		.flush_offset_checkpoint_interval_ms = 60000,
 		.max_decompressed_bytes = (size_t)64 << 20,
 		.journal_bytes = x->journal_bytes,
+		.sync_together_from = x->sync_together_from,
 		.sync_disabled = x->sync_disabled,
 	};
 	enum err e = storage_open_await(self, &o, &x->storage);

@@ -194,6 +194,7 @@ static enum err open_found_await(struct fiber *self, struct log *l)
 		epoch_cache_fini(&l->epochs);
 		producer_state_clear(&l->producers);
 	}
+	l->found_durable = l->folder->of->all_durable;
 	return log_recover_await(self, l, &bounds);
 }
 
@@ -256,6 +257,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	l->start_durable = l->start;
 	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;
 	l->blocked = false;
+	l->opened = true;
 	*ret_log = l;
 	return OK;
 }
@@ -305,9 +307,28 @@ static enum err quiesce_await(struct fiber *self, struct log *l)
 
 /* --- closing ------------------------------------------------------------------------------------------------------ */
 
-static enum err save_side_files_await(struct fiber *self, struct log *l)
+/* Whoever finds none makes it anew from the few records that are there: thousands of small logs end sooner without. */
+static bool needs_index(const struct log *l, const struct segment *s)
+{
+	return s != log_active(l) || !s->index_loaded || s->offsets.count > 0;
+}
+
+static enum err save_snapshot_await(struct fiber *self, struct log *l)
 {
 	struct buf snapshot;
+	enum err e;
+
+	if (l->producers.count == 0)
+		return OK;
+	buf_init(&snapshot, SMALL_FILE_MAX);
+	producer_state_write(&l->producers, &snapshot);
+	e = snapshot.error ? snapshot.error : log_save_snapshot_await(self, l, l->end, buf_bytes(&snapshot));
+	buf_fini(&snapshot);
+	return e;
+}
+
+static enum err save_side_files_await(struct fiber *self, struct log *l)
+{
 	struct cached_file *f;
 	enum err e = OK;
 
@@ -317,13 +338,10 @@ static enum err save_side_files_await(struct fiber *self, struct log *l)
 			file_cache_give(&l->store->files, f);
 	}
 	for (uint32_t i = 0; i < l->segment_count && !e; i++)
-		e = log_save_index_await(self, l, l->segments[i]);
-	if (e)
-		return e;
-	buf_init(&snapshot, SMALL_FILE_MAX);
-	producer_state_write(&l->producers, &snapshot);
-	e = snapshot.error ? snapshot.error : log_save_snapshot_await(self, l, l->end, buf_bytes(&snapshot));
-	buf_fini(&snapshot);
+		if (needs_index(l, l->segments[i]))
+			e = log_save_index_await(self, l, l->segments[i]);
+	if (!e)
+		e = save_snapshot_await(self, l);
 	if (!e)
 		e = log_save_epochs_await(self, l, false);
 	return e;
@@ -342,12 +360,19 @@ static enum err settle_once_await(struct fiber *self, struct log *l)
 	return e;
 }
 
+enum err log_settle_unsynced_await(struct fiber *self, struct log *l)
+{
+	enum err e = quiesce_await(self, l);
+
+	return e ? e : save_side_files_await(self, l);
+}
+
 /* All that the next start relies on. */
 static enum err settle_await(struct fiber *self, struct log *l)
 {
 	enum err e = ERR_TOO_MANY_FILES;
 
-	if (!l->side_files_dirty && l->names_synced && l->file_synced == l->end)
+	if (log_is_settled(l))
 		return OK;
 	for (int i = 0; i < SETTLE_TRIES && e == ERR_TOO_MANY_FILES; i++)
 		e = settle_once_await(self, l);

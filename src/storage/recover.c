@@ -225,6 +225,7 @@ static void restart_at_await(struct fiber *self, struct recovery *r, int64_t sta
 {
 	struct log *l = r->log;
 
+	l->found_durable = false;
 	while (l->segment_count > 0)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 	log_add_segment(l, start);
@@ -250,6 +251,7 @@ static enum err damaged(const struct recovery *r, int64_t position)
 
 static void drop_segments_from_await(struct fiber *self, struct log *l, uint32_t first)
 {
+	l->found_durable = false;
 	while (l->segment_count > first && l->segment_count > 1)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 }
@@ -258,6 +260,7 @@ static void drop_leftover_await(struct fiber *self, struct log *l, uint32_t i)
 {
 	struct segment *s = l->segments[i];
 
+	l->found_durable = false;
 	memmove(l->segments + i, l->segments + i + 1, (l->segment_count - i - 1) * sizeof(struct segment *));
 	l->segment_count--;
 	log_remove_segment_await(self, l, s);
@@ -275,6 +278,7 @@ static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t 
 	log_warn(log_logger(l),
 		 "%s-%d: cut a torn tail of %" PRId64 " bytes at offset %" PRId64 ", which was not acknowledged",
 		 l->topic, (int)l->partition, file_size - position, r->expected);
+	l->found_durable = false;
 	e = file_truncate_await(self, f->file, position);
 	if (e)
 		return e;
@@ -327,7 +331,7 @@ static enum err recover_segment_await(struct fiber *self, struct recovery *r, ui
 		cut = true;
 	}
 	s->written = s->size;
-	if (!e && store_syncs(l->store))
+	if (!e && store_syncs(l->store) && !l->found_durable)
 		e = file_sync_await(self, f->file);
 	file_cache_give(&l->store->files, f);
 	if (MUTANT(REUSE_OFFSET_AFTER_TRUNCATION) && cut && !e && r->expected > s->base_offset)
@@ -491,10 +495,26 @@ void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyon
 		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
 		    which != SEGMENT_SNAPSHOT || offset <= beyond)
 			continue;
+		l->found_durable = false;
 		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
 		(void)!file_remove_await(self, path);
 	}
 	folder_list_free(&list);
+}
+
+static enum err confirm_names_await(struct fiber *self, struct log *l)
+{
+	enum err e;
+
+	if (!l->found_durable)
+		return log_sync_names_await(self, l);
+	e = log_write_metadata_await(self, l, false);
+	if (e)
+		return e;
+	for (uint32_t i = 0; i < l->segment_count; i++)
+		l->segments[i]->name_synced = l->segments[i]->made;
+	l->names_synced = l->metadata_made = true;
+	return OK;
 }
 
 static enum err finish_recovery_await(struct fiber *self, struct recovery *r, const struct log_bounds *bounds)
@@ -523,7 +543,7 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 	if (!list_linked(&l->rolled_node))
 		list_push_back(&l->folder->rolled, &l->rolled_node);
 	l->folder->bounds_dirty = true;
-	return store_syncs(l->store) ? log_sync_names_await(self, l) : OK;
+	return store_syncs(l->store) ? confirm_names_await(self, l) : OK;
 }
 
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds)

@@ -7,17 +7,14 @@
 #include "base/alloc.h"
 #include "storage/state.h"
 
-static enum err write_metadata_await(struct fiber *self, struct log *l)
+static enum err write_metadata_await(struct fiber *self, const struct log *l, const char *path, bool sync)
 {
-	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE];
 	struct file *file;
 	struct buf out;
 	enum err e;
 
 	if (uuid_is_zero(l->topic_id))
 		return OK;
-	log_folder_path(l, folder);
-	snprintf(path, sizeof(path), "%s/partition.metadata", folder);
 	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
 	if (e)
 		return e;
@@ -25,32 +22,31 @@ static enum err write_metadata_await(struct fiber *self, struct log *l)
 	partition_metadata_write(l->topic_id, &out);
 	e = file_write_await(self, file, buf_bytes(&out), 0);
 	buf_fini(&out);
-	if (!e)
+	if (!e && sync)
 		e = file_sync_await(self, file);
 	file_close(file);
 	return e;
 }
 
 /* After an unclean stop: what is there may be so only in the page cache, or torn. */
-static enum err confirm_metadata_await(struct fiber *self, struct log *l)
+static enum err confirm_metadata_await(struct fiber *self, const struct log *l, const char *path, bool sync)
 {
-	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE], *text;
+	char *text;
 	struct file *file;
 	struct uuid id;
 	struct buf out;
 	size_t size;
 	bool good;
-	enum err e;
+	enum err e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 
-	log_folder_path(l, folder);
-	snprintf(path, sizeof(path), "%s/partition.metadata", folder);
-	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 	if (e && e != ERR_NOT_FOUND)
 		return e;
 	good = !e && partition_metadata_read(bytes_of(text, size), &id) == OK && uuid_equal(id, l->topic_id);
 	if (!e)
 		mem_free(text);
 	if (good) {
+		if (!sync)
+			return OK;
 		e = file_open_await(self, path, FILE_READ | FILE_WRITE, &file);
 		if (e)
 			return e;
@@ -64,6 +60,20 @@ static enum err confirm_metadata_await(struct fiber *self, struct log *l)
 	partition_metadata_write(l->topic_id, &out);
 	e = file_replace_await(self, path, buf_bytes(&out));
 	buf_fini(&out);
+	return e;
+}
+
+enum err log_write_metadata_await(struct fiber *self, struct log *l, bool sync)
+{
+	char path[LOG_PATH_SIZE + 32], folder[LOG_PATH_SIZE];
+	enum err e = log_make_folder_await(self, l);
+
+	if (e || l->metadata_made)
+		return e;
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/partition.metadata", folder);
+	e = l->recovered ? confirm_metadata_await(self, l, path, sync) : write_metadata_await(self, l, path, sync);
+	l->metadata_made = !e && sync;
 	return e;
 }
 
@@ -156,12 +166,8 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 	char path[LOG_PATH_SIZE];
 	int64_t last_made = -1;
 	uint32_t cuts;
-	enum err e = log_make_folder_await(self, l);
+	enum err e = log_write_metadata_await(self, l, true);
 
-	if (!e && !l->metadata_made) {
-		e = l->recovered ? confirm_metadata_await(self, l) : write_metadata_await(self, l);
-		l->metadata_made = !e;
-	}
 	if (e)
 		return e;
 	for (uint32_t i = 0; i < l->segment_count; i++)

@@ -32,6 +32,7 @@
 #define INDEX_MEMORY_MAX ((size_t)16 << 20)          /* of closed segments, a shard */
 #define SMALL_FILE_MAX ((size_t)64 << 20)
 #define RECENT_BATCHES 8
+#define SYNC_TOGETHER_FROM 64 /* logs: docs/decisions/0005 */
 
 /* --- the process ------------------------------------------------------------------------------------------------- */
 
@@ -43,6 +44,7 @@ struct storage_folder {
 	bool failed; /* lost while running, as shard 0 knows */
 	bool clean;  /* the last stop was: recovery points are ends */
 	bool manifest_trusted;
+	bool all_durable;    /* what recovery finds is so, as of the replay */
 	uint64_t run;        /* names this process's records in the journals */
 	struct map bounds;   /* TOPIC-PARTITION -> struct log_bounds */
 	struct map manifest; /* TOPIC-PARTITION -> struct manifest_entry */
@@ -109,6 +111,7 @@ struct store_folder {
 	bool close_failed; /* a log of it could not be closed: the stop is not clean */
 	bool offline;
 	bool no_space;
+	bool syncs_each; /* its file system cannot be synced as a whole */
 	bool stopping;
 	bool bounds_dirty;
 	bool checkpoint_wanted;
@@ -183,6 +186,9 @@ struct recent_batch {
 	int64_t position;
 };
 
+/* Whether its folder is on the log folder's own file system. */
+enum log_place { PLACE_UNKNOWN, PLACE_HOME, PLACE_ELSEWHERE };
+
 struct log {
 	struct store *store;
 	struct store_folder *folder;
@@ -227,9 +233,12 @@ struct log {
 	struct recent_batch recent[RECENT_BATCHES]; /* the last batches, a ring */
 	uint8_t recent_count;
 	uint8_t recent_next;
+	enum log_place place;
 	bool folder_made;
 	bool metadata_made;
-	bool recovered; /* its folder was there, with what an unclean stop left in it */
+	bool opened;        /* start, ends and bounds are known */
+	bool found_durable; /* recovery: what is there was made durable by the start, and nothing was changed since */
+	bool recovered;     /* its folder was there, with what an unclean stop left in it */
 	bool names_synced;
 	bool epochs_dirty;
 	bool read_failed; /* and the log says so: once is enough */
@@ -240,7 +249,7 @@ struct log {
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
 	bool deleted;          /* nothing of it matters any more */
-	bool close_taken;      /* by the store's closing */
+	bool settled_but_sync; /* by the store's closing */
 	bool flush_wanted;
 	bool in_round;
 	uint32_t
@@ -291,6 +300,14 @@ void log_wait_alone_await(struct fiber *self, struct log *l);
 void log_cut_pending(struct log *l, int64_t offset, enum err reason);
 /* The log is offline: what is not synced counts as lost. */
 void log_lose_unsynced(struct log *l);
+/* What a clean stop leaves is there and durable. */
+static inline bool log_is_settled(const struct log *l)
+{
+	return !l->side_files_dirty && l->names_synced && l->file_synced == l->end;
+}
+
+/* For the stop: no appends any more, all files written; they, and the names, are to be synced. */
+enum err log_settle_unsynced_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* A log in memory with nothing in it, in its store's lists. */
 struct log *log_new(struct store *s, struct store_folder *f, const struct log_spec *spec);
 void log_free(struct log *l);
@@ -300,6 +317,8 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 	MUST_CHECK;
 /* Folder and partition.metadata; nothing is synced. */
 enum err log_make_folder_await(struct fiber *self, struct log *l) MUST_CHECK;
+/* With `sync` durable, else only written; partition.metadata that is there and good stays. */
+enum err log_write_metadata_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
 enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* Syncs all segment files from the recovery point on, and the names that lead there, and moves the recovery point. */
 enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
@@ -422,12 +441,15 @@ void commit_start(struct store_folder *f);
 /* The committer has ended. */
 void commit_free(struct store_folder *f);
 void commit_mark(struct log *l);
-/* Syncs the segment files of these logs (pinned by the caller), many at once. */
-enum err commit_sync_logs_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count) MUST_CHECK;
 /* Makes earlier journal records of the log void, durably. */
 enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset) MUST_CHECK;
 /* The same of those records that are of segments that begin below `base_offset`, which are no longer the active one. */
 enum err commit_forget_files_await(struct fiber *self, struct log *l, int64_t base_offset) MUST_CHECK;
+
+/* sync_many.c: log_sync_files_await of these logs (pinned by the caller), many at once or all with one sync. */
+enum err sync_many_await(struct fiber *self, struct store_folder *f, struct log **logs, size_t count) MUST_CHECK;
+/* Whether so many would be synced with one sync. */
+bool sync_many_together(const struct store_folder *f, size_t count);
 
 /* offline.c */
 /* The folder is lost: every log of it goes offline, on all shards. */
@@ -439,8 +461,9 @@ void folder_no_space(struct store_folder *f);
 enum err journal_prepare_await(struct fiber *self, struct store_folder *f) MUST_CHECK;
 /* Room for `size` bytes in the active file or the other one; false: sync the segments instead. */
 bool journal_make_room(struct store_folder *f, size_t size);
-enum err journal_replay_await(struct fiber *self, struct storage_folder *sf, struct logger *log, bool sync_disabled)
-	MUST_CHECK;
+/* `names`: so many are in the folder. */
+enum err journal_replay_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t names,
+			      struct logger *log) MUST_CHECK;
 void journal_close(struct journal *j);
 
 /* keeper.c */

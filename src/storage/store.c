@@ -96,67 +96,122 @@ static void free_closed(struct map *m)
 	map_fini(m);
 }
 
+/* --- closing ------------------------------------------------------------------------------------------------------ */
+
 /* Closing waits for the disk again and again: several logs at once. */
 struct closer {
 	struct store *store;
-	unsigned left;
-	struct event over;
+	void (*step_await)(struct fiber *self, struct closer *c, struct log *l);
+	struct log **logs;
+	size_t count;
+	size_t next;
+	struct fan fan;
 	enum err failure;
 };
-
-static struct log *next_to_close(struct store *s)
-{
-	list_for_each(&s->logs, n)
-	{
-		struct log *l = container_of(n, struct log, node);
-
-		if (!l->close_taken) {
-			l->close_taken = true;
-			return l;
-		}
-	}
-	return NULL;
-}
 
 static void closer_main(struct fiber *self, void *argument)
 {
 	struct closer *c = argument;
-	struct log *l;
 
-	while ((l = next_to_close(c->store)) != NULL) {
-		struct store_folder *f = l->folder;
-		enum err e = log_close_await(self, l);
+	while (c->next < c->count)
+		c->step_await(self, c, c->logs[c->next++]);
+	fan_done(&c->fan);
+}
 
-		/* What could not be made durable is in the journals still: without the marker of a clean stop they are replayed. */
-		if (e)
-			f->close_failed = true;
-		if (!c->failure)
-			c->failure = e;
+static void for_all_await(struct fiber *self, struct closer *c,
+			  void (*step_await)(struct fiber *self, struct closer *c, struct log *l))
+{
+	static const struct fiber_options options = {.name = "close logs"};
+
+	c->step_await = step_await;
+	c->next = 0;
+	c->fan = (struct fan){.fiber = self, .left = 1};
+	for (size_t i = 1; i < c->store->hands && i < c->count; i++) {
+		fan_add(&c->fan);
+		if (!fiber_start(c->store->shard, &options, closer_main, c)) {
+			c->fan.left--;
+			break;
+		}
 	}
-	c->left--;
-	event_signal(&c->over);
+	closer_main(self, c);
+	fan_wait_await(self, &c->fan);
+}
+
+/* Those of a folder that are not yet as a clean stop leaves them; of NULL all. */
+static void choose_logs(struct closer *c, const struct store_folder *f)
+{
+	size_t capacity = 0;
+
+	mem_free(c->logs);
+	c->logs = NULL;
+	c->count = 0;
+	list_for_each(&c->store->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		if (f && (l->folder != f || l->state || log_is_settled(l)))
+			continue;
+		c->logs = mem_grow(c->logs, &capacity, c->count + 1, sizeof(struct log *));
+		c->logs[c->count++] = l;
+	}
+}
+
+static void settle_one_await(struct fiber *self, struct closer *c, struct log *l)
+{
+	(void)c;
+	/* What fails is tried again, and told, when the log is closed. */
+	if (log_settle_unsynced_await(self, l) == OK)
+		l->settled_but_sync = true;
+}
+
+/* Thousands of logs that were written to wait for one sync, not each for its own. */
+static void settle_folder_await(struct fiber *self, struct closer *c, struct store_folder *f)
+{
+	size_t count = 0;
+	enum err e;
+
+	choose_logs(c, f);
+	if (!sync_many_together(f, c->count))
+		return;
+	for_all_await(self, c, settle_one_await);
+	for (size_t i = 0; i < c->count; i++)
+		if (c->logs[i]->settled_but_sync)
+			c->logs[count++] = c->logs[i];
+	for (size_t i = 0; i < count; i++)
+		log_pin(c->logs[i]);
+	e = sync_many_await(self, f, c->logs, count);
+	for (size_t i = 0; i < count; i++) {
+		struct log *l = c->logs[i];
+
+		log_unpin(l);
+		if (!e && l->file_synced == l->end && l->names_synced)
+			l->side_files_dirty = false;
+	}
+	if (e && e != ERR_TOO_MANY_FILES)
+		folder_fail(f, e, "syncing");
+}
+
+static void close_one_await(struct fiber *self, struct closer *c, struct log *l)
+{
+	struct store_folder *f = l->folder;
+	enum err e = log_close_await(self, l);
+
+	/* What could not be made durable is in the journals still: without the marker of a clean stop they are replayed. */
+	if (e)
+		f->close_failed = true;
+	if (!c->failure)
+		c->failure = e;
 }
 
 static enum err close_logs_await(struct fiber *self, struct store *s)
 {
-	static const struct fiber_options options = {.name = "close logs"};
-	struct closer c = {.store = s, .left = 1};
+	struct closer c = {.store = s};
 
-	event_init(&c.over);
-	for (unsigned i = 0; i < s->hands && !list_empty(&s->logs); i++) {
-		c.left++;
-		if (!fiber_start(s->shard, &options, closer_main, &c)) {
-			c.left--;
-			break;
-		}
-	}
-	if (c.left == 1)
-		closer_main(self, &c);
-	else
-		c.left--;
-	while (c.left > 0)
-		if (event_wait_await(self, &c.over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
-			fiber_yield_await(self);
+	for (size_t i = 0; i < s->storage->folder_count; i++)
+		settle_folder_await(self, &c, &s->folders[i]);
+	choose_logs(&c, NULL);
+	for_all_await(self, &c, close_one_await);
+	mem_free(c.logs);
 	return c.failure;
 }
 

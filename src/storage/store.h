@@ -34,6 +34,7 @@ struct storage_options {
 	int64_t flush_offset_checkpoint_interval_ms;
 	size_t max_decompressed_bytes;
 	size_t journal_bytes; /* of each of the two journal files of a shard and folder; 0: 16 MiB. The simulator takes few */
+	size_t sync_together_from; /* so many logs are made durable with one sync of the file system; 0: 64. The simulator takes few */
 	bool sync_disabled; /* for the test that shows that the power-loss test can fail */
 };
 

@@ -96,7 +96,7 @@ void lossy_free(struct lossy *l)
 {
 	if (!l)
 		return;
-	lossy_settle(l->root);
+	(void)!lossy_settle(l->root); /* the process ends: there is nobody to tell */
 	lossy_file_unref(l->root);
 	must(list_empty(&l->files));
 	pthread_mutex_destroy(&l->lock);
@@ -325,6 +325,8 @@ void lossy_file_closed(struct lossy_file *f, struct file *handle)
 
 static enum err carry_out(struct lossy *l, struct file_call *c)
 {
+	enum err e;
+
 	switch (c->kind) {
 	case FILE_CALL_LOCK:
 		return call_lock(c);
@@ -334,6 +336,10 @@ static enum err carry_out(struct lossy *l, struct file_call *c)
 	case FILE_CALL_SIZE:
 		c->size = c->file->lossy->size;
 		return OK;
+	case FILE_CALL_SYNC_ALL:
+		/* Twice: an old name goes only when the new one, in another folder, is real. */
+		e = lossy_settle(l->root);
+		return e ? e : lossy_settle(l->root);
 	case FILE_CALL_OPEN:
 	case FILE_CALL_INFO:
 	case FILE_CALL_REMOVE:

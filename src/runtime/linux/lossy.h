@@ -69,8 +69,8 @@ enum err lossy_open_real(struct lossy_file *f);
 
 /* Names, with the lock held. */
 enum err lossy_names_call(struct lossy *l, struct file_call *c);
-/* Everything below it becomes real as far as it goes. */
-void lossy_settle(struct lossy_file *folder);
+/* Everything below it becomes real as far as it goes; the first error. */
+enum err lossy_settle(struct lossy_file *folder) MUST_CHECK;
 /* The name of a file that is locked. */
 enum err lossy_name_at_once(struct lossy_file *f);
 void lossy_set(struct lossy_file **at, struct lossy_file *f);

@@ -398,20 +398,22 @@ static enum err sync_folder(struct lossy_file *folder)
 	return e;
 }
 
-void lossy_settle(struct lossy_file *folder)
+enum err lossy_settle(struct lossy_file *folder)
 {
 	const struct map_entry *m;
 	size_t place = 0;
+	enum err failure = OK, e;
 
 	while ((m = map_next(&folder->entries, &place))) {
-		struct lossy_entry *e = m->value;
+		struct lossy_file *f = ((const struct lossy_entry *)m->value)->now;
 
-		if (e->now && e->now->is_folder)
-			lossy_settle(e->now);
-		else if (e->now)
-			(void)lossy_flush(e->now); /* the process ends: there is nobody to tell */
+		if (!f)
+			continue;
+		e = f->is_folder ? lossy_settle(f) : lossy_flush(f);
+		failure = failure ? failure : e;
 	}
-	(void)sync_folder(folder);
+	e = sync_folder(folder);
+	return failure ? failure : e;
 }
 
 enum err lossy_name_at_once(struct lossy_file *f)
@@ -688,6 +690,7 @@ enum err lossy_names_call(struct lossy *l, struct file_call *c)
 	case FILE_CALL_LOCK:
 	case FILE_CALL_TRUNCATE:
 	case FILE_CALL_SIZE:
+	case FILE_CALL_SYNC_ALL:
 		break;
 	}
 	must_not_reach();

@@ -1,0 +1,166 @@
+/* store_test: what a stop leaves behind, and what a start makes of it, over the real file system and the one that forgets what is not synced. */
+#include "runtime/linux/backends.h"
+#include "storage/log_fixture.h"
+#include "storage/state.h"
+
+#define LOGS 20
+
+static void shell(const struct fixture *x, const char *command)
+{
+	char whole[512];
+
+	snprintf(whole, sizeof(whole), "cd '%s' && %s", x->folder, command);
+	EXPECT(system(whole) == 0);
+}
+
+/* In a process of its own in lossy mode, as after a power failure when it has died. */
+static void run_and_lose(void (*main)(struct fiber *self, void *argument), void *argument)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL, .lossy_file = true};
+	struct backend_run run = {.main = main, .argument = argument};
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		linux_run(&o, backend_run_start, &run);
+		_exit(1);
+	}
+	EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+static void append_one_await(struct fiber *self, struct log *l, int64_t seed)
+{
+	struct test_batch b = plain(seed, 1, 10);
+
+	EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+}
+
+/* --- a log that does not close ------------------------------------------------------------------------------------ */
+
+static void does_not_close_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+
+	fixture_open_await(self, x);
+	append_one_await(self, fixture_log_await(self, x, "t", 0, NULL), 1);
+	append_one_await(self, fixture_log_await(self, x, "u", 0, NULL), 2);
+	shell(x, "mkdir t-0/leader-epoch-checkpoint");
+	EXPECT(store_close_await(self, x->store) != OK);
+	EXPECT_ERR(storage_close_await(self, x->storage), ERR_OFFLINE);
+}
+
+static void both_are_there_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+
+	fixture_open_await(self, x);
+	EXPECT(!storage_was_clean(x->storage));
+	EXPECT(read_all_await(self, fixture_log_await(self, x, "t", 0, NULL), 0, 1000) == 1);
+	EXPECT(read_all_await(self, fixture_log_await(self, x, "u", 0, NULL), 0, 1000) == 1);
+	fixture_close_await(self, x);
+}
+
+TEST(a_stop_that_could_not_close_a_log_leaves_no_marker)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_with(&o, does_not_close_main, &x);
+	shell(&x, "test ! -e .kafka_cleanshutdown && rmdir t-0/leader-epoch-checkpoint");
+	run_with(&o, both_are_there_main, &x);
+	shell(&x, "test -e .kafka_cleanshutdown");
+	fixture_fini(&x);
+}
+
+/* --- one sync for many logs --------------------------------------------------------------------------------------- */
+
+struct many {
+	struct fixture x;
+	int records; /* in each log */
+	bool stop;   /* cleanly, before it dies */
+};
+
+static void many_main(struct fiber *self, void *argument)
+{
+	struct many *m = argument;
+
+	fixture_open_await(self, &m->x);
+	for (int i = 0; i < LOGS; i++) {
+		struct log *l = fixture_log_await(self, &m->x, "many", i, NULL);
+
+		EXPECT(log_end_offset(l) == m->records);
+		EXPECT(read_all_await(self, l, 0, 1000) == m->records);
+		append_one_await(self, l, i);
+	}
+	if (m->stop)
+		fixture_close_await(self, &m->x);
+	DIE();
+}
+
+TEST(many_logs_keep_what_was_synced_together_through_power_failures)
+{
+	static const bool stops[] = {true, true, false, false, true, false, true};
+	struct many m;
+
+	fixture_init(&m.x);
+	m.x.sync_together_from = 4;
+	for (size_t i = 0; i < countof(stops); i++) {
+		m.records = (int)i;
+		m.stop = stops[i];
+		run_and_lose(many_main, &m);
+	}
+	fixture_fini(&m.x);
+}
+
+/* --- power fails while logs are being recovered ------------------------------------------------------------------- */
+
+static void first_life_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	append_one_await(self, l, 1);
+	append_one_await(self, l, 2);
+	log_note_acknowledged(l, 2);
+	EXPECT_OK(keeper_write_bounds_await(self, &x->store->folders[0]));
+	DIE();
+}
+
+/* The bounds are written while the log is in memory and not yet what it is on disk. */
+static void second_life_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log_spec spec = {.topic = bytes_str("t"), .topic_id = fixture_id("t"), .config = fixture_config()};
+
+	fixture_open_await(self, x);
+	log_new(x->store, &x->store->folders[0], &spec);
+	EXPECT_OK(keeper_write_bounds_await(self, &x->store->folders[0]));
+	DIE();
+}
+
+static void third_life_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	const struct log_bounds *b;
+
+	fixture_open_await(self, x);
+	b = bounds_of(&x->storage->folders[0].bounds, bytes_str("t"), 0, false);
+	EXPECT(b && b->acknowledged == 2);
+	fixture_close_await(self, x);
+}
+
+TEST(bounds_written_while_a_log_is_recovered_do_not_forget_it)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_and_die(IO_EPOLL, first_life_main, &x);
+	run_and_die(IO_EPOLL, second_life_main, &x);
+	run_with(&o, third_life_main, &x);
+	fixture_fini(&x);
+}
