@@ -345,11 +345,11 @@ static int64_t visible_end(const struct read_state *st, const struct segment *s)
 /* Whether the records may be sent from the file: enough of them, and not too many files open for it. */
 static bool may_stay(struct read_state *st, const struct segment *s, size_t slack)
 {
-	const struct file_cache *files = &st->log->store->files;
-	bool small = st->r->may_stay && shard_fault(st->log->store->shard, FAULT_READ_STAYS);
+	const struct store *store = st->log->store;
+	bool small = st->r->may_stay && shard_fault(store->shard, FAULT_READ_STAYS);
 
 	st->stays_least = small ? 1 : STAY_MIN;
-	if (!st->r->may_stay || st->r->max_bytes < st->stays_least || files->open_count > files->limit)
+	if (!st->r->may_stay || st->r->max_bytes < st->stays_least || store->lent >= store->files.limit / 2)
 		return false;
 	st->visible_end = visible_end(st, s);
 	return small || st->visible_end - st->position >= (int64_t)(STAY_MIN + slack);
