@@ -10,6 +10,7 @@
 #include "broker/fetch_session.h"
 #include "broker/handlers.h"
 #include "broker/request_own.h"
+#include "controller/adopt.h"
 #include "metastore/embedded/embedded.h"
 #include "runtime/file.h"
 
@@ -17,6 +18,7 @@
 /* How long a clean stop waits for answers that are on their way before it drops them. */
 #define DRAIN_US 300000
 #define OPENING_AT_ONCE 16
+#define KAFKAS_METADATA "__cluster_metadata" /* the log of a Kafka node's own metadata: controller/adopt.h */
 
 /* Of the open files: for shards, listeners, journals, checkpoints, and what a commit or an opening has open for a moment beyond the cache. */
 #define KEPT_FILES ((size_t)256)
@@ -93,6 +95,29 @@ static enum err metastore_start_await(struct fiber *self, struct broker *b)
 	if (e)
 		log_error(b->log, "the metadata in %s cannot be opened: %s", o.folder, err_text(e));
 	buf_fini(&folder);
+	return e;
+}
+
+/* A folder that a Kafka node made is taken over before anybody asks the store. */
+static enum err adopt_kafkas_await(struct fiber *self, struct broker *b)
+{
+	struct config_list folders = config_log_folders(b->config);
+	enum err e = OK;
+
+	for (size_t i = 0; !e && i < folders.count; i++) {
+		struct adopt_options o = {.store = b->metastore,
+					  .cluster_id = storage_cluster_id(b->storage),
+					  .node_id = b->node_id,
+					  .log = b->log};
+		struct buf folder;
+
+		buf_init(&folder, 8192);
+		buf_printf(&folder, "%s/" ADOPT_FOLDER, folders.items[i]);
+		buf_put_i8(&folder, 0);
+		o.folder = (const char *)folder.data;
+		e = folder.error ? folder.error : adopt_await(self, &o);
+		buf_fini(&folder);
+	}
 	return e;
 }
 
@@ -224,7 +249,7 @@ static enum err strays_set_aside_await(struct fiber *self, struct broker *b)
 	for (size_t i = 0; i < count; i++) {
 		enum err e;
 
-		if (is_known(b->parts[0].shard.image, &found[i]))
+		if (is_known(b->parts[0].shard.image, &found[i]) || strcmp(found[i].topic, KAFKAS_METADATA) == 0)
 			continue;
 		e = storage_set_aside_await(self, b->storage, &found[i]);
 		if (e) {
@@ -262,6 +287,8 @@ static enum err start_await(struct fiber *self, struct broker *b)
 	observe_doing(b, "loading the metadata and opening the listeners");
 	if (!e)
 		e = metastore_start_await(self, b);
+	if (!e)
+		e = adopt_kafkas_await(self, b);
 	if (!e)
 		e = everywhere_await(self, b, part_open_await);
 	if (!e)

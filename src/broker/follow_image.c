@@ -2,6 +2,7 @@
  * follow_image: after each delta, the partitions of a shard become what its image says. Reads the delta only to know which
  * topics it is about; what they are is in the image.
  */
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "broker/broker_own.h"
 #include "metadata/delta.h"
@@ -52,11 +53,16 @@ static void add(struct broker_part *part, struct uuid id)
 {
 	const struct image_topic *t = image_topic_by_id(part->shard.image, id);
 	struct replica_settings s;
+	int32_t *epochs;
 
 	if (!t)
 		return; /* created and removed in one delta */
 	s = settings_of(part, t);
-	replicas_add_topic(part->shard.replicas, t->name, t->id, t->partition_count, &s);
+	epochs = mem_alloc((size_t)t->partition_count * sizeof(*epochs));
+	for (int32_t i = 0; i < t->partition_count; i++)
+		epochs[i] = t->partitions[i].leader_epoch;
+	replicas_add_topic(part->shard.replicas, t->name, t->id, epochs, t->partition_count, &s);
+	mem_free(epochs);
 }
 
 static void configure(struct broker_part *part, const struct image_topic *t)

@@ -277,8 +277,8 @@ static bool lives_here(const struct replicas *r, struct uuid id, int32_t partiti
 	return partition_shard_index(id, partition, r->options.shard_count) == shard_index(r->options.shard);
 }
 
-void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, int32_t partition_count,
-			const struct replica_settings *settings)
+void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, const int32_t *leader_epochs,
+			int32_t partition_count, const struct replica_settings *settings)
 {
 	struct topic_replicas *t = topic_of(r, id);
 
@@ -297,7 +297,7 @@ void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, i
 		t->partitions[i] = lives_here(r, id, i) ? mem_new(struct partition) : NULL;
 		if (!t->partitions[i])
 			continue;
-		partition_init(t->partitions[i], t, i, 0);
+		partition_init(t->partitions[i], t, i, leader_epochs[i]);
 		t->here++;
 	}
 	t->partition_count = partition_count;

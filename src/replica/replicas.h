@@ -55,9 +55,9 @@ void replicas_close_await(struct fiber *self, struct replicas *r);
 /* On which shard a partition lives: the same on every shard, and spread evenly over a topic's partitions. */
 unsigned partition_shard_index(struct uuid topic_id, int32_t partition, unsigned shard_count);
 
-/* A topic with its partitions; again with a larger count when partitions were added. */
-void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, int32_t partition_count,
-			const struct replica_settings *settings);
+/* A topic with its partitions and their leader epochs; again with a larger count when partitions were added. */
+void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, const int32_t *leader_epochs,
+			int32_t partition_count, const struct replica_settings *settings);
 void replicas_configure_topic(struct replicas *r, struct uuid id, const struct replica_settings *settings);
 /* Tells everybody who waits, then deletes the logs in the background. */
 void replicas_remove_topic(struct replicas *r, struct uuid id);

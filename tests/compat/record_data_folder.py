@@ -31,14 +31,22 @@ def keyed(i, times=50):
     return wire.batch([b"value %d " % i * times], keys=[b"key %d" % (i % 5)])
 
 
+def append(connection, topic, partition, batch):
+    """Kafka has no leader yet for a moment after a topic's creation."""
+    def appended():
+        errors = wire.produce_errors(connection.ask("Produce", 8, wire.produce(topic, [partition], batch)))
+        assert errors[0] in (0, 3, 5, 6), errors
+        return errors[0] == 0
+    moldau.wait_for(appended, what=f"a leader of {topic}-{partition}")
+
+
 def fill(connection):
     for topic, configs in TOPICS.items():
         moldau.create_topic(connection, topic, PARTITIONS, configs)
         for partition in range(PARTITIONS):
             for i in range(BATCHES):
                 batch = keyed(i, 10000 if topic == "small-segments" else 50)
-                answer = connection.ask("Produce", 8, wire.produce(topic, [partition], batch))
-                assert wire.produce_errors(answer) == [0], answer
+                append(connection, topic, partition, batch)
 
 
 def served(connection):
