@@ -97,7 +97,7 @@ static struct verify_facts *facts_of(struct verify *v, struct bytes topic, int32
 	if (f)
 		return f;
 	f = mem_new(struct verify_facts);
-	f->recovery_point = f->checkpoint_start = f->replicated = -1;
+	f->recovery_point = f->checkpoint_start = f->replicated = f->cleaned = -1;
 	epoch_cache_init(&f->epochs);
 	map_put(&v->facts, name, f);
 	return f;
@@ -433,7 +433,9 @@ static void check_unseen(struct verify *v)
 	while ((entry = map_next(&v->facts, &place))) {
 		const struct verify_facts *f = entry->value;
 
-		if (f->seen)
+		/* The cleaner's checkpoint may still have a topic that is gone. */
+		if (f->seen || (!f->by_manifest && f->durable <= 0 && f->recovery_point < 0 &&
+				f->checkpoint_start < 0 && f->replicated < 0))
 			continue;
 		if (v->by_manifest && !f->by_manifest) {
 			verify_say(v, VERIFY_DAMAGE, "", checkpoint_of(f), -1, -1,
@@ -495,6 +497,8 @@ static enum err check_folder_await(struct fiber *self, struct verify *v, const s
 					    offsetof(struct verify_facts, checkpoint_start));
 	v->has_replicated = check_offsets_await(self, v, "replication-offset-checkpoint",
 						offsetof(struct verify_facts, replicated));
+	if (has_name(list, "cleaner-offset-checkpoint"))
+		(void)check_offsets_await(self, v, "cleaner-offset-checkpoint", offsetof(struct verify_facts, cleaned));
 	check_bounds_await(self, v, list);
 	/* After a clean stop nobody reads the journals. */
 	if (!v->clean && run)
@@ -538,7 +542,7 @@ static enum err lock_await(struct fiber *self, struct verify *v, struct file **r
 static enum err look_await(struct fiber *self, struct verify *v, const struct folder_list *list)
 {
 	struct verify_facts alone = {
-		.durable = INT64_MAX, .recovery_point = -1, .checkpoint_start = -1, .replicated = -1};
+		.durable = INT64_MAX, .recovery_point = -1, .checkpoint_start = -1, .replicated = -1, .cleaned = -1};
 	struct file *lock = NULL;
 	enum err e;
 

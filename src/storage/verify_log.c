@@ -268,6 +268,10 @@ static void check_checkpoints(struct verify_log *l)
 		{"replication-offset-checkpoint", f->replicated, l->v->has_replicated, f->end},
 	};
 
+	if (f->cleaned >= 0 && end >= 0 && f->cleaned > end)
+		verify_say(l->v, VERIFY_DAMAGE, "", "cleaner-offset-checkpoint", -1, f->cleaned,
+			   "%s: offset %lld is behind the log's end, %lld", l->name, (long long)f->cleaned,
+			   (long long)end);
 	for (size_t i = 0; i < countof(rows); i++) {
 		if (rows[i].value < 0 && f->by_manifest && rows[i].read)
 			verify_say(l->v, VERIFY_DAMAGE, "", rows[i].file, -1, -1, "%s is not in it", l->name);

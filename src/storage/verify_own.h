@@ -29,6 +29,7 @@ struct verify_facts {
 	int64_t recovery_point;
 	int64_t checkpoint_start;
 	int64_t replicated;
+	int64_t cleaned;
 };
 
 struct verify {
