@@ -32,6 +32,10 @@ static void creation_main(struct fiber *self, void *argument)
 
 	arena_init(&arena, MAX_TEXTS);
 	controller_create_topics_from_await(self, part->shard.broker->controller, &call);
+	if (topic.error && topic.error != ERR_TOPIC_ALREADY_EXISTS) /* whoever asked sees only that it is not there */
+		log_warn(shard_log(part->shard.shard), "topic %.*s was asked for and could not be created: %s%s%.*s",
+			 BYTES_ARG(topic.name), err_text(topic.error), topic.message.size ? ": " : "",
+			 BYTES_ARG(topic.message));
 	arena_fini(&arena);
 	(void)map_remove(&part->shard.creations, bytes_of(c->name, c->name_size));
 	mem_free(c);

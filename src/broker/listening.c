@@ -4,6 +4,8 @@
  */
 #include "base/alloc.h"
 #include "broker/broker_own.h"
+#include "config/describe.h"
+#include "config/value.h"
 
 static const char *shown_host(const char *host)
 {
@@ -59,12 +61,16 @@ static size_t limit_of(const struct broker *b, enum config_id id)
 	return limit == INT32_MAX ? SIZE_MAX : (size_t)(limit < 1 ? 1 : limit);
 }
 
-static struct acceptor_limits limits_of(const struct broker *b)
+/* `overrides` holds what the limits point to. */
+static struct acceptor_limits limits_of(const struct broker *b, struct config_value *overrides)
 {
+	struct config_layers layers = image_layers(b->parts[0].shard.image, b->config, b->node_id, NULL);
+	const char *text = config_layered_value(&layers, CONFIG_MAX_CONNECTIONS_PER_IP_OVERRIDES, overrides)->text;
 	struct acceptor_limits limits = {
 		.max_connections = limit_of(b, CONFIG_MAX_CONNECTIONS),
 		.limit_name = "max.connections",
 		.max_per_address = limit_of(b, CONFIG_MAX_CONNECTIONS_PER_IP),
+		.overrides = bytes_str(text ? text : ""),
 	};
 
 	if (limits.max_connections > b->max_sockets) {
@@ -76,12 +82,14 @@ static struct acceptor_limits limits_of(const struct broker *b)
 
 void listening_follow(struct broker *b)
 {
+	struct config_value overrides = {0};
 	struct acceptor_limits limits;
 
 	if (!b->acceptor || !b->listening)
 		return;
-	limits = limits_of(b);
+	limits = limits_of(b, &overrides);
 	acceptor_limit(b->acceptor, &limits);
+	config_value_fini(&overrides);
 }
 
 static void say_why_not(const struct broker *b, const struct listener_spec *spec, enum err e)
@@ -99,15 +107,17 @@ static void say_why_not(const struct broker *b, const struct listener_spec *spec
 
 enum err listening_bind_await(struct fiber *self, struct broker *b)
 {
+	struct config_value overrides = {0};
 	struct acceptor_options options = {
 		.shard = b->shard_zero,
-		.limits = limits_of(b),
+		.limits = limits_of(b, &overrides),
 		.context = b,
 		.arrived = on_arrived,
 		.checked = on_checked,
 	};
 
 	b->acceptor = acceptor_new(&options);
+	config_value_fini(&overrides);
 	b->listeners = mem_zalloc(b->specs.count * sizeof(*b->listeners));
 	for (size_t i = 0; i < b->specs.count; i++) {
 		const struct listener_spec *spec = &b->specs.items[i];

@@ -3,9 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "base/said.h"
+#include "net/per_address.h"
 
-/* One line at most each so often, however many knock. */
-#define SAY_EVERY_US 1000000
+/* Lines of a kind, however many knock. */
+#define SAID_A_SECOND 1
 
 struct port {
 	struct listener_owner owner;
@@ -25,15 +27,28 @@ struct acceptor {
 	uint64_t refused_per_address;
 	uint64_t pauses;
 	struct map per_address; /* host -> count + 1, as a pointer */
-	int64_t said_us;
+	struct said full_said;
+	struct said refused_said;
 };
+
+static void copy_overrides(struct acceptor *a)
+{
+	struct bytes *o = &a->options.limits.overrides;
+
+	*o = bytes_of(o->size ? mem_dup(o->data, o->size) : NULL, o->size);
+}
+
+static void free_overrides(struct acceptor *a)
+{
+	mem_free((void *)(uintptr_t)a->options.limits.overrides.data);
+}
 
 struct acceptor *acceptor_new(const struct acceptor_options *o)
 {
 	struct acceptor *a = mem_new(struct acceptor);
 
 	a->options = *o;
-	a->said_us = -SAY_EVERY_US;
+	copy_overrides(a);
 	map_init_seeded(&a->per_address, shard_map_seed(o->shard));
 	return a;
 }
@@ -45,17 +60,13 @@ void acceptor_free(struct acceptor *a)
 	must(a->open_count == 0);
 	acceptor_close(a);
 	map_fini(&a->per_address);
+	free_overrides(a);
 	mem_free(a);
 }
 
-static bool may_say(struct acceptor *a)
+static bool may_say(struct acceptor *a, struct said *kind, uint64_t *ret_kept)
 {
-	int64_t now_us = shard_now_us(a->options.shard);
-
-	if (now_us - a->said_us < SAY_EVERY_US)
-		return false;
-	a->said_us = now_us;
-	return true;
+	return said_may(kind, shard_now_us(a->options.shard), SAID_A_SECOND, ret_kept);
 }
 
 static void pause_all(struct acceptor *a, bool paused)
@@ -79,18 +90,19 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 	struct shard *home = a->options.shard;
 	struct runtime *rt = shard_runtime(home);
 	struct place *p = mem_new(struct place);
+	uint64_t kept;
 
 	p->acceptor = a;
 	p->handle = handle;
 	p->listener = port->number;
-	p->to_check = a->options.limits.max_per_address != SIZE_MAX;
+	p->to_check = a->options.limits.max_per_address != SIZE_MAX || a->options.limits.overrides.size > 0;
 	p->shard = runtime_shard(rt, a->next_shard++ % runtime_shard_count(rt));
 	a->open_count++;
 	a->accepted++;
 	if (a->open_count >= a->options.limits.max_connections && !a->paused) {
 		pause_all(a, true);
 		a->pauses++;
-		if (may_say(a))
+		if (may_say(a, &a->full_said, &kept))
 			log_warn(shard_log(home), "%s=%zu is reached: no more connections are accepted until one ends",
 				 a->options.limits.limit_name, a->options.limits.max_connections);
 	}
@@ -156,7 +168,9 @@ void acceptor_limit(struct acceptor *a, const struct acceptor_limits *l)
 {
 	bool full = a->open_count >= l->max_connections;
 
+	free_overrides(a);
 	a->options.limits = *l;
+	copy_overrides(a);
 	if (full != a->paused)
 		pause_all(a, full);
 }
@@ -187,13 +201,18 @@ static void run_check(struct shard *at, struct message *m)
 	struct acceptor *a = p->acceptor;
 	struct bytes host = bytes_str(p->peer.host);
 	size_t count = count_of(a, host);
+	size_t limit = per_address_limit(a->options.limits.overrides, host, a->options.limits.max_per_address);
+	uint64_t kept;
 
-	p->refused = count >= a->options.limits.max_per_address;
+	p->refused = count >= limit;
 	if (p->refused) {
 		a->refused_per_address++;
-		if (may_say(a))
-			log_warn(shard_log(at), "connection from %s refused: it has %zu, max.connections.per.ip=%zu",
-				 p->peer.host, count, a->options.limits.max_per_address);
+		if (may_say(a, &a->refused_said, &kept))
+			log_warn(
+				shard_log(at),
+				"connection from %s refused: it has %zu, max.connections.per.ip or its override is %zu "
+				"(%llu such before this were not told)",
+				p->peer.host, count, limit, (unsigned long long)kept);
 	} else {
 		set_count(a, host, count + 1);
 		p->counted = true;

@@ -34,7 +34,8 @@ struct place {
 struct acceptor_limits {
 	size_t max_connections;
 	const char *limit_name; /* what sets it, for the log: "max.connections" */
-	size_t max_per_address; /* SIZE_MAX: not checked */
+	size_t max_per_address; /* SIZE_MAX: not checked, unless there are overrides */
+	struct bytes overrides; /* net/per_address.h; copied */
 };
 
 struct acceptor_options {

@@ -459,6 +459,38 @@ class Damage(unittest.TestCase):
                         self.assertRegex(log, "WARN|ERROR")
 
 
+class Limits(unittest.TestCase):
+    def test_an_address_has_the_limit_that_names_it(self):
+        settings = {"max.connections.per.ip": 100, "max.connections.per.ip.overrides": "10.0.0.9:1,127.0.0.1:3"}
+        with moldau.Broker(settings) as broker:
+            held = [broker.connect() for _ in range(3)]
+            for c in held:
+                self.assertEqual(c.ask("ApiVersions", 0)["ErrorCode"], 0)
+            with broker.connect() as c:
+                c.send(wire.request("ApiVersions", 0))
+                self.assertTrue(c.is_closed())
+            held[0].close()
+
+            def serves():
+                with broker.connect() as c:
+                    c.send(wire.request("ApiVersions", 0))
+                    try:
+                        return not c.is_closed()
+                    except AssertionError:
+                        return True  # an answer came
+
+            moldau.wait_for(serves, what="the place of the connection that ended")
+            for c in held:
+                c.close()
+
+    def test_idle_connections_end_and_busy_ones_do_not(self):
+        with moldau.Broker({"connections.max.idle.ms": 1000}) as broker, broker.connect() as busy, broker.connect() as idle:
+            self.assertEqual(busy.ask("ApiVersions", 0)["ErrorCode"], 0)
+            busy.send(fetch("nobody", [], wait=3000, least=1))
+            self.assertTrue(idle.is_closed(5))
+            self.assertEqual(busy.answer("Fetch", 11)[1]["ErrorCode"], 0)
+
+
 class Poor(unittest.TestCase):
     def few_descriptors(self, shards, io):
         command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
