@@ -109,7 +109,8 @@ static uint8_t *room_for(struct buf *out, size_t bound, size_t *ret_room)
 static enum err compress_gzip(struct compressor *c, int level, struct bytes in, struct buf *out)
 {
 	z_stream *z = &c->deflate;
-	int wanted = level == CODEC_LEVEL_DEFAULT ? Z_DEFAULT_COMPRESSION : clamp(level, 1, 9);
+	/* -1 is what Kafka's settings say for the library's own default. */
+	int wanted = level == CODEC_LEVEL_DEFAULT || level == -1 ? Z_DEFAULT_COMPRESSION : clamp(level, 1, 9);
 	const int gzip_window = 15 + 16;
 	size_t room = 0;
 	uint8_t *to;

@@ -39,7 +39,7 @@ const char *codec_name(enum codec codec);
 enum err codec_parse(struct bytes name, enum codec *ret_codec) MUST_CHECK;
 
 /*
- * Appends `in` compressed to `out`. `level` is the codec's own, clamped to its range: gzip 1-9, lz4 1-17 (9, Kafka's default, is the
+ * Appends `in` compressed to `out`. `level` is the codec's own, clamped to its range: gzip 1-9 (-1: its default), lz4 1-17 (9, Kafka's default, is the
  * fast one), zstd up to 22; snappy has none. ERR_TOO_BIG when `out` has no room (for lz4: for its worst case);
  * `out` is then as it was.
  */

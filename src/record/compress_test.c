@@ -59,6 +59,29 @@ TEST(what_is_compressed_comes_back)
 	compressor_free(c);
 }
 
+TEST(gzip_at_level_minus_one_is_gzip_at_its_default)
+{
+	static const struct {
+		int level;
+		bool same;
+	} cases[] = {{-1, true}, {6, true}, {1, false}};
+	struct buf plain, wanted;
+	struct bytes in = sample(&plain, 100000);
+
+	buf_init(&wanted, MANY);
+	must_ok(codec_compress(NULL, CODEC_GZIP, CODEC_LEVEL_DEFAULT, in, &wanted));
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct buf packed;
+
+		buf_init(&packed, MANY);
+		must_ok(codec_compress(NULL, CODEC_GZIP, cases[i].level, in, &packed));
+		CHECK_EQ(bytes_equal(buf_bytes(&packed), buf_bytes(&wanted)), cases[i].same);
+		buf_fini(&packed);
+	}
+	buf_fini(&plain);
+	buf_fini(&wanted);
+}
+
 TEST(both_ways_append_and_work_without_a_compressor)
 {
 	for (int codec = CODEC_NONE; codec < CODEC_COUNT; codec++) {

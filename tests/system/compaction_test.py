@@ -51,7 +51,12 @@ def write(port, topic, records, rng):
     for n in range(records):
         key = b"key %d" % int(KEYS * rng.random() ** 3)
         value = None if rng.random() < 0.05 else b"value %d " % n + rng.randbytes(rng.randrange(100))
-        producer.produce(topic.name, value, key=key, partition=0, on_delivery=topic.delivered)
+        while True:
+            try:
+                producer.produce(topic.name, value, key=key, partition=0, on_delivery=topic.delivered)
+                break
+            except BufferError:
+                producer.poll(0.1)
         producer.poll(0)
     if producer.flush(60):
         raise AssertionError(f"{topic.name}: not all records were acknowledged")
