@@ -213,6 +213,20 @@ enum err log_flush_await(struct fiber *self, struct log *l) MUST_CHECK;
 
 /* What DescribeProducers and the acknowledged bound need. */
 size_t log_producer_count(const struct log *l);
+/* Of log.dirs; figures.h tells of it. */
+size_t log_folder_index(const struct log *l);
+
+struct producer_told {
+	int64_t producer_id;
+	int64_t last_timestamp;
+	int64_t txn_first_offset; /* -1: no transaction is open */
+	int32_t last_sequence;    /* -1: none yet */
+	int32_t coordinator_epoch;
+	int16_t epoch;
+};
+
+/* In order of their first appearance. */
+void log_each_producer(const struct log *l, void (*each)(void *context, const struct producer_told *p), void *context);
 /* The owner's promise: everything below was acknowledged. Made durable lazily as the lower bound of invariant 4. */
 void log_note_acknowledged(struct log *l, int64_t offset);
 

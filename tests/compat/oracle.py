@@ -98,6 +98,53 @@ def has_partitions(name, count):
             lambda b: len(b["Topics"][0]["Partitions"]) == count)
 
 
+def delete_records(version, name, *partitions, timeout=5000):
+    return ("DeleteRecords", version, {"TimeoutMs": timeout, "Topics": [
+        {"Name": name, "Partitions": [{"PartitionIndex": p, "Offset": o} for p, o in partitions]}]})
+
+
+def epoch_end(version, name, *partitions, replica=-1):
+    return ("OffsetForLeaderEpoch", version, {"ReplicaId": replica, "Topics": [{"Topic": name, "Partitions": [
+        {"Partition": p, "CurrentLeaderEpoch": c, "LeaderEpoch": e} for p, c, e in partitions]}]})
+
+
+def log_dirs(version, *topics):
+    return ("DescribeLogDirs", version, {"Topics": None if topics == (None,) else [{"Topic": n, "Partitions": p} for n, p in topics]})
+
+
+def producers(*topics):
+    return ("DescribeProducers", 0, {"Topics": [{"Name": n, "PartitionIndexes": p} for n, p in topics]})
+
+
+def elect(version, kind, *topics, timeout=5000):
+    return ("ElectLeaders", version, {**({"ElectionType": kind} if version else {}), "TimeoutMs": timeout,
+                                      "TopicPartitions": None if topics == (None,) else [{"Topic": n, "Partitions": p} for n, p in topics]})
+
+
+def reassign(version, *topics):
+    return ("AlterPartitionReassignments", version, {"TimeoutMs": 5000, "Topics": [
+        {"Name": n, "Partitions": [{"PartitionIndex": p, "Replicas": r} for p, r in parts]} for n, *parts in topics]})
+
+
+def reassignments(*topics):
+    return ("ListPartitionReassignments", 0, {"TimeoutMs": 5000, "Topics": None if topics == (None,) else [
+        {"Name": n, "PartitionIndexes": p} for n, p in topics]})
+
+
+def move(version, *folders):
+    return ("AlterReplicaLogDirs", version, {"Dirs": [{"Path": p, "Topics": [{"Name": n, "Partitions": x} for n, x in topics]}
+                                                      for p, *topics in folders]})
+
+
+def quorum(version, *topics):
+    return ("DescribeQuorum", version, {"Topics": [{"TopicName": n, "Partitions": [{"PartitionIndex": p} for p in parts]} for n, *parts in topics]})
+
+
+def features(version, *updates, **more):
+    return ("UpdateFeatures", version, {"timeoutMs": 5000, "FeatureUpdates": [
+        {"Feature": f, "MaxVersionLevel": level, **m} for f, level, m in updates], **more})
+
+
 def patched(offset, form, *values, records=(b"a", b"b"), crc=True, **more):
     """A batch with other bytes at `offset`; its CRC is right again unless that is what is wrong."""
     data = bytearray(wire.batch(list(records), **more))
@@ -142,9 +189,10 @@ BROKER_KEYS = ["log.retention.ms", "log.retention.hours", "num.partitions", "mes
 
 SETUP = [create(7, topic("o-a", 3), topic("o-b", 1, configs=[("retention.ms", "1000")]), topic("o-c", 2)),
          create(7, topic("o-data", 3, configs=[("retention.ms", "-1")]), topic("o-small", 1, configs=[("max.message.bytes", "200")]),
-                topic("o-append", 1, configs=[("message.timestamp.type", "LogAppendTime")])),
+                topic("o-append", 1, configs=[("message.timestamp.type", "LogAppendTime")]), topic("o-cut", 3),
+                topic("o-keyed", 1, configs=[("cleanup.policy", "compact")])),
          # Kafka shows a topic a moment after it said that it is there.
-         ("until", "Metadata", 1, {"Topics": [{"Name": n} for n in ("o-a", "o-b", "o-c", "o-data", "o-small", "o-append")]},
+         ("until", "Metadata", 1, {"Topics": [{"Name": n} for n in ("o-a", "o-b", "o-c", "o-data", "o-small", "o-append", "o-cut", "o-keyed")]},
           lambda b: not any(t["ErrorCode"] for t in b["Topics"])),
          # Kafka has no producer ids in its first moments.
          ("until", "InitProducerId", 4, {"TransactionalId": None}, lambda b: b["ErrorCode"] == 0)]
@@ -322,6 +370,43 @@ CASES = {
             ("o-b", 7, [[1]]), ("o-b", 6, [[7]]), ("o-b", 6, [[]]), ("o-b", 6, [[1, 1]]), ("o-b", 6, []), ("o-b", 6, [[1], [1]]), ("o-b", 6, [[1, 2]]))]
         + [add_partitions(3, ("o-b", 6, [[1]])), has_partitions("o-b", 6), add_partitions(3, ("o-b", 7, None), ("o-b", 8, None), ("none", 8, None)),
            add_partitions(3, ("o-b", 7, None), validate=True), add_partitions(3, ("o-b", 7, None), timeout=0), add_partitions(3), metadata(12, "o-b")],
+    "delete records": [produce(8, GOOD, name="o-cut"), produce(8, GOOD, name="o-cut"), delete_records(2, "o-cut", (0, 1))]
+        + [delete_records(v, "o-cut", (0, 1)) for v in range(3)] + [delete_records(2, "o-cut", *p) for p in (
+            [(0, 0)], [(0, 4)], [(0, 7)], [(0, -2)], [(0, 3)], [], [(0, 1), (0, 2)], [(1, 0), (2, -1), (9, 0)])]
+        + [produce(8, GOOD, name="o-cut"), fetch(11, 3, name="o-cut"), fetch(11, 4, name="o-cut"), offsets(5, -2, name="o-cut"),
+           delete_records(2, "o-cut", (0, -1)), offsets(5, -2, name="o-cut"), delete_records(2, "o-cut", (0, 6)), delete_records(2, "none", (0, 1)),
+           delete_records(2, "", (0, 1)), delete_records(2, "o-keyed", (0, 0)), delete_records(2, "o-keyed", (0, 9)),
+           delete_records(2, "o-cut", (0, 6), timeout=0), delete_records(2, "__cluster_metadata", (0, 0)),
+           ("DeleteRecords", 2, {"TimeoutMs": 100, "Topics": []}), ("DeleteRecords", 2, {"TimeoutMs": 100, "Topics": [
+               {"Name": "o-cut", "Partitions": [{"PartitionIndex": 0, "Offset": 1}]}, {"Name": "o-cut", "Partitions": [{"PartitionIndex": 1, "Offset": 0}]}]})],
+    "offset for leader epoch": [epoch_end(v, "o-cut", (0, -1, 0), (1, -1, 0)) for v in (2, 3, 4)] + [
+        epoch_end(4, "o-cut", (0, 0, 0), (0, 5, 0), (0, -1, 1), (0, -1, -2), (0, -1, -1), (0, -2, 0), (9, -1, 0), (1, -1, -2)), epoch_end(4, "none", (0, -1, 0)),
+        epoch_end(4, "o-cut", (0, -1, 0), replica=1), epoch_end(4, "o-cut", (0, -1, 0), replica=-2), epoch_end(4, "o-cut", (0, -1, 0), (0, -1, 0)),
+        epoch_end(4, "o-cut"), ("OffsetForLeaderEpoch", 4, {"Topics": []})],
+    "describe log dirs": [log_dirs(v, ("o-cut", [0, 1])) for v in range(1, 6)] + [
+        log_dirs(4), log_dirs(4, ("none", [0])), log_dirs(4, ("o-cut", [9])), log_dirs(4, ("o-cut", [])), log_dirs(4, ("o-cut", [0, 0]), ("o-cut", [1]))],
+    "describe producers": [produce(8, wire.batch([b"a", b"b"], producer=(i, e, q), timestamp=1700000000000), name="o-cut", index=2) for i, e, q in (
+        (7000, 0, 0), (7000, 0, 2), (7001, 3, 5))] + [producers(t) for t in (
+            ("o-cut", [2, 1, 9]), ("none", [0]), ("", [0]), ("a b", [0]), ("o-cut", [2, 2]), ("o-cut", [-1]), ("o-cut", []))] + [producers()],
+    "elect leaders": [elect(v, 0, ("o-cut", [0, 1])) for v in range(3)] + [
+        elect(2, 1, ("o-cut", [0])), elect(2, 7, ("o-cut", [0])), elect(2, 0, ("none", [0]), ("o-cut", [9]), ("o-cut", [0])), elect(2, 0), elect(2, 7, None),
+        elect(2, 0, ("o-cut", [0, 0])), elect(2, 0, ("o-cut", [0]), timeout=0), elect(2, 0, ("", [0]))],
+    "reassignments": [reassignments(t) for t in (None, ("o-cut", [0]), ("none", [0]), ("o-cut", [9]))] + [reassignments()] + [
+        reassign(v, ("o-cut", (0, [1]))) for v in (0, 1)] + [reassign(1, ("o-cut", p)) for p in (
+            (0, None), (0, [7]), (0, [1, 7]), (0, []), (0, [1, 1]), (9, [1]), (0, [-1]))]
+        + [reassign(1, ("none", (0, [1]))), reassign(1, ("none", (0, None))), reassign(1), reassign(1, ("o-cut", (0, [1]), (0, [1])))],
+    "alter replica log dirs": [move(v, ("/nowhere", ("o-cut", [0]))) for v in (1, 2)] + [
+        move(2), move(2, ("relative", ("o-cut", [0]))), move(2, ("/nowhere", ("none", [0])))],
+    "describe quorum": [quorum(v, ("__cluster_metadata", 0)) for v in range(3)] + [
+        quorum(2, ("o-cut", 0)), quorum(2, ("__cluster_metadata", 1)), quorum(2), quorum(2, ("__cluster_metadata", 0, 0)),
+        quorum(2, ("__cluster_metadata", 0), ("o-cut", 0))],
+    "update features": [features(v, ("metadata.version", 30, {})) for v in range(3)] + [features(1, *u) for u in (
+        [("metadata.version", 29, {})], [("metadata.version", 29, {"UpgradeType": 2})], [("metadata.version", 29, {"UpgradeType": 3})],
+        [("metadata.version", 31, {})], [("no.such", 1, {})], [("no.such", 0, {"UpgradeType": 2})], [("metadata.version", -1, {})],
+        [("metadata.version", 0, {"UpgradeType": 2})], [], [("metadata.version", 30, {"UpgradeType": 9})], [("", 1, {})],
+        [("metadata.version", 99, {"UpgradeType": 1})], [("metadata.version", 6, {"UpgradeType": 2})])]
+        + [features(1, ("metadata.version", 28, {"UpgradeType": 2}), ValidateOnly=True), features(2, ("no.such", 1, {})),
+           features(0, ("metadata.version", 29, {"AllowDowngrade": True}))],
     "init producer id": [("InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": t}) for v in range(6) for t in (0, -1, 1000)]
                         + [("InitProducerId", 4, {"TransactionalId": None, "ProducerId": 5, "ProducerEpoch": 3}),
                            ("InitProducerId", 4, {"TransactionalId": "", "TransactionTimeoutMs": 1000})],
@@ -364,7 +449,8 @@ SETTINGS_MORE = ("write.caching", "streams.rack.aware.assignment.tags", "errors.
                  "errors.deadletterqueue.topic.name", "streams.assignor.name", "share.assignor.offload.enable", "consumer.assignor.offload.enable", "errors.deadletterqueue.group.enable", "max.decompressed.message.bytes", "remote.copy.lag.bytes",
                  "remote.copy.lag.ms")
 # Different in every run: the time of an append, the number of a session.
-ALIKE = {"LogAppendTimeMs": 1, "SessionId": 1, "Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1}
+ALIKE = {"LogAppendTimeMs": 1, "SessionId": 1, "Host": "host", "Port": 1, "ClusterId": "cluster", "ProducerId": 1, "LogDir": "folder",
+         "TotalBytes": 1, "UsableBytes": 1, "LastFetchTimestamp": 1, "LastCaughtUpTimestamp": 1}
 
 
 def comparable_records(data):
@@ -385,12 +471,19 @@ def compared(value, name=""):
         if value.get("Name") == "min.insync.replicas" and value.get("ConfigSource") == 3:
             # Kafka's new clusters set it for all brokers, with eligible leader replicas, which are not there yet.
             value = {**value, "ConfigSource": 5, **({"Synonyms": []} if "Synonyms" in value else {})}
+        if "CurrentVoters" in value and value["CurrentVoters"]:
+            # How many records a quorum has, and in which epoch, is its own.
+            value = {**value, "HighWatermark": 1, "LeaderEpoch": 1}
+        if "LogEndOffset" in value:
+            value = {**value, "LogEndOffset": 1}
         return {n: compared(v, n) for n, v in value.items() if n not in WANTED}
     if isinstance(value, list):
         items = [compared(v) for v in value if not (isinstance(v, dict) and v.get("Name") in SETTINGS_MORE)]
         # Kafka's order of these is that of a hash table.
         if items and isinstance(items[0], dict) and name in ("Configs", "Topics", "Responses", "Results", "ConfigResources"):
             items.sort(key=lambda i: (str(i.get("Name", "")), str(i.get("ResourceName", "")), str(i.get("ErrorCode", ""))))
+        if items and isinstance(items[0], dict) and "LowWatermark" in items[0]:
+            items.sort(key=lambda i: i["PartitionIndex"])
         return items
     if name == "Documentation" and value is not None:
         return "text"
