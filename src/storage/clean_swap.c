@@ -127,6 +127,8 @@ static void swap_in_memory(struct log *l, uint32_t at, size_t count, struct segm
 		list_push_back(&l->graveyard, &s->grave);
 	}
 	made->swapped = made->made = made->name_synced = true;
+	made->snapshot = olds[0]->snapshot; /* where it is not on disk yet */
+	olds[0]->snapshot = NULL;
 	l->segments[at] = made;
 	memmove(l->segments + at + 1, l->segments + at + count,
 		(l->segment_count - at - count) * sizeof(struct segment *));
@@ -159,6 +161,17 @@ static enum err finish_await(struct fiber *self, struct log *l, struct segment *
 	return e;
 }
 
+/* Whose index is just being written, under the name that will be another's. */
+static bool any_saving(const struct log *l, const struct segment *first, size_t count)
+{
+	uint32_t at;
+
+	for (size_t i = 0; find_group(l, first, count, &at) && i < count; i++)
+		if (l->segments[at + i]->saving_index)
+			return true;
+	return false;
+}
+
 enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *first, size_t count, struct segment *made)
 {
 	struct segment *last, **olds;
@@ -174,6 +187,9 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 	e = prepare_await(self, l, last->base_offset);
 	if (!e)
 		e = rename_made_await(self, l, made->base_offset);
+	while (!e && any_saving(l, first, count))
+		if (event_wait_await(self, &l->unpinned, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
 	if (!e && !find_group(l, first, count, &at))
 		e = ERR_CANCELLED;
 	if (e) {

@@ -439,22 +439,25 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 	struct buf offsets, times;
 	enum err e;
 
-	if (s->index_saved || !s->made)
+	if (s->index_saved || !s->made || s->replaced)
 		return OK;
 	e = log_load_index_await(self, l, s);
-	if (e)
+	if (e || s->replaced)
 		return e;
 	buf_init(&offsets, SMALL_FILE_MAX);
 	buf_init(&times, SMALL_FILE_MAX);
 	segment_finish_times(s);
 	offset_index_write(&s->offsets, &offsets);
 	time_index_write(&s->times, &times);
-	s->index_saved = true; /* what is appended meanwhile takes it back */
+	s->index_saved = true;  /* what is appended meanwhile takes it back */
+	s->saving_index = true; /* who would put other files under these names waits */
 	e = save_index_file_await(self, l, s, SEGMENT_INDEX, buf_bytes(&offsets));
 	if (!e)
 		e = save_index_file_await(self, l, s, SEGMENT_TIMEINDEX, buf_bytes(&times));
 	if (e)
 		s->index_saved = false;
+	s->saving_index = false;
+	event_signal(&l->unpinned);
 	buf_fini(&offsets);
 	buf_fini(&times);
 	return e;
