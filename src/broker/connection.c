@@ -9,7 +9,9 @@
 #define SAID_A_SECOND 10
 
 static const char *const close_kinds[CLOSE_KINDS] = {
-	[CLOSE_BAD_REQUEST] = "what they sent",
+	[CLOSE_NOT_KAFKA] = "what they sent, which names no API",
+	[CLOSE_BAD_SIZE] = "the size of their requests",
+	[CLOSE_BAD_REQUEST] = "requests that are not served or do not parse",
 	[CLOSE_REFUSED] = "requests that cannot be answered",
 	[CLOSE_LATE] = "what they did not send or read in time",
 	[CLOSE_ENDED] = "their end",
@@ -73,7 +75,7 @@ static void begin(struct connection *c, struct request *rq)
 		if (rq->connection && rq->connection->hung_up)
 			connection_hurry(rq->connection);
 	} else {
-		connection_close(c, CLOSE_BAD_REQUEST, why);
+		connection_close(c, rq->api ? CLOSE_BAD_REQUEST : CLOSE_NOT_KAFKA, why);
 	}
 	request_release(rq);
 }
@@ -178,7 +180,7 @@ static bool busy(struct conn_owner *o)
 static void on_closed(struct conn_owner *o, enum err reason, const char *why)
 {
 	connection_close(container_of(o, struct connection, owner),
-			 reason == ERR_TIMED_OUT ? CLOSE_LATE : CLOSE_BAD_REQUEST, reason == ERR_CLOSED ? NULL : why);
+			 reason == ERR_TIMED_OUT ? CLOSE_LATE : CLOSE_BAD_SIZE, reason == ERR_CLOSED ? NULL : why);
 }
 
 static void on_leave(struct line *l, struct request *rq)

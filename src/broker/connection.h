@@ -26,7 +26,9 @@
 
 /* Why we end one: each kind has its own few lines a second in the log. */
 enum close_kind {
-	CLOSE_BAD_REQUEST, /* what it sent is no request that we serve */
+	CLOSE_NOT_KAFKA,   /* what it sent names no API: another protocol, or noise */
+	CLOSE_BAD_SIZE,    /* a frame that is too large, or negative */
+	CLOSE_BAD_REQUEST, /* a request that we do not serve, or that does not parse */
 	CLOSE_REFUSED,     /* a request that cannot be answered */
 	CLOSE_LATE,        /* did not send, or read, in time */
 	CLOSE_ENDED,       /* said elsewhere, or nothing to say */

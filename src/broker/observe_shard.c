@@ -26,10 +26,8 @@ static const struct buf *label(struct buf *labels, const char *name, struct byte
 }
 
 static const char *const close_reasons[CLOSE_KINDS] = {
-	[CLOSE_BAD_REQUEST] = "bad request",
-	[CLOSE_REFUSED] = "refused",
-	[CLOSE_LATE] = "late",
-	[CLOSE_ENDED] = "ended",
+	[CLOSE_NOT_KAFKA] = "not kafka", [CLOSE_BAD_SIZE] = "bad size", [CLOSE_BAD_REQUEST] = "bad request",
+	[CLOSE_REFUSED] = "refused",     [CLOSE_LATE] = "late",         [CLOSE_ENDED] = "ended",
 };
 
 /* --- requests -------------------------------------------------------------------------------------------------------- */

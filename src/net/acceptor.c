@@ -208,11 +208,12 @@ static void run_check(struct shard *at, struct message *m)
 	if (p->refused) {
 		a->refused_per_address++;
 		if (may_say(a, &a->refused_said, &kept))
-			log_warn(
-				shard_log(at),
-				"connection from %s refused: it has %zu, max.connections.per.ip or its override is %zu "
-				"(%llu such before this were not told)",
-				p->peer.host, count, limit, (unsigned long long)kept);
+			log_warn(shard_log(at),
+				 "connection from %s refused: it has %zu, %s=%zu (%llu such before this were not told)",
+				 p->peer.host, count,
+				 limit == a->options.limits.max_per_address ? "max.connections.per.ip"
+									    : "max.connections.per.ip.overrides",
+				 limit, (unsigned long long)kept);
 	} else {
 		set_count(a, host, count + 1);
 		p->counted = true;
