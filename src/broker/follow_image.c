@@ -45,7 +45,6 @@ static struct replica_settings settings_of(const struct broker_part *part, const
 		.timestamp_after_max_ms = s.message_timestamp_after_max_ms,
 		.codec = s.compression < 0 ? BATCH_KEEP_CODEC : s.compression,
 		.level = s.compression_level,
-		.min_insync_replicas = s.min_insync_replicas,
 	};
 }
 

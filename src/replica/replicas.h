@@ -26,7 +26,6 @@ struct replica_settings {
 	int64_t timestamp_after_max_ms;
 	int codec; /* or BATCH_KEEP_CODEC */
 	int level;
-	int32_t min_insync_replicas;
 };
 
 struct topic_replicas {

@@ -41,16 +41,6 @@ enum err log_state(const struct log *l)
 	return l->state;
 }
 
-const struct uuid *log_topic_id(const struct log *l)
-{
-	return &l->topic_id;
-}
-
-struct uuid log_directory_id(const struct log *l)
-{
-	return l->folder->of->meta.directory_id;
-}
-
 void log_configure(struct log *l, const struct log_config *config)
 {
 	l->config = *config;

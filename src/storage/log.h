@@ -98,8 +98,6 @@ int64_t log_synced_offset(const struct log *l);
 int64_t log_size_bytes(const struct log *l);
 /* OK, or why nothing can be appended any more (ERR_OFFLINE, ERR_CORRUPT). */
 enum err log_state(const struct log *l);
-const struct uuid *log_topic_id(const struct log *l);
-struct uuid log_directory_id(const struct log *l);
 
 /*
  * An append under way: embedded in the request's part; lives until `released` was called.
