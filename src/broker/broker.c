@@ -10,7 +10,6 @@
 #include "broker/fetch_session.h"
 #include "broker/handlers.h"
 #include "broker/request_own.h"
-#include "controller/adopt.h"
 #include "metastore/embedded/embedded.h"
 #include "runtime/file.h"
 
@@ -18,7 +17,6 @@
 /* How long a clean stop waits for answers that are on their way before it drops them. */
 #define DRAIN_US 300000
 #define OPENING_AT_ONCE 16
-#define KAFKAS_METADATA "__cluster_metadata" /* the log of a Kafka node's own metadata: controller/adopt.h */
 
 /* Of the open files: for shards, listeners, journals, checkpoints, and what a commit or an opening has open for a moment beyond the cache. */
 #define KEPT_FILES ((size_t)256)
@@ -95,29 +93,6 @@ static enum err metastore_start_await(struct fiber *self, struct broker *b)
 	if (e)
 		log_error(b->log, "the metadata in %s cannot be opened: %s", o.folder, err_text(e));
 	buf_fini(&folder);
-	return e;
-}
-
-/* A folder that a Kafka node made is taken over before anybody asks the store. */
-static enum err adopt_kafkas_await(struct fiber *self, struct broker *b)
-{
-	struct config_list folders = config_log_folders(b->config);
-	enum err e = OK;
-
-	for (size_t i = 0; !e && i < folders.count; i++) {
-		struct adopt_options o = {.store = b->metastore,
-					  .cluster_id = storage_cluster_id(b->storage),
-					  .node_id = b->node_id,
-					  .log = b->log};
-		struct buf folder;
-
-		buf_init(&folder, 8192);
-		buf_printf(&folder, "%s/" ADOPT_FOLDER, folders.items[i]);
-		buf_put_i8(&folder, 0);
-		o.folder = (const char *)folder.data;
-		e = folder.error ? folder.error : adopt_await(self, &o);
-		buf_fini(&folder);
-	}
 	return e;
 }
 
@@ -233,41 +208,6 @@ static enum err controller_start_await(struct fiber *self, struct broker *b)
 	return e;
 }
 
-static bool is_known(const struct image *image, const struct found_log *f)
-{
-	const struct image_topic *t = image_topic_by_name(image, bytes_str(f->topic));
-
-	return t && f->partition < t->partition_count && (uuid_is_zero(f->topic_id) || uuid_equal(f->topic_id, t->id));
-}
-
-/* A topic is what the metadata says. Folders of others are kept, under a name that nobody takes for a partition. */
-static enum err strays_set_aside_await(struct fiber *self, struct broker *b)
-{
-	size_t count, strays = 0;
-	const struct found_log *found = storage_found(b->storage, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		enum err e;
-
-		if (is_known(b->parts[0].shard.image, &found[i]) || strcmp(found[i].topic, KAFKAS_METADATA) == 0)
-			continue;
-		e = storage_set_aside_await(self, b->storage, &found[i]);
-		if (e) {
-			log_error(b->log, "%s-%d, which is no topic of this cluster, cannot be set aside: %s",
-				  found[i].topic, found[i].partition, err_text(e));
-			return e;
-		}
-		if (strays++ < 10)
-			log_warn(b->log,
-				 "%s-%d is no topic of this cluster: its folder was renamed to *-stray and kept",
-				 found[i].topic, found[i].partition);
-	}
-	if (strays > 10)
-		log_warn(b->log, "%zu folders in all are no topics of this cluster and were renamed to *-stray",
-			 strays);
-	return OK;
-}
-
 static enum err part_open_logs_await(struct fiber *self, struct broker_part *part)
 {
 	(void)self;
@@ -288,13 +228,13 @@ static enum err start_await(struct fiber *self, struct broker *b)
 	if (!e)
 		e = metastore_start_await(self, b);
 	if (!e)
-		e = adopt_kafkas_await(self, b);
+		e = found_check_await(self, b);
 	if (!e)
 		e = everywhere_await(self, b, part_open_await);
 	if (!e)
 		e = controller_start_await(self, b);
 	if (!e)
-		e = strays_set_aside_await(self, b);
+		e = found_strays_await(self, b);
 	if (!e)
 		e = listening_bind_await(self, b);
 	if (!e)

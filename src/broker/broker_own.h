@@ -69,6 +69,11 @@ void listening_begin(struct broker *b);
 /* The settings of brokers changed: what they say about connections holds from now on. On shard 0. */
 void listening_follow(struct broker *b);
 
+/* found.c. Before the controller loads: takes over what a Kafka node left. Errors have said why in the log. */
+enum err found_check_await(struct fiber *self, struct broker *b) MUST_CHECK;
+/* A topic is what the metadata say. Folders of others are kept, under a name that nobody takes for a partition. */
+enum err found_strays_await(struct fiber *self, struct broker *b) MUST_CHECK;
+
 /* follow_image.c: keeps a shard's partitions as its image says. */
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m);
 

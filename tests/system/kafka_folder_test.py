@@ -65,6 +65,7 @@ class FromKafka(unittest.TestCase):
             unpack(ARCHIVES[0], data)
             before = {name for name in os.listdir(data) if not name.endswith("-delete") and name != ".kafka_cleanshutdown"}
             damage(os.path.join(data, "__cluster_metadata-0"))
+            before &= set(os.listdir(data))
             broker = moldau.Broker({"node.id": node}, data=data, start=False)
             try:
                 with self.assertRaises(AssertionError):
@@ -88,6 +89,9 @@ class FromKafka(unittest.TestCase):
                 os.remove(path)
             os.rename(os.path.join(folder, "00000000000000000000.log"), os.path.join(folder, "00000000000000000010.log"))
         self.refused(cut, "records before offset 10 are missing")
+
+    def test_partitions_without_a_metadata_log_keep_the_broker_from_starting(self):
+        self.refused(shutil.rmtree, "nothing that says what their topics are")
 
     def test_the_folder_of_another_node_is_left_alone(self):
         self.refused(lambda folder: None, "node", node=7)
