@@ -300,14 +300,17 @@ static enum err perform_call(struct node *n, struct file_call *c, uint64_t mark)
 		return OK;
 	case FILE_CALL_SYNC_ALL:
 		return sync_all_call(n, mark);
+	case FILE_CALL_RESERVE:
+		return OK; /* where things lie is nothing that it knows */
 	}
 	must_not_reach();
 }
 
 static const char *call_name(enum file_call_kind kind)
 {
-	static const char *const names[] = {"open",   "lock",  "truncate",    "size",        "info",  "remove",
-					    "rename", "mkdir", "folder sync", "folder list", "space", "sync all"};
+	static const char *const names[] = {"open",   "lock",     "truncate", "size",        "info",
+					    "remove", "rename",   "mkdir",    "folder sync", "folder list",
+					    "space",  "sync all", "reserve"};
 
 	return names[kind];
 }

@@ -34,6 +34,7 @@ enum file_call_kind {
 	FILE_CALL_FOLDER_LIST,   /* path -> list */
 	FILE_CALL_SPACE,         /* path -> size (free), size2 (total) */
 	FILE_CALL_SYNC_ALL,      /* file */
+	FILE_CALL_RESERVE,       /* file, size */
 };
 
 struct file_call {

@@ -170,6 +170,13 @@ enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size)
 	return call_await(self, &c);
 }
 
+enum err file_reserve_await(struct fiber *self, struct file *f, int64_t size)
+{
+	struct file_call c = {.kind = FILE_CALL_RESERVE, .file = f, .size = size};
+
+	return call_await(self, &c);
+}
+
 enum err file_size_await(struct fiber *self, struct file *f, int64_t *ret_size)
 {
 	struct file_call c = {.kind = FILE_CALL_SIZE, .file = f};

@@ -63,6 +63,11 @@ enum err file_sync_await(struct fiber *self, struct file *f) MUST_CHECK;
  */
 enum err file_sync_all_await(struct fiber *self, struct file *f) MUST_CHECK;
 enum err file_truncate_await(struct fiber *self, struct file *f, int64_t size) MUST_CHECK;
+/*
+ * Keeps disk space for the file up to `size`, which stays as long as it is: what is written there later lies together. OK also where the file
+ * system cannot. Truncating it to its size gives back what is not used.
+ */
+enum err file_reserve_await(struct fiber *self, struct file *f, int64_t size) MUST_CHECK;
 enum err file_size_await(struct fiber *self, struct file *f, int64_t *ret_size) MUST_CHECK;
 
 enum err file_open_await(struct fiber *self, const char *path, unsigned flags, struct file **ret_file) MUST_CHECK;

@@ -243,6 +243,55 @@ TEST(a_segment_ends_by_time_with_jitter_by_its_index_and_by_the_compaction_lag)
 	run_over_both(1, rolls_main, NULL);
 }
 
+/* --- preallocate -------------------------------------------------------------------------------------------------- */
+
+static int64_t disk_bytes(const struct fixture *x, const char *name, int64_t *ret_size)
+{
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", x->folder, name);
+	EXPECT(stat(path, &st) == 0);
+	*ret_size = st.st_size;
+	return (int64_t)st.st_blocks * 512;
+}
+
+static void preallocate_main(struct fiber *self, void *argument)
+{
+	struct log_config config = fixture_config();
+	struct test_batch b = plain(1, 1, 100000);
+	int64_t size;
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	config.preallocate = true;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	EXPECT(disk_bytes(&x, "t-0/00000000000000000000.log", &size) >= 1 << 20 && size == log_size_bytes(l));
+	log_roll(l);
+	EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	EXPECT(disk_bytes(&x, "t-0/00000000000000000001.log", &size) >= 1 << 20 && size < 110000);
+	EXPECT_OK(log_save_index_await(self, l, l->segments[0]));
+	EXPECT(disk_bytes(&x, "t-0/00000000000000000000.log", &size) < 200000 && size == l->segments[0]->size);
+	fixture_close_await(self, &x);
+	EXPECT(disk_bytes(&x, "t-0/00000000000000000001.log", &size) < 200000 && size > 100000);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	EXPECT(read_all_await(self, l, 0, 1000) == 2);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(preallocate_keeps_space_for_a_segment_until_it_is_closed)
+{
+	run_over_both(1, preallocate_main, NULL);
+}
+
 /* --- flush.ms ----------------------------------------------------------------------------------------------------- */
 
 static void flush_main(struct fiber *self, void *argument)

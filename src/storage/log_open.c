@@ -397,6 +397,8 @@ enum err log_close_await(struct fiber *self, struct log *l)
 
 	if (!e)
 		e = settle_await(self, l);
+	if (!e)
+		(void)!log_give_back_await(self, l, log_active(l));
 	log_wait_alone_await(self, l);
 	log_sweep_doomed_await(self, l,
 			       INT64_MAX); /* the next start, from the manifest, does not look into its folder */

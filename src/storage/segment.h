@@ -30,6 +30,7 @@ struct segment {
 	struct cached_file *file;
 	struct buf *snapshot; /* producer snapshot at base_offset that is not on disk yet */
 	bool made;            /* the file exists */
+	bool reserved;        /* the file has disk space for a whole segment (preallocate) */
 	bool saving_index;    /* somebody is just writing the files */
 	bool swapped;         /* its files have the names *.swap still: it is just taking the place of others */
 	bool replaced;        /* by one that was made of it: what its files' names lead to is another's now */

@@ -156,8 +156,26 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 		log_error(log_logger(l), "%s: was there, and cannot be opened: %s", path, err_text(e));
 		return ERR_CORRUPT;
 	}
+	if (!e && !s->made && l->config.preallocate)
+		s->reserved = file_reserve_await(self, (*ret_file)->file, l->config.segment_bytes) == OK;
 	if (!e)
 		s->made = true;
+	return e;
+}
+
+enum err log_give_back_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct cached_file *f;
+	enum err e;
+
+	if (!s->reserved || s->written < s->size || (s == log_active(l) && !l->closing))
+		return OK;
+	e = log_open_segment_await(self, l, s, &f);
+	if (e)
+		return e;
+	s->reserved = false;
+	e = file_truncate_await(self, f->file, s->written);
+	file_cache_give(&l->store->files, f);
 	return e;
 }
 
@@ -441,7 +459,9 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 
 	if (s->index_saved || !s->made || s->replaced)
 		return OK;
-	e = log_load_index_await(self, l, s);
+	e = log_give_back_await(self, l, s);
+	if (!e)
+		e = log_load_index_await(self, l, s);
 	if (e || s->replaced)
 		return e;
 	buf_init(&offsets, SMALL_FILE_MAX);

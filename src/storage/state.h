@@ -323,6 +323,8 @@ enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* Syncs all segment files from the recovery point on, and the names that lead there, and moves the recovery point. */
 enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* Of the space that was kept for a segment that is full, or whose log is closed, the rest goes back. */
+enum err log_give_back_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 /* Of a segment that was cut: they point at what is gone. The caller syncs the folder before the log goes on. */
 void log_remove_indexes_await(struct fiber *self, struct log *l, const struct segment *s);

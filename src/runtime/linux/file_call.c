@@ -178,6 +178,13 @@ static enum err call_space(struct file_call *c)
 	return OK;
 }
 
+static enum err call_reserve(struct file_call *c)
+{
+	int result = fallocate(c->file->fd, FALLOC_FL_KEEP_SIZE, 0, c->size);
+
+	return result < 0 && errno == EOPNOTSUPP ? OK : outcome(result);
+}
+
 static enum err carry_out(struct file_call *c)
 {
 	switch (c->kind) {
@@ -205,6 +212,8 @@ static enum err carry_out(struct file_call *c)
 		return call_space(c);
 	case FILE_CALL_SYNC_ALL:
 		return call_sync_all(c);
+	case FILE_CALL_RESERVE:
+		return call_reserve(c);
 	}
 	must_not_reach();
 }

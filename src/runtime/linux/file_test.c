@@ -79,6 +79,9 @@ static void read_write_main(struct fiber *self, void *argument)
 	EXPECT(n == 0);
 	EXPECT_OK(file_size_await(self, f, &size));
 	EXPECT(size == 11);
+	EXPECT_OK(file_reserve_await(self, f, 1 << 20));
+	EXPECT_OK(file_size_await(self, f, &size));
+	EXPECT(size == 11);
 	EXPECT_OK(file_truncate_await(self, f, 5));
 	expect_content_await(self, in(p, "a"), "hello");
 	EXPECT_OK(file_truncate_await(self, f, 6)); /* longer: zeros */

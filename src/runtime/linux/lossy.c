@@ -340,6 +340,8 @@ static enum err carry_out(struct lossy *l, struct file_call *c)
 		/* Twice: an old name goes only when the new one, in another folder, is real. */
 		e = lossy_settle(l->root);
 		return e ? e : lossy_settle(l->root);
+	case FILE_CALL_RESERVE:
+		return OK; /* nothing that a loss of power could show */
 	case FILE_CALL_OPEN:
 	case FILE_CALL_INFO:
 	case FILE_CALL_REMOVE:

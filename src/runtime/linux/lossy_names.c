@@ -691,6 +691,7 @@ enum err lossy_names_call(struct lossy *l, struct file_call *c)
 	case FILE_CALL_TRUNCATE:
 	case FILE_CALL_SIZE:
 	case FILE_CALL_SYNC_ALL:
+	case FILE_CALL_RESERVE:
 		break;
 	}
 	must_not_reach();
