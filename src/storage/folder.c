@@ -523,6 +523,7 @@ static enum err open_folders_await(struct fiber *self, struct storage *s)
 			e = find_logs_await(self, s, &s->folders[i], &capacity, shard_log(fiber_shard(self)));
 	if (!e && s->found_count)
 		qsort(s->found, s->found_count, sizeof(*s->found), by_name);
+	s->accounted = mem_zalloc(s->found_count + 1);
 	return e;
 }
 
@@ -541,6 +542,7 @@ static void storage_free(struct storage *s)
 		mem_free(sf->manifest_text);
 		mem_free(sf->path);
 	}
+	mem_free(s->accounted);
 	for (size_t i = 0; i < s->found_count; i++)
 		mem_free(s->found[i].topic);
 	for (size_t i = 0; s->closing && i < closing; i++)
@@ -702,6 +704,26 @@ static enum err close_folder_await(struct fiber *self, struct storage *s, size_t
 	return e;
 }
 
+/*
+ * A log that was not opened, since the start failed or the log is damaged, and that no manifest tells of: a clean stop would forget its start and
+ * what of it was acknowledged. The next start has them from where this one had them.
+ */
+static bool any_unaccounted(const struct storage *s, size_t folder)
+{
+	for (size_t i = 0; i < s->found_count; i++) {
+		const struct found_log *f = &s->found[i];
+		const struct manifest_entry *entry;
+		char name[LOG_NAME_SIZE];
+
+		if (f->folder_index != folder || s->accounted[i])
+			continue;
+		entry = map_get(&s->folders[folder].manifest, log_key(name, bytes_str(f->topic), f->partition));
+		if (!entry || entry->taken)
+			return true;
+	}
+	return false;
+}
+
 static bool lost_by_any(const struct storage *s, size_t folder)
 {
 	for (unsigned shard = 0; shard < runtime_shard_count(s->runtime); shard++)
@@ -720,7 +742,7 @@ enum err storage_close_await(struct fiber *self, struct storage *s)
 		enum err e = OK;
 
 		if (s->folders[i].online && !lost_by_any(s, i))
-			e = close_folder_await(self, s, i);
+			e = any_unaccounted(s, i) ? OK : close_folder_await(self, s, i);
 		else
 			failure = failure ? failure : ERR_OFFLINE;
 		failure = failure ? failure : e;
@@ -782,5 +804,7 @@ enum err storage_set_aside_await(struct fiber *self, struct storage *s, const st
 	if (entry)
 		entry->taken = true;
 	e = file_rename_await(self, from, to);
+	if (!e)
+		s->accounted[f - s->found] = true;
 	return e ? e : folder_sync_await(self, sf->path);
 }

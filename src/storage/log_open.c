@@ -253,6 +253,8 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 		return e;
 	}
 	mem_free(map_remove(&s->closed, name));
+	if (found)
+		s->storage->accounted[found - s->storage->found] = true;
 	l->last_flush_ms = shard_now_ms(s->shard);
 	l->start_durable = l->start;
 	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;

@@ -354,6 +354,54 @@ static void renamed_main(struct fiber *self, void *argument)
 	fixture_close_await(self, x);
 }
 
+static void moved_start_main(struct fiber *self, void *argument)
+{
+	struct test_batch p = {.producer_id = -1, .records = 1, .value_size = 100};
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	for (int i = 0; i < 4; i++)
+		EXPECT_OK(append(l, &p, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	EXPECT_OK(log_advance_start_await(self, l, 3));
+	DIE();
+}
+
+static void nothing_opened_main(struct fiber *self, void *argument)
+{
+	fixture_open_await(self, argument);
+	fixture_close_await(self, argument);
+}
+
+static void start_kept_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	EXPECT(log_start_offset(l) == 3 && log_end_offset(l) == 4);
+	fixture_close_await(self, x);
+}
+
+TEST(a_start_that_fails_after_a_crash_forgets_no_log)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_and_die(IO_EPOLL, moved_start_main, &x);
+	for (int i = 0; i < 3; i++)
+		run_with(&o, nothing_opened_main, &x);
+	run_with(&o, start_kept_main, &x);
+	for (int i = 0; i < 2; i++)
+		run_with(&o, nothing_opened_main, &x);
+	run_with(&o, start_kept_main, &x);
+	fixture_fini(&x);
+}
+
 TEST(a_topic_made_again_does_not_get_the_old_ones_records)
 {
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};

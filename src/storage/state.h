@@ -61,6 +61,7 @@ struct storage {
 	size_t folder_count;
 	struct found_log *found;
 	size_t found_count;
+	bool *accounted; /* [found]: opened by its shard, or set aside; of the others the next start knows no more than this one */
 	struct runtime *runtime;
 	struct store **stores; /* by shard index; each slot belongs to its shard */
 	bool *lost;            /* [shard * folder_count + folder]: the shard saw it fail */
