@@ -8,6 +8,7 @@
 #include "storage/retention.h"
 #include "storage/state.h"
 
+#define SKIPPED_AGAIN_US ((int64_t)100 * 1000)
 #define NEVER INT64_MAX
 #define DISK_CHECK_US ((int64_t)10 * 1000000)
 #define FLUSH_CHECK_US ((int64_t)1000000)
@@ -58,15 +59,22 @@ static void sweep_await(struct fiber *self, struct log *l)
 
 static void note_next_doomed(struct store *s)
 {
+	int64_t now_us = shard_now_us(s->shard);
+
 	s->next_doomed_us = NEVER;
 	list_for_each(&s->logs, n)
 	{
 		const struct log *l = container_of(n, struct log, node);
 
+		if (l->state || l->deleted) /* nobody takes them away before the next start */
+			continue;
 		list_for_each(&l->doomed, d)
 		{
 			int64_t due_us = container_of(d, struct doomed, node)->due_us;
 
+			/* What is due and still there could not be looked at now: the log is being cut or closed. */
+			if (due_us < now_us + SKIPPED_AGAIN_US)
+				due_us = now_us + SKIPPED_AGAIN_US;
 			if (due_us < s->next_doomed_us)
 				s->next_doomed_us = due_us;
 		}
