@@ -85,6 +85,12 @@ static enum err metastore_start_await(struct fiber *self, struct broker *b)
 	struct buf folder;
 	enum err e;
 
+	/* Another folder has none of it: there all topics would be unknown, and their folders set aside. */
+	if (!storage_first_folder(b->storage)) {
+		log_error(b->log, "the first data folder of log.dirs holds the metadata and cannot be used: the broker "
+				  "cannot start");
+		return ERR_OFFLINE;
+	}
 	buf_init(&folder, 8192);
 	buf_printf(&folder, "%s/" EMBEDDED_FOLDER, storage_first_folder(b->storage));
 	buf_put_i8(&folder, 0);

@@ -766,10 +766,7 @@ const struct found_log *storage_found(const struct storage *s, size_t *ret_count
 
 const char *storage_first_folder(const struct storage *s)
 {
-	for (size_t i = 0; i < s->folder_count; i++)
-		if (s->folders[i].online)
-			return s->folders[i].path;
-	return s->folders[0].path;
+	return s->folders[0].online ? s->folders[0].path : NULL;
 }
 
 size_t storage_online_folders(const struct storage *s)

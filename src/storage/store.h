@@ -59,7 +59,7 @@ const char *storage_cluster_id(const struct storage *s);
 const struct found_log *storage_found(const struct storage *s, size_t *ret_count);
 /* Sets a folder aside that the image does not know: renames it to *-stray. Never deletes. */
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f) MUST_CHECK;
-/* Where the metastore keeps its own files: a subfolder of the first folder. */
+/* Where the metastore keeps its own files: a subfolder of the first folder. NULL when that one cannot be used: no other one has them. */
 const char *storage_first_folder(const struct storage *s);
 /* On shard 0. */
 size_t storage_online_folders(const struct storage *s);
