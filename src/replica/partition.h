@@ -37,6 +37,7 @@ struct partition {
 	struct list arrivals;     /* of struct partition_append: wait for the log to be open */
 	struct list appended;     /* of struct partition_append, by last offset: wait for their acks */
 	struct list readers;      /* of struct partition_reader: told at progress */
+	bool is_new;              /* of a topic that was made, or enlarged, since this process started */
 	unsigned name_tries;      /* how often the log of a deleted topic still had its name */
 	struct list_node opening; /* in the replicas' line of logs to open */
 };

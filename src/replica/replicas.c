@@ -19,6 +19,7 @@ struct replicas {
 	unsigned openers;
 	bool remover_runs;
 	bool closing;
+	bool started;         /* what is added from now on is new */
 	struct event changed; /* a log was opened or failed; an opener or the remover ended */
 	struct timer retry;
 	struct timer open_all;
@@ -89,6 +90,7 @@ static enum err open_log_await(struct fiber *self, struct partition *p, bool cre
 		.config = t->settings.log,
 		.owner = create ? &p->log_owner : NULL,
 		.wait_for_name = p->name_tries < NAME_TRIES,
+		.may_be_elsewhere = !p->is_new,
 	};
 
 	return log_open_await(self, t->replicas->options.store, &spec, create, ret_log);
@@ -218,6 +220,7 @@ void replicas_open_all(struct replicas *r)
 	size_t place = 0;
 	const struct map_entry *entry;
 
+	r->started = true;
 	while ((entry = map_next(&r->topics, &place))) {
 		struct topic_replicas *t = entry->value;
 
@@ -298,6 +301,7 @@ void replicas_add_topic(struct replicas *r, struct bytes name, struct uuid id, c
 		if (!t->partitions[i])
 			continue;
 		partition_init(t->partitions[i], t, i, leader_epochs[i]);
+		t->partitions[i]->is_new = r->started;
 		t->here++;
 	}
 	t->partition_count = partition_count;

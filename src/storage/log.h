@@ -73,6 +73,8 @@ struct log_spec {
 	struct log_owner *owner; /* may be NULL */
 	/* A folder of this name, of another topic, that is in the way may go soon: ERR_EXISTS instead of setting it aside. */
 	bool wait_for_name;
+	/* It may have been made by an earlier process: where it is not found while a folder is offline it is ERR_OFFLINE, not made anew. */
+	bool may_be_elsewhere;
 };
 
 /*

@@ -94,6 +94,14 @@ static const struct found_log *find(const struct storage *st, const struct log_s
 	return NULL;
 }
 
+static bool any_folder_offline(const struct store *s)
+{
+	for (size_t i = 0; i < s->storage->folder_count; i++)
+		if (s->folders[i].offline)
+			return true;
+	return false;
+}
+
 /* The folder with the fewest logs of this shard. */
 static struct store_folder *choose_folder(struct store *s)
 {
@@ -240,6 +248,8 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 			  BYTES_ARG(spec->topic), (int)spec->partition);
 		return ERR_CORRUPT;
 	}
+	if (!f && !closed && spec->may_be_elsewhere && any_folder_offline(s))
+		return ERR_OFFLINE;
 	if (!f)
 		f = choose_folder(s);
 	if (!f || f->offline)
