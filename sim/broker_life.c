@@ -36,7 +36,7 @@ void broker_life_start(struct shard *zero, void *argument)
 
 	snprintf(listeners, sizeof(listeners), "PLAINTEXT://%s:%d", w->address.host, BROKER_PORT);
 	set(c, "listeners", listeners);
-	set(c, "log.dirs", "/data");
+	set(c, "log.dirs", w->two_folders ? "/data,/data2" : "/data");
 	set(c, "metrics.listener", "");
 	set_number(c, "node.id", 1);
 	set_number(c, "num.partitions", 3);

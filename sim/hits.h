@@ -43,6 +43,7 @@
 	X(SEND_AGAIN, "send took nothing") \
 	X(FRAGMENT, "bytes arrived in fragments") \
 	X(ACKS_1, "record acknowledged before its sync, to be held against kills") \
+	X(ONE_FOLDER, "one of two data folders failed") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(PIPELINED, "Produces that waited behind the creation of their topic")

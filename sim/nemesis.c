@@ -194,10 +194,19 @@ static void trouble_disk(struct nemesis *n)
 					    "reads fail", "writes fail", "syncs fail"};
 	int64_t kind = choose(sched(n), 0, (int64_t)countof(texts) - 1);
 	struct node *node = n->world->broker;
+	uint32_t often = 1;
 
 	if (!afflict(n, texts[kind], mend_disk, 3 * SECOND_US))
 		return;
 	n->world->disk_trouble = true;
+	if (kind >= 3 && n->world->two_folders && chance(sched(n), 1, 2)) {
+		trace_text(&sched(n)->trace, "nemesis", "FAULT", "of the second folder alone");
+		sim_hit(n->world->sim, HIT_ONE_FOLDER);
+		node->faults.under = "/data2/";
+		often = 10;
+	} else {
+		n->world->whole_disk_trouble = true;
+	}
 	if (kind == 0)
 		node->faults.slow_factor = 100;
 	else if (kind == 1)
@@ -205,11 +214,11 @@ static void trouble_disk(struct nemesis *n)
 	else if (kind == 2)
 		disk_set_capacity(node->disk, disk_used(node->disk) + choose_skewed(sched(n), 0, 40000));
 	else if (kind == 3)
-		node->faults.read_errors = 50000;
+		node->faults.read_errors = 50000 * often;
 	else if (kind == 4)
-		node->faults.write_errors = 20000;
+		node->faults.write_errors = 20000 * often;
 	else
-		node->faults.sync_errors = 30000;
+		node->faults.sync_errors = 30000 * often;
 	if (node->faults.write_errors || node->faults.sync_errors)
 		world_cache_lost(n->world);
 }

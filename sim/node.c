@@ -170,9 +170,8 @@ static void log_line(struct logger *l, enum log_level level, const char *line)
 /* --- rare paths ------------------------------------------------------------------------------------------------------ */
 
 /* In a call of the node's: nothing here may come from its memory. */
-static bool rare_path_hit(struct fault_points *p, enum fault f)
+bool node_rare_path(struct node *n, enum fault f)
 {
-	struct node *n = container_of(p, struct node, faults_in_code);
 	struct memory_owner *before;
 
 	if (!n->rare[f] || !chance(&n->sim->scheduler, n->rare[f], 1000000))
@@ -182,6 +181,11 @@ static bool rare_path_hit(struct fault_points *p, enum fault f)
 	trace_text(&n->sim->scheduler.trace, n->name, "rare path", fault_text(f));
 	memory_leave(before);
 	return true;
+}
+
+static bool rare_path_hit(struct fault_points *p, enum fault f)
+{
+	return node_rare_path(container_of(p, struct node, faults_in_code), f);
 }
 
 void node_choose_rare_paths(struct node *n, const struct history *h)

@@ -48,6 +48,7 @@ struct disk_faults {
 	uint32_t sync_errors;
 	uint32_t slow_factor; /* 0 or 1: as usual */
 	bool hung;
+	const char *under; /* errors only below this folder of the root; NULL: everywhere */
 };
 
 struct node {
@@ -104,6 +105,7 @@ static inline bool node_up(const struct node *n)
 }
 
 /* Makes some rare paths of this history's code common, others not. */
+bool node_rare_path(struct node *n, enum fault f);
 void node_choose_rare_paths(struct node *n, const struct history *h);
 /* Starts a process: `start` is called on shard 0, soon. */
 void node_start(struct node *n, unsigned shard_count, void (*start)(struct shard *shard_zero, void *argument),

@@ -19,6 +19,7 @@ struct file {
 	struct inode *inode;
 	unsigned flags;
 	unsigned under_way;
+	char top[16]; /* the folder of the root that it is in */
 };
 
 enum io_kind { IO_OP, IO_CALL, IO_WARM, IO_OFFLOAD };
@@ -40,9 +41,21 @@ static struct scheduler *scheduler_of(struct node *n)
 	return &n->sim->scheduler;
 }
 
-static bool strikes(struct node *n, uint32_t parts_of_million)
+static bool strikes(struct node *n, uint32_t parts_of_million, const char *path)
 {
-	return parts_of_million && chance(scheduler_of(n), parts_of_million, 1000000);
+	const char *under = n->faults.under;
+
+	if (!parts_of_million || (under && strncmp(path, under, strlen(under)) != 0))
+		return false;
+	return chance(scheduler_of(n), parts_of_million, 1000000);
+}
+
+/* "/data2/t-0/x" -> "/data2/": as much as tells which folder of the root it is. */
+static void top_of(const char *path, char ret_top[static 16])
+{
+	const char *end = strchr(path + 1, '/');
+
+	snprintf(ret_top, 16, "%.*s", end ? (int)(end - path + 1) : 15, path);
 }
 
 static void io_due(struct node_event *e);
@@ -125,7 +138,7 @@ static size_t parts_size(const struct file_op *op)
 static void do_read(struct node *n, struct file_op *op)
 {
 	must(op->file->flags & FILE_READ);
-	if (strikes(n, n->faults.read_errors)) {
+	if (strikes(n, n->faults.read_errors, op->file->top)) {
 		sim_hit(n->sim, HIT_READ_ERROR);
 		op->error = ERR_IO;
 		return;
@@ -138,7 +151,7 @@ static void do_write(struct node *n, struct file_op *op)
 	size_t size = parts_size(op), count;
 
 	must(op->file->flags & FILE_WRITE);
-	if (strikes(n, n->faults.write_errors)) {
+	if (strikes(n, n->faults.write_errors, op->file->top)) {
 		sim_hit(n->sim, HIT_WRITE_ERROR);
 		/* Where in the write it failed is anybody's guess. */
 		op->error = write_parts(n, op, (size_t)choose(scheduler_of(n), 0, (int64_t)size), &count);
@@ -156,7 +169,7 @@ static void do_sync(struct node *n, struct file_op *op, uint64_t mark)
 {
 	struct inode *i = op->file->inode;
 
-	if (strikes(n, n->faults.sync_errors)) {
+	if (strikes(n, n->faults.sync_errors, op->file->top)) {
 		bool lost = chance(scheduler_of(n), 1, 2);
 
 		if (lost)
@@ -219,7 +232,7 @@ static enum err open_call(struct node *n, struct file_call *c)
 	struct inode *i;
 	enum err e;
 
-	if (n->open_file_count >= n->open_file_limit)
+	if (n->open_file_count >= n->open_file_limit || node_rare_path(n, FAULT_TOO_MANY_FILES))
 		return ERR_TOO_MANY_FILES;
 	e = disk_open(n->disk, c->path, c->flags, node_wall_ms(n), &i);
 	if (e)
@@ -230,6 +243,7 @@ static enum err open_call(struct node *n, struct file_call *c)
 	f->node = n;
 	f->inode = i;
 	f->flags = c->flags;
+	top_of(c->path, f->top);
 	list_push_back(&n->files, &f->place);
 	n->open_file_count++;
 	c->file = f;
@@ -248,7 +262,7 @@ static enum err list_call(struct node *n, struct file_call *c)
 
 static enum err folder_sync_call(struct node *n, struct file_call *c, uint64_t mark)
 {
-	if (strikes(n, n->faults.sync_errors)) {
+	if (strikes(n, n->faults.sync_errors, c->path)) {
 		sim_hit(n->sim, HIT_SYNC_ERROR);
 		return ERR_IO;
 	}
@@ -381,7 +395,7 @@ static void warm_due(struct node *n, struct io *io)
 	struct shard *shard = io->shard;
 	struct memory_owner *before;
 
-	if (strikes(n, n->faults.read_errors)) {
+	if (strikes(n, n->faults.read_errors, w->range.file->top)) {
 		sim_hit(n->sim, HIT_READ_ERROR);
 		w->error = ERR_IO;
 	} else if (w->range.position + (int64_t)w->range.size > inode_size(w->range.file->inode)) {

@@ -228,6 +228,9 @@ static void broker_stopped(struct node *n)
 {
 	struct world *w = n->context;
 
+	if (w->broker_ready && n->exit_code && w->disk_trouble && !w->whole_disk_trouble && w->phase == CLIENT_WORKS)
+		sim_fail(w->sim, "the broker ended with exit code %d, though one of its folders was well",
+			 n->exit_code);
 	w->broker_ready = false;
 	world_unwell_until(w, w->sim->scheduler.now_us + SECOND_US);
 }
@@ -237,6 +240,7 @@ void world_start_broker(struct world *w)
 	w->broker_life++;
 	w->broker_ready = false;
 	w->disk_trouble = w->troubles > 0 && w->disk_trouble;
+	w->whole_disk_trouble = w->disk_trouble && w->whole_disk_trouble;
 	node_start(w->broker, w->shard_count, broker_life_start, w);
 }
 
@@ -383,6 +387,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->shard_count = chance(s, 1, 2) ? 4 : 1;
 	w->roll_ms = rolls_ms[choose(s, 0, (int64_t)countof(rolls_ms) - 1)];
 	w->index_bytes = index_sizes[choose(s, 0, (int64_t)countof(index_sizes) - 1)];
+	w->two_folders = chance(s, 1, 3);
 	w->retention_ms = w->retention_bytes = -1;
 	w->trims = chance(s, 1, 3);
 	if (w->trims) {

@@ -70,7 +70,9 @@ struct world {
 	int64_t retention_ms;
 	int64_t retention_check_ms;
 	int64_t delete_delay_ms;
+	bool two_folders;        /* of log.dirs: /data and /data2 */
 	bool disk_trouble;       /* now, or since the broker last started */
+	bool whole_disk_trouble; /* the same, of more than /data2 */
 	uint64_t cache_losses;   /* how often what was written and not synced may have gone */
 	uint64_t lost_syncs;     /* that were lost when the machine last booted */
 	unsigned troubles;       /* faults that last */

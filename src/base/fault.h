@@ -19,6 +19,7 @@
 	X(JOURNAL_NO_ROOM, "no room in either journal file") \
 	X(SEGMENT_ROLL, "segment rolled early") \
 	X(FILE_BUDGET, "budget of open files used up") \
+	X(TOO_MANY_FILES, "the system has no descriptor left") \
 	X(READ_SHORT, "read cut short within a batch") \
 	X(READ_COLD, "read by a fiber, though all is at hand") \
 	X(READ_STAYS, "records of a small answer sent from their file") \
