@@ -275,7 +275,7 @@ static enum err sync_all_call(struct node *n, uint64_t mark)
 		n->sync_all = chance(scheduler_of(n), 3, 4) ? 1 : -1;
 	if (n->sync_all < 0)
 		return ERR_UNSUPPORTED;
-	if (strikes(n, n->faults.sync_errors)) {
+	if (strikes(n, n->faults.sync_errors, "/")) {
 		disk_sync_all_lost(n->disk, mark, &scheduler_of(n)->random);
 		sim_hit(n->sim, HIT_SYNC_ERROR);
 		return ERR_IO;
