@@ -88,7 +88,8 @@ bool journal_make_room(struct store_folder *f, size_t size)
 	/* Whoever forgets waits for the room that the keeper makes, and it makes none where there is some. */
 	if (list_empty(&f->forgets) && shard_fault(s, FAULT_JOURNAL_NO_ROOM))
 		return false;
-	if (j->at + size + JOURNAL_BLOCK <= j->size && !(j->at > 0 && shard_fault(s, FAULT_JOURNAL_FULL)))
+	if (j->at + size + JOURNAL_BLOCK <= j->size &&
+	    !(j->at > 0 && list_empty(&f->forgets) && shard_fault(s, FAULT_JOURNAL_FULL)))
 		return true;
 	if (size + JOURNAL_BLOCK > j->size)
 		return false;
@@ -192,7 +193,8 @@ static void collect(struct replay *p, const struct journal_record *r)
 		return;
 	l = replay_log_of(p, r);
 	p->orders++;
-	if (r->kind == JOURNAL_FORGET && r->file_base > 0) { /* those segments were cleaned: their files are others now */
+	if (r->kind == JOURNAL_FORGET &&
+	    r->file_base > 0) { /* those segments were cleaned: their files are others now */
 		for (size_t i = 0; i < p->count; i++)
 			p->records[i].is_void |= p->records[i].log == l && p->records[i].r.file_base < r->file_base;
 		return;

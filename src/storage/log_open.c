@@ -411,9 +411,9 @@ enum err log_close_await(struct fiber *self, struct log *l)
 		e = settle_await(self, l);
 	if (!e)
 		(void)!log_give_back_await(self, l, log_active(l));
-	log_wait_alone_await(self, l);
-	log_sweep_doomed_await(self, l,
-			       INT64_MAX); /* the next start, from the manifest, does not look into its folder */
+	/* The next start, from the manifest, does not look into its folder. */
+	log_sweep_doomed_await(self, l, INT64_MAX);
+	log_wait_alone_await(self, l); /* last: a read that is refused meanwhile is over only in a later turn */
 	if (!e)
 		manifest_write_log(l, &st->closing[shard_index(l->store->shard) * st->folder_count + l->folder->index]);
 	remember_closed(l, false);
