@@ -228,11 +228,19 @@ static void broker_stopped(struct node *n)
 {
 	struct world *w = n->context;
 
+	w->broker_ready = false;
+	world_unwell_until(w, w->sim->scheduler.now_us + SECOND_US);
+}
+
+/* By itself, or as it was asked to. */
+static void broker_ended(struct node *n)
+{
+	struct world *w = n->context;
+
 	if (w->broker_ready && n->exit_code && w->disk_trouble && !w->whole_disk_trouble && w->phase == CLIENT_WORKS)
 		sim_fail(w->sim, "the broker ended with exit code %d, though one of its folders was well",
 			 n->exit_code);
-	w->broker_ready = false;
-	world_unwell_until(w, w->sim->scheduler.now_us + SECOND_US);
+	broker_stopped(n);
 }
 
 void world_start_broker(struct world *w)
@@ -402,7 +410,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->broker = node_new(sim, 1, "broker");
 	w->broker->check_leaks = true;
 	node_choose_rare_paths(w->broker, h);
-	w->broker->stopped = broker_stopped;
+	w->broker->stopped = broker_ended;
 	w->broker->finish = broker_life_end;
 	w->broker->context = w;
 	w->broker->open_file_limit = 100 + 150 * w->shard_count + (size_t)choose_skewed(s, 0, 1000);
