@@ -227,30 +227,86 @@ void meta_properties_write(const struct meta_properties *m, struct buf *out)
 		   m->node_id, text);
 }
 
-/* {"version":0,"brokerEpoch":N}, with any spaces and in any order. */
 enum err clean_marker_read(struct bytes file, int64_t *ret_broker_epoch)
 {
-	static const char key[] = "\"brokerEpoch\"";
-	struct bytes rest = file;
-	size_t size = 0;
+	static const char head[] = "{\"version\":0,\"brokerEpoch\":";
+	const size_t head_size = sizeof(head) - 1;
+	int64_t number;
+	struct buf same;
+	bool is_same;
 
-	if (!memmem(file.data, file.size, "\"version\"", 9))
+	if (file.size < head_size + 2 || memcmp(file.data, head, head_size) != 0 ||
+	    !parse_number(bytes_of(file.data + head_size, file.size - head_size - 1), &number))
 		return ERR_CORRUPT;
-	rest.data = memmem(file.data, file.size, key, sizeof(key) - 1);
-	if (!rest.data)
+	buf_init(&same, 200);
+	clean_marker_write(number, &same);
+	is_same = bytes_equal(buf_bytes(&same), file);
+	buf_fini(&same);
+	if (!is_same)
 		return ERR_CORRUPT;
-	rest.data += sizeof(key) - 1;
-	rest.size = (size_t)(file.data + file.size - rest.data);
-	while (rest.size && (rest.data[0] == ' ' || rest.data[0] == ':'))
-		rest = bytes_of(rest.data + 1, rest.size - 1);
-	while (size < rest.size && (rest.data[size] == '-' || (rest.data[size] >= '0' && rest.data[size] <= '9')))
-		size++;
-	return parse_number(bytes_of(rest.data, size), ret_broker_epoch) ? OK : ERR_CORRUPT;
+	*ret_broker_epoch = number;
+	return OK;
 }
 
 void clean_marker_write(int64_t broker_epoch, struct buf *out)
 {
 	buf_printf(out, "{\"version\":0,\"brokerEpoch\":%" PRId64 "}", broker_epoch);
+}
+
+#define RUN_DIGITS 16
+#define RUN_HEAD_1 "version=1\nrun="
+#define RUN_HEAD_2 "version=2\nrun="
+
+static void write_run(const char *head, uint64_t run, struct buf *out)
+{
+	buf_printf(out, "%s%016" PRIx64 "\n", head, run);
+}
+
+void run_state_write(uint64_t run, struct buf *out)
+{
+	write_run(RUN_HEAD_2, run, out);
+	if (!out->error)
+		buf_printf(out, "crc32c=%08" PRIx32 "\n", crc32c(0, buf_bytes(out)));
+}
+
+static bool parse_run(struct bytes digits, uint64_t *ret_run)
+{
+	uint64_t run = 0;
+
+	for (size_t i = 0; i < digits.size; i++) {
+		uint8_t c = digits.data[i];
+
+		if (c >= '0' && c <= '9')
+			run = run << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			run = run << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return false;
+	}
+	*ret_run = run;
+	return run != 0;
+}
+
+enum err run_state_read(struct bytes file, uint64_t *ret_run)
+{
+	const size_t head_size = sizeof(RUN_HEAD_1) - 1;
+	struct buf same;
+	uint64_t run;
+	bool is_same;
+
+	if (file.size < head_size + RUN_DIGITS || !parse_run(bytes_of(file.data + head_size, RUN_DIGITS), &run))
+		return ERR_CORRUPT;
+	buf_init(&same, 200);
+	if (memcmp(file.data, RUN_HEAD_1, head_size) == 0)
+		write_run(RUN_HEAD_1, run, &same);
+	else
+		run_state_write(run, &same);
+	is_same = bytes_equal(buf_bytes(&same), file);
+	buf_fini(&same);
+	if (!is_same)
+		return ERR_CORRUPT;
+	*ret_run = run;
+	return OK;
 }
 
 #define BOUNDS_HEAD "moldau-checkpoint 1\n"

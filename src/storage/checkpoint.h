@@ -47,8 +47,13 @@ struct meta_properties {
 enum err meta_properties_read(struct bytes file, struct meta_properties *ret_meta) MUST_CHECK;
 void meta_properties_write(const struct meta_properties *m, struct buf *out);
 
+/* As Kafka and Moldau write it, to the byte: a number that was cut or altered into another text is none. */
 enum err clean_marker_read(struct bytes file, int64_t *ret_broker_epoch) MUST_CHECK;
 void clean_marker_write(int64_t broker_epoch, struct buf *out);
+
+/* The run whose records the journals hold; never 0. What version 1 wrote is read too, which has no checksum. */
+enum err run_state_read(struct bytes file, uint64_t *ret_run) MUST_CHECK;
+void run_state_write(uint64_t run, struct buf *out);
 
 /* Our own checkpoint of a shard: what it knows of each of its logs in a folder. */
 struct log_bounds {

@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum segment_file file;
 	struct uuid id;
 	int64_t number;
+	uint64_t run;
 	int32_t partition;
 
 	(void)!offset_checkpoint_read(in, &v);
@@ -37,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!partition_metadata_read(in, &id);
 	(void)!meta_properties_read(in, &meta);
 	(void)!clean_marker_read(in, &number);
+	if (run_state_read(in, &run) == OK)
+		must(run != 0);
 	(void)folder_name_parse(in, &topic, &partition);
 	(void)!segment_name_parse(in, &number, &file);
 	return 0;

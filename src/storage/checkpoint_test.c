@@ -130,7 +130,6 @@ TEST(meta_properties_of_every_kafka)
 TEST(partition_metadata_and_the_clean_marker)
 {
 	struct uuid id = {.bytes = {1, 2, 3}}, back = {0};
-	int64_t epoch = 0;
 	struct buf out;
 
 	buf_init(&out, 1000);
@@ -144,10 +143,83 @@ TEST(partition_metadata_and_the_clean_marker)
 	buf_reset(&out);
 	clean_marker_write(-1, &out);
 	CHECK_BYTES(buf_bytes(&out), bytes_str("{\"version\":0,\"brokerEpoch\":-1}"));
-	must_ok(clean_marker_read(bytes_str("{ \"brokerEpoch\" : 4711, \"version\" : 0 }"), &epoch));
-	CHECK_EQ(epoch, 4711);
-	CHECK_ERR(clean_marker_read(bytes_str(""), &epoch), ERR_CORRUPT);
-	CHECK_ERR(clean_marker_read(bytes_str("{\"version\":0,\"brokerEpoch\":}"), &epoch), ERR_CORRUPT);
+	buf_fini(&out);
+}
+
+TEST(a_marker_is_read_only_as_it_is_written)
+{
+	static const struct {
+		const char *file;
+		enum err err;
+		int64_t epoch;
+	} cases[] = {
+		{"{\"version\":0,\"brokerEpoch\":-1}", OK, -1},
+		{"{\"version\":0,\"brokerEpoch\":4711}", OK, 4711},
+		{"{\"version\":0,\"brokerEpoch\":9223372036854775807}", OK, INT64_MAX},
+		{"{\"version\":0,\"brokerEpoch\":47", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":4711", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":47!1}", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":4711]", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":04711}", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":9223372036854775808}", ERR_CORRUPT, 0},
+		{"{\"version\":1,\"brokerEpoch\":4711}", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":4711}}", ERR_CORRUPT, 0},
+		{"{\"version\":0,\"brokerEpoch\":}", ERR_CORRUPT, 0},
+		{"", ERR_CORRUPT, 0},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		int64_t epoch = 0;
+
+		CHECK_ERR(clean_marker_read(bytes_str(cases[i].file), &epoch), cases[i].err);
+		CHECK_EQ(epoch, cases[i].epoch);
+	}
+}
+
+TEST(the_run_is_read_as_both_versions_wrote_it)
+{
+	static const struct {
+		const char *file;
+		enum err err;
+	} cases[] = {
+		{"version=1\nrun=00000000deadbeef\n", OK},
+		{"version=2\nrun=00000000deadbeef\ncrc32c=5bc7f34d\n", OK},
+		{"version=2\nrun=00000000deadbeef\n", ERR_CORRUPT},
+		{"version=1\nrun=00000000deadbeef\ncrc32c=5bc7f34d\n", ERR_CORRUPT},
+		{"version=1\nrun=deadbeef\n", ERR_CORRUPT},
+		{"version=1\nrun=00000000DEADBEEF\n", ERR_CORRUPT},
+		{"version=1\nrun=0000000000000000\n", ERR_CORRUPT},
+		{"version=1\nrun=00000000deadbeef", ERR_CORRUPT},
+		{"version=3\nrun=00000000deadbeef\n", ERR_CORRUPT},
+		{"", ERR_CORRUPT},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		uint64_t run = 0;
+
+		CHECK_ERR(run_state_read(bytes_str(cases[i].file), &run), cases[i].err);
+		CHECK_EQ(run, cases[i].err ? 0 : 0xdeadbeef);
+	}
+}
+
+TEST(a_run_with_any_bit_flipped_or_any_end_missing_is_none)
+{
+	uint64_t run = 0;
+	struct buf out;
+	uint8_t *at;
+
+	buf_init(&out, 1000);
+	run_state_write(0x0123456789abcdef, &out);
+	must_ok(run_state_read(buf_bytes(&out), &run));
+	CHECK_EQ(run, 0x0123456789abcdef);
+	at = (uint8_t *)(uintptr_t)buf_bytes(&out).data;
+	for (size_t bit = 0; bit < buf_bytes(&out).size * 8; bit++) {
+		at[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		CHECK_ERR(run_state_read(buf_bytes(&out), &run), ERR_CORRUPT);
+		at[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (size_t size = 0; size < buf_bytes(&out).size; size++)
+		CHECK_ERR(run_state_read(bytes_of(at, size), &run), ERR_CORRUPT);
 	buf_fini(&out);
 }
 

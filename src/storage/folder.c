@@ -2,7 +2,6 @@
  * folder: the log folders of the process, opened and closed by shard 0: lock, ids, marker of a clean stop, checkpoints, manifest,
  * replay of the journals, what partitions are there.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,34 +143,39 @@ static enum err save_meta_await(struct fiber *self, struct storage *s, struct st
 
 /* --- how the last run ended --------------------------------------------------------------------------------------- */
 
-/* moldau-state: "version=1", "run=HEX", "marker=N": the run whose records the journals hold; the marker that its clean stop left. */
-static enum err load_state_await(struct fiber *self, struct storage_folder *sf)
+/* A run that is not known would void the journals, and with them what was acknowledged: then nobody starts. */
+static enum err load_state_await(struct fiber *self, struct storage_folder *sf, struct logger *log)
 {
 	char path[LOG_PATH_SIZE], *text;
 	size_t size;
-	uint64_t run;
 	enum err e;
 
 	path_in(sf, STATE, path);
 	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 	if (e)
 		return e == ERR_NOT_FOUND ? OK : e;
-	if (sscanf(text, "version=1\nrun=%" SCNx64 "\n", &run) == 1)
-		sf->run = run;
-	else
-		e = ERR_CORRUPT;
+	e = run_state_read(bytes_of(text, size), &sf->run);
 	mem_free(text);
+	if (e)
+		log_error(log,
+			  "%s: damaged, and only it says which records of the journals count. If the last stop was "
+			  "clean, or if what "
+			  "only the journals have may be lost, remove it and start again",
+			  path);
 	return e;
 }
 
 static enum err save_state_await(struct fiber *self, struct storage_folder *sf, uint64_t run)
 {
-	char path[LOG_PATH_SIZE], text[64];
+	char path[LOG_PATH_SIZE];
+	struct buf out;
 	enum err e;
 
 	path_in(sf, STATE, path);
-	snprintf(text, sizeof(text), "version=1\nrun=%016" PRIx64 "\n", run);
-	e = file_replace_await(self, path, bytes_str(text));
+	buf_init(&out, SMALL_FILE_MAX);
+	run_state_write(run, &out);
+	e = file_replace_await(self, path, buf_bytes(&out));
+	buf_fini(&out);
 	if (!e)
 		sf->run = run;
 	return e;
@@ -192,8 +196,12 @@ static enum err load_marker_await(struct fiber *self, struct storage_folder *sf,
 	sf->clean = true;
 	e = clean_marker_read(bytes_of(text, size), &marker);
 	mem_free(text);
+	if (e && size > 0) /* an older Kafka's is empty */
+		log_warn(log,
+			 "%s: damaged, though it says that the last stop was clean: the partitions' folders are read",
+			 path);
 	if (e)
-		return OK; /* an older Kafka's is empty */
+		return OK;
 	path_in(sf, MANIFEST, path);
 	e = file_load_await(self, path, MANIFEST_MAX, &text, &size);
 	if (e)
@@ -425,7 +433,7 @@ static enum err recover_folder_await(struct fiber *self, struct storage *s, stru
 	struct folder_list list;
 	char path[LOG_PATH_SIZE];
 	uint64_t run = prng_next(shard_random(fiber_shard(self))) | 1;
-	enum err e = load_state_await(self, sf);
+	enum err e = load_state_await(self, sf, log);
 
 	if (!e)
 		e = load_marker_await(self, sf, log);

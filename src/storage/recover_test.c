@@ -46,6 +46,10 @@ static off_t size_of(const struct fixture *x, const char *name)
 	return st.st_size;
 }
 
+#define STATE "moldau-state"
+/* As builds before the checksum left it. */
+#define OLD_STATE "sed -i -e s/version=2/version=1/ -e /crc32c/d " STATE
+
 #define SEGMENT "t-0/00000000000000000000.log"
 
 static struct log_config large_segments(void)
@@ -234,6 +238,7 @@ TEST(what_only_the_journal_has_comes_back)
 		{"the segment is short", "truncate -s 500 " SEGMENT, false, ROUNDS},
 		{"the segment is zeros", "truncate -s 0 " SEGMENT " && truncate -s 4000 " SEGMENT, false, ROUNDS},
 		{"the metadata is torn", "truncate -s 3 t-0/partition.metadata || true", false, ROUNDS},
+		{"the state is of version 1", OLD_STATE, false, ROUNDS},
 		{"the folder is gone, the last round torn", "rm -r t-0", true, ROUNDS - 1},
 	};
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
@@ -246,6 +251,49 @@ TEST(what_only_the_journal_has_comes_back)
 		shell(&c.x, cases[i].command);
 		if (cases[i].tear)
 			flip(&c.x, "moldau-journal-0-0", last_round(&c.x) + 200);
+		run_with(&o, replayed_main, &c);
+		fixture_fini(&c.x);
+	}
+}
+
+struct refused_case {
+	struct fixture x;
+	enum err error;
+};
+
+static void refused_main(struct fiber *self, void *argument)
+{
+	struct refused_case *c = argument;
+
+	EXPECT_ERR(fixture_try_open_await(self, &c->x), c->error);
+}
+
+TEST(a_damaged_state_starts_nothing_and_loses_nothing)
+{
+	static const struct {
+		const char *what;
+		const char *damage;
+	} cases[] = {
+		{"a flipped bit of the run", "printf '!' | dd of=" STATE " bs=1 seek=20 conv=notrunc status=none"},
+		{"another run", "sed -i s/^run=.*/run=0123456789abcdef/ " STATE},
+		{"no checksum", "sed -i /crc32c/d " STATE},
+		{"nothing in it", "truncate -s 0 " STATE},
+		{"a version that nobody knows", "sed -i s/version=2/version=9/ " STATE},
+	};
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct journal_case c = {.end = ROUNDS};
+		struct refused_case refused = {.error = ERR_CORRUPT};
+
+		fixture_init(&c.x);
+		run_and_die(IO_EPOLL, journalled_main, &c.x);
+		shell(&c.x, "rm -r t-0 && cp " STATE " as-it-was");
+		shell(&c.x, cases[i].damage);
+		refused.x = c.x;
+		refused.x.folders[0] = refused.x.folder;
+		run_with(&o, refused_main, &refused);
+		shell(&c.x, "cp as-it-was " STATE);
 		run_with(&o, replayed_main, &c);
 		fixture_fini(&c.x);
 	}

@@ -288,21 +288,6 @@ static bool has_name(const struct folder_list *list, const char *name)
 	return false;
 }
 
-/* Kafka and Moldau write it alike, so more than what the reader forgives is damage. */
-static bool read_marker(struct bytes file, int64_t *ret_marker)
-{
-	struct buf same;
-	bool is_same;
-
-	if (clean_marker_read(file, ret_marker) != OK)
-		return false;
-	buf_init(&same, 200);
-	clean_marker_write(*ret_marker, &same);
-	is_same = bytes_equal(buf_bytes(&same), file);
-	buf_fini(&same);
-	return is_same;
-}
-
 static void check_marker_await(struct fiber *self, struct verify *v, const struct folder_list *list)
 {
 	int64_t marker = 0;
@@ -316,7 +301,7 @@ static void check_marker_await(struct fiber *self, struct verify *v, const struc
 	}
 	v->clean = true;
 	/* Older Kafka's are empty, Moldau's never. */
-	if ((size > 0 || has_name(list, MANIFEST_FILE)) && !read_marker(bytes_of(text, size), &marker))
+	if ((size > 0 || has_name(list, MANIFEST_FILE)) && clean_marker_read(bytes_of(text, size), &marker) != OK)
 		damaged(v, MARKER_FILE, "not the JSON that a clean stop leaves");
 	else
 		check_manifest_await(self, v, marker);
@@ -388,16 +373,15 @@ static void check_journals_await(struct fiber *self, struct verify *v, const str
 
 static uint64_t check_state_await(struct fiber *self, struct verify *v)
 {
-	unsigned long long run = 0;
+	uint64_t run = 0;
 	char *text = NULL;
 	size_t size = 0;
 
 	if (!load_await(self, v, STATE_FILE, VERIFY_SMALL_MAX, &text, &size))
 		return 0;
 	v->ours = v->ours || !v->clean;
-	if (size != 31 || memcmp(text, "version=1\nrun=", 14) != 0 || strspn(text + 14, "0123456789abcdef") != 16 ||
-	    text[30] != '\n' || sscanf(text + 14, "%16llx", &run) != 1)
-		damaged(v, STATE_FILE, "not a version and a run of 16 hexadecimal digits");
+	if (run_state_read(bytes_of(text, size), &run) != OK)
+		damaged(v, STATE_FILE, "not a version, a run of 16 hexadecimal digits, and their checksum");
 	mem_free(text);
 	return run;
 }

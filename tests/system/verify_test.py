@@ -93,8 +93,6 @@ def undetectable(name, whole, after):
         return "cluster, node and directory have no checksum"
     if base == ".kafka_cleanshutdown" and re.fullmatch(rb'{"version":0,"brokerEpoch":-?[0-9]+}', after):
         return "the marker's number, where it could be Kafka's: a note says that the manifest is not used"
-    if base == "moldau-state" and re.fullmatch(rb"version=1\nrun=[0-9a-fA-F]{16}\n", after):
-        return "the run has no checksum (nobody reads it after a clean stop)"
     if base.startswith("moldau-journal-"):
         return "journals are not read after a clean stop"
     if "checkpoint" in base and numbers(whole) == numbers(after):
