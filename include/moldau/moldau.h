@@ -250,7 +250,21 @@ void mo_cluster_free(struct mo_cluster *cluster);
 int mo_offset_list(struct mo_client *c, const char *topic, int32_t partition, struct mo_start at, int64_t *ret_offset,
 		   struct mo_err *ret_err);
 
-enum mo_resource { MO_RESOURCE_TOPIC = 2, MO_RESOURCE_BROKER = 4 };
+/* Makes a topic have so many partitions in all. */
+int mo_topic_add_partitions(struct mo_client *c, const char *name, int32_t partitions, int validate_only,
+			    struct mo_err *ret_err);
+/* Drops the records below `offset` (-1: all that can be read); `ret_start` is where the partition begins then. */
+int mo_records_delete(struct mo_client *c, const char *topic, int32_t partition, int64_t offset, int64_t *ret_start,
+		      struct mo_err *ret_err);
+
+/* Brokers have numbers as names; the empty one is all of them. */
+enum mo_resource {
+	MO_RESOURCE_TOPIC = 2,
+	MO_RESOURCE_BROKER = 4,
+	MO_RESOURCE_LOGGER = 8,
+	MO_RESOURCE_CLIENT_METRICS = 16,
+	MO_RESOURCE_GROUP = 32
+};
 
 struct mo_config {
 	char *name;
@@ -258,7 +272,7 @@ struct mo_config {
 	bool is_default;
 	bool read_only;
 	bool sensitive;
-	int source; /* Kafka's numbers: 1 topic, 2-4 and 6 broker, 5 default */
+	int source; /* Kafka's numbers: 1 topic, 2-4 broker, 5 default, 6 logger, 7 client metrics, 8 group */
 };
 
 struct mo_configs {
@@ -269,6 +283,18 @@ struct mo_configs {
 int mo_config_describe(struct mo_client *c, enum mo_resource kind, const char *name, struct mo_configs *ret_configs,
 		       struct mo_err *ret_err);
 void mo_configs_free(struct mo_configs *configs);
+
+enum mo_config_change_kind { MO_CONFIG_SET = 0, MO_CONFIG_DELETE = 1, MO_CONFIG_APPEND = 2, MO_CONFIG_SUBTRACT = 3 };
+
+struct mo_config_change {
+	const char *name;
+	enum mo_config_change_kind kind;
+	const char *value; /* NULL to delete */
+};
+
+/* All changes or none; what is not named stays. */
+int mo_config_alter(struct mo_client *c, enum mo_resource kind, const char *name,
+		    const struct mo_config_change *changes, size_t count, int validate_only, struct mo_err *ret_err);
 
 #ifdef __cplusplus
 }

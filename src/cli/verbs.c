@@ -11,8 +11,15 @@ const struct cli_verb cli_verbs[] = {
 	{"topic list", "list topics", cli_topic_list_help, cli_topic_list},
 	{"topic describe", "show partitions, replicas and settings", cli_topic_describe_help, cli_topic_describe},
 	{"topic delete", "delete topics", cli_topic_delete_help, cli_topic_delete},
+	{"topic config", "show or change a topic's settings", cli_topic_config_help, cli_topic_config},
+	{"topic alter", "add partitions, change settings", cli_topic_alter_help, cli_topic_alter},
+	{"topic add-partitions", "give topics more partitions", cli_topic_add_partitions_help,
+	 cli_topic_add_partitions},
+	{"topic trim", "delete the records below an offset", cli_topic_trim_help, cli_topic_trim},
 	{"produce", "write lines or files to a topic", cli_produce_help, cli_produce},
 	{"consume", "print the records of a topic", cli_consume_help, cli_consume},
+	{"config describe", "show settings of topics, brokers, groups", cli_config_describe_help, cli_config_describe},
+	{"config alter", "change them", cli_config_alter_help, cli_config_alter},
 	{"cluster info", "show brokers and counts", cli_cluster_info_help, cli_cluster_info},
 	{"log dump", "print a segment file, and what is wrong with it", cli_log_dump_help, cli_log_dump},
 	{"log verify", "check a stopped broker's folder, and say what is wrong", cli_log_verify_help, cli_log_verify},
@@ -33,7 +40,7 @@ static void list_verbs(FILE *to)
 {
 	fprintf(to, "usage: moldau VERB ...\n\n");
 	for (const struct cli_verb *v = cli_verbs; v->name; v++)
-		fprintf(to, "  %-16s %s\n", v->name, v->summary);
+		fprintf(to, "  %-20s %s\n", v->name, v->summary);
 	fprintf(to, "\nmoldau VERB --help explains one.\n");
 }
 

@@ -20,6 +20,31 @@ int admin_explain(struct client *c, enum err e, int16_t api_key, struct mo_err *
 	return api_error(ret_error, e, "no answer to %s: %s", api_name(api_key), err_text(e));
 }
 
+/* Waits until it is known who leads the partition that the question is about. */
+static enum err leader_await(struct fiber *self, const struct admin_question *q, int64_t deadline_us,
+			     struct peer **ret_peer)
+{
+	struct cluster *cluster = &q->client->cluster;
+	const struct cluster_topic *t = cluster_topic(cluster, q->topic, false);
+	enum err e = OK;
+
+	while (!e) {
+		if (!t->error && t->partition_count > 0) {
+			if (q->partition >= t->partition_count)
+				return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+			*ret_peer = cluster_leader(cluster, t, q->partition);
+			if (*ret_peer)
+				return OK;
+		}
+		if (t->error && t->error != ERR_AGAIN &&
+		    (!err_retriable(t->error) || t->error == ERR_UNKNOWN_TOPIC_OR_PARTITION))
+			return t->error;
+		cluster_refresh(cluster);
+		e = cluster_wait_await(self, cluster, deadline_us);
+	}
+	return e;
+}
+
 static enum err ask_once_await(struct fiber *self, const struct admin_question *q, struct blob **ret_frame)
 {
 	struct cluster *cluster = &q->client->cluster;
@@ -31,7 +56,7 @@ static enum err ask_once_await(struct fiber *self, const struct admin_question *
 
 	/* Every broker passes on what the controller decides (Kafka from 3.3 on, and ours): any will do. */
 	deadline_us = deadline_us < q->deadline_us ? deadline_us : q->deadline_us;
-	e = cluster_any_await(self, cluster, deadline_us, &peer);
+	e = q->topic ? leader_await(self, q, deadline_us, &peer) : cluster_any_await(self, cluster, deadline_us, &peer);
 	if (!e)
 		e = peer_ask_await(self, peer,
 				   &(struct peer_ask){.api_key = q->api_key,
@@ -55,7 +80,7 @@ static bool is_worth_another(const struct admin_question *q, enum err e)
 {
 	if (q->client->stopping || e == ERR_CANCELLED || e == ERR_UNSUPPORTED || e == ERR_BAD_VERSION)
 		return false;
-	if (q->client->config->fail_fast && e <= -1000)
+	if ((q->client->config->fail_fast && e <= -1000) || (q->topic && e == ERR_UNKNOWN_TOPIC_OR_PARTITION))
 		return false;
 	return e <= -1000 || err_retriable(e);
 }

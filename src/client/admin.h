@@ -16,6 +16,8 @@ struct admin_question {
 	int16_t api_key;
 	int16_t newest;
 	bool to_controller;
+	const char *topic; /* not NULL: the leader of that partition is asked */
+	int32_t partition;
 	const void *request;
 	void *response;
 	struct arena *arena;

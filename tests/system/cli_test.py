@@ -303,7 +303,7 @@ class WithoutBroker(unittest.TestCase):
     def test_help_is_found_however_it_is_asked_for(self):
         listed = cli("--help")[0].decode()
         for line in listed.splitlines()[2:-2]:
-            verb = line[2:19].split()
+            verb = line[2:22].split()
             with self.subTest(verb=verb):
                 words = cli(*verb, "--help")[0].decode()
                 self.assertTrue(words.startswith("usage: moldau " + " ".join(verb)), words)
