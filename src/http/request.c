@@ -5,12 +5,20 @@
 
 #include "base/alloc.h"
 
+#define HOST "host"
+
 struct http_reader {
 	http_parser parser;
 	http_parser_settings settings;
 	size_t head_bytes; /* of the request under way */
 	size_t target_size;
 	char target[HTTP_TARGET_MAX];
+	size_t name_size; /* of the header under way */
+	char name[sizeof(HOST) - 1];
+	bool within_name;
+	size_t hosts;
+	size_t host_size;
+	char host[HTTP_HOST_MAX];
 	bool target_too_long;
 	bool complete;
 	bool has_body;
@@ -22,7 +30,8 @@ static int on_begin(http_parser *p)
 {
 	struct http_reader *r = p->data;
 
-	r->target_size = 0;
+	r->target_size = r->name_size = r->hosts = r->host_size = 0;
+	r->within_name = false;
 	r->complete = r->has_body = false;
 	return 0;
 }
@@ -37,6 +46,42 @@ static int on_target(http_parser *p, const char *at, size_t size)
 	}
 	memcpy(r->target + r->target_size, at, size);
 	r->target_size += size;
+	return 0;
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static int on_name(http_parser *p, const char *at, size_t size)
+{
+	struct http_reader *r = p->data;
+
+	if (!r->within_name)
+		r->name_size = 0;
+	r->within_name = true;
+	for (size_t i = 0; i < size; i++, r->name_size++)
+		if (r->name_size < sizeof(r->name))
+			r->name[r->name_size] = lower(at[i]);
+	return 0;
+}
+
+/* More than one Host is refused, as RFC 9112 has it: nobody can tell which one counts. */
+static int on_value(http_parser *p, const char *at, size_t size)
+{
+	struct http_reader *r = p->data;
+	bool is_host = r->name_size == sizeof(r->name) && memcmp(r->name, HOST, sizeof(r->name)) == 0;
+
+	if (is_host && r->within_name)
+		r->hosts++;
+	r->within_name = false;
+	if (!is_host)
+		return 0;
+	if (r->hosts > 1 || size > HTTP_HOST_MAX - r->host_size || memchr(at, 0, size))
+		return 1;
+	memcpy(r->host + r->host_size, at, size);
+	r->host_size += size;
 	return 0;
 }
 
@@ -68,6 +113,8 @@ struct http_reader *http_reader_new(void)
 	http_parser_settings_init(&r->settings);
 	r->settings.on_message_begin = on_begin;
 	r->settings.on_url = on_target;
+	r->settings.on_header_field = on_name;
+	r->settings.on_header_value = on_value;
 	r->settings.on_headers_complete = on_headers;
 	r->settings.on_message_complete = on_complete;
 	return r;
@@ -127,6 +174,10 @@ static enum request_step request_complete(struct http_reader *r, struct http_req
 	ret_request->has_body = r->has_body;
 	memcpy(ret_request->path, path.data, path.size);
 	ret_request->path[path.size] = 0;
+	while (r->host_size > 0 && (r->host[r->host_size - 1] == ' ' || r->host[r->host_size - 1] == '\t'))
+		r->host_size--;
+	memcpy(ret_request->host, r->host, r->host_size);
+	ret_request->host[r->host_size] = 0;
 	http_parser_pause(&r->parser, 0);
 	r->head_bytes = 0;
 	return REQUEST_WHOLE;
@@ -157,4 +208,72 @@ enum request_step http_reader_step(struct http_reader *r, struct bytes *source, 
 	if (r->head_bytes >= HTTP_HEAD_MAX)
 		return bad(r, 431, ret_status);
 	return REQUEST_MORE;
+}
+
+/* --- hosts ----------------------------------------------------------------------------------------------------------- */
+
+/* Without its port, and without the dot that may end a name. */
+static struct bytes without_port(const char *host)
+{
+	struct bytes all = bytes_str(host);
+	size_t size = all.size;
+
+	while (size > 0 && all.data[size - 1] >= '0' && all.data[size - 1] <= '9')
+		size--;
+	if (size > 0 && all.data[size - 1] == ':')
+		all.size = size - 1;
+	if (all.size > 1 && all.data[all.size - 1] == '.')
+		all.size--;
+	return all;
+}
+
+static bool is_name(struct bytes host, const char *name)
+{
+	if (host.size != strlen(name))
+		return false;
+	for (size_t i = 0; i < host.size; i++)
+		if (lower((char)host.data[i]) != lower(name[i]))
+			return false;
+	return true;
+}
+
+/* Four numbers. Browsers take every name that ends in a number for an address, or for nothing. */
+static bool is_ipv4(struct bytes host)
+{
+	unsigned parts = 1, digits = 0;
+
+	for (size_t i = 0; i < host.size; i++) {
+		uint8_t c = host.data[i];
+
+		if (c == '.' && digits > 0) {
+			parts++;
+			digits = 0;
+		} else if (c < '0' || c > '9' || ++digits > 3) {
+			return false;
+		}
+	}
+	return parts == 4 && digits > 0;
+}
+
+/* In brackets: no name has such. */
+static bool is_ipv6(struct bytes host)
+{
+	if (host.size < 4 || host.data[0] != '[' || host.data[host.size - 1] != ']')
+		return false;
+	for (size_t i = 1; i + 1 < host.size; i++)
+		if (!memchr("0123456789abcdefABCDEF:.", host.data[i], 24))
+			return false;
+	return true;
+}
+
+bool http_host_is_no_name(const char *host)
+{
+	struct bytes name = without_port(host);
+
+	return !*host || is_name(name, "localhost") || is_ipv4(name) || is_ipv6(name);
+}
+
+bool http_host_is(const char *host, const char *name)
+{
+	return is_name(without_port(host), name);
 }

@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Not the status: of a target that is too long and has a bad byte behind that, in pieces the length is seen first. */
 	must(whole.requests == pieces.requests && whole.step == pieces.step);
 	if (whole.requests > 0)
-		must(strcmp(whole.last.path, pieces.last.path) == 0 && whole.last.method == pieces.last.method);
+		must(strcmp(whole.last.path, pieces.last.path) == 0 && whole.last.method == pieces.last.method &&
+		     strcmp(whole.last.host, pieces.last.host) == 0);
 	if (whole.step != REQUEST_BAD)
 		must(whole.consumed == pieces.consumed);
 	return 0;

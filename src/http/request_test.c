@@ -50,6 +50,8 @@ static const struct expected cases[] = {
 	{"GET /\r\n\r\n", REQUEST_BAD, 505, METHOD_GET, false, false, NULL, NULL},
 	{"get / HTTP/1.1\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false, NULL, NULL},
 	{"GET  HTTP/1.1\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false, NULL, NULL},
+	{"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false, NULL, NULL},
+	{"GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false, NULL, NULL},
 	{"GET / HTTP/1.1\r\nno colon\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false, NULL, NULL},
 	{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", REQUEST_BAD, 400, METHOD_GET, false, false,
 	 NULL, NULL},
@@ -107,6 +109,85 @@ TEST(requests_are_read_alike_however_their_bytes_arrive)
 		check_case(&cases[i], 10000);
 		check_case(&cases[i], 1);
 		check_case(&cases[i], 7);
+	}
+}
+
+static void check_host(const char *headers, const char *host, size_t piece)
+{
+	static const char after[] = "GET /b HTTP/1.1\r\n\r\n";
+	struct http_reader *r = http_reader_new();
+	struct http_request request = {.host = "untouched"};
+	unsigned status = 0;
+	struct bytes all;
+	struct buf text;
+
+	buf_init(&text, 100000);
+	buf_printf(&text, "GET /a HTTP/1.1\r\n%s\r\n%s", headers, after);
+	all = buf_bytes(&text);
+	CHECK_EQ(feed(r, &all, piece, &request, &status), REQUEST_WHOLE);
+	CHECK_STR(request.host, host);
+	CHECK_EQ(feed(r, &all, piece, &request, &status), REQUEST_WHOLE);
+	CHECK_STR(request.host, "");
+	buf_fini(&text);
+	http_reader_free(r);
+}
+
+TEST(the_host_is_what_its_own_header_says)
+{
+	static const struct {
+		const char *headers;
+		const char *host;
+	} hosts[] = {
+		{"Host: localhost:9644\r\n", "localhost:9644"},
+		{"hOsT:a \r\nAccept: */*\r\n", "a"},
+		{"Accept: */*\r\nHost: [::1]\r\n", "[::1]"},
+		{"Hos: b\r\nHosts: c\r\nX-Host: d\r\nHost: a\r\n", "a"},
+		{"Host:\r\nAccept: b\r\n", ""},
+		{"Accept: a\r\n", ""},
+	};
+
+	for (size_t i = 0; i < countof(hosts); i++) {
+		check_host(hosts[i].headers, hosts[i].host, 10000);
+		check_host(hosts[i].headers, hosts[i].host, 1);
+		check_host(hosts[i].headers, hosts[i].host, 3);
+	}
+}
+
+TEST(what_is_no_name_and_what_is_ours)
+{
+	static const struct {
+		const char *host;
+		bool no_name;
+		bool ours; /* "broker-1.Example" */
+	} hosts[] = {
+		{"", true, false},
+		{"localhost", true, false},
+		{"LOCALHOST:9644", true, false},
+		{"localhost.", true, false},
+		{"127.0.0.1", true, false},
+		{"10.0.0.255:80", true, false},
+		{"[::1]:9644", true, false},
+		{"[fe80::1:2]", true, false},
+		{"broker-1.example", false, true},
+		{"BROKER-1.example.:9644", false, true},
+		{"broker-1.example.evil", false, false},
+		{"evil.broker-1.example", false, false},
+		{"localhost.evil", false, false},
+		{"127.0.0.1.evil", false, false},
+		{"127.0.0", false, false},
+		{"127.0.0.1.1", false, false},
+		{"127.0..1", false, false},
+		{"1270.0.0.1", false, false},
+		{"[evil]", false, false},
+		{"[]", false, false},
+		{":9644", false, false},
+		{".", false, false},
+		{"a b", false, false},
+	};
+
+	for (size_t i = 0; i < countof(hosts); i++) {
+		CHECK_EQ(http_host_is_no_name(hosts[i].host), hosts[i].no_name);
+		CHECK_EQ(http_host_is(hosts[i].host, "broker-1.Example"), hosts[i].ours);
 	}
 }
 

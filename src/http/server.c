@@ -28,7 +28,7 @@ struct http_connection {
 	bool last;  /* closes behind the answer under way */
 	bool ended; /* the peer sends no more */
 	bool closed;
-	int64_t since_us; /* when it became idle */
+	int64_t since_us; /* when it became idle, or its request began */
 	size_t lingered;
 	size_t in_at;
 	size_t in_size;
@@ -60,6 +60,8 @@ static const char *reason_of(unsigned status)
 		return "OK";
 	case 400:
 		return "Bad Request";
+	case 403:
+		return "Forbidden";
 	case 404:
 		return "Not Found";
 	case 405:
@@ -161,12 +163,17 @@ static void put_text(struct buf *body, const char *text)
 	buf_printf(body, "%s\n", text);
 }
 
-static void refuse(struct http_connection *c, unsigned status, bool without_body)
+static void refuse_with(struct http_connection *c, unsigned status, const char *text, bool without_body)
 {
 	struct buf body;
 
-	put_text(&body, reason_of(status));
+	put_text(&body, text);
 	answer(c, status, "text/plain; charset=utf-8", &body, without_body);
+}
+
+static void refuse(struct http_connection *c, unsigned status, bool without_body)
+{
+	refuse_with(c, status, reason_of(status), without_body);
 }
 
 void http_answer_take(struct http_exchange *x, unsigned status, const char *type, struct buf *body)
@@ -201,6 +208,12 @@ const char *http_exchange_path(const struct http_exchange *x)
 
 /* --- requests -------------------------------------------------------------------------------------------------------- */
 
+static bool may_ask(const struct http_server *s, const char *host)
+{
+	return http_host_is_no_name(host) ||
+	       (s->options.is_own_name && s->options.is_own_name(s->options.context, host));
+}
+
 static void handle(struct http_connection *c, const struct http_request *request)
 {
 	struct http_server *s = c->server;
@@ -210,6 +223,10 @@ static void handle(struct http_connection *c, const struct http_request *request
 	c->last = !request->keep_alive;
 	if (request->method == METHOD_OTHER || request->has_body) {
 		refuse(c, request->method == METHOD_OTHER ? 405 : 413, request->method == METHOD_HEAD);
+		return;
+	}
+	if (!may_ask(s, request->host)) {
+		refuse_with(c, 403, "Host is no name of this server: ask by address", request->method == METHOD_HEAD);
 		return;
 	}
 	x = mem_new(struct http_exchange);
@@ -236,6 +253,7 @@ static bool take_request(struct http_connection *c)
 	case REQUEST_MORE:
 		if (http_reader_within(c->reader) && c->mode == MODE_IDLE) {
 			c->mode = MODE_READING;
+			c->since_us = shard_now_us(c->server->options.shard);
 			arm(c, c->server->options.request_us);
 		}
 		return false;
@@ -380,7 +398,7 @@ static void on_timer(struct timer *t)
 
 /* --- connections ----------------------------------------------------------------------------------------------------- */
 
-static struct http_connection *idle_longest(struct http_server *s)
+static struct http_connection *longest_in(struct http_server *s, enum mode mode)
 {
 	struct http_connection *found = NULL;
 
@@ -388,10 +406,18 @@ static struct http_connection *idle_longest(struct http_server *s)
 	{
 		struct http_connection *c = container_of(n, struct http_connection, node);
 
-		if (c->mode == MODE_IDLE && (!found || c->since_us < found->since_us))
+		if (c->mode == mode && (!found || c->since_us < found->since_us))
 			found = c;
 	}
 	return found;
+}
+
+/* Who says nothing, or never ends what he says, costs those who have a question none of the places. */
+static struct http_connection *least_wanted(struct http_server *s)
+{
+	struct http_connection *c = longest_in(s, MODE_IDLE);
+
+	return c ? c : longest_in(s, MODE_READING);
 }
 
 static void on_accepted(struct listener_owner *o, struct connection_handle handle)
@@ -400,7 +426,7 @@ static void on_accepted(struct listener_owner *o, struct connection_handle handl
 	struct http_connection *c;
 
 	if (s->connection_count >= s->options.max_connections) {
-		c = idle_longest(s);
+		c = least_wanted(s);
 		s->refused++;
 		if (!c) {
 			connection_handle_drop(s->options.shard, handle);

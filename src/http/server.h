@@ -4,11 +4,14 @@
  *      connection:  IDLE -> READING -> HANDLING (the handler has an exchange) -> ANSWERING -> IDLE, or LINGERING -> closed
  *
  * Invariants
- * 1. At most max_connections; one more takes the place of the one that has been idle longest, and where none is idle it is closed.
+ * 1. At most max_connections; one more takes the place of the one that has been idle longest, else of the one that has been at sending its
+ *    request longest, and where all wait for or take their answers it is closed.
  * 2. One request of a connection at a time. What was received of the next ones waits in the connection's buffer (2 KiB), the rest in the
  *    kernel.
  * 3. A request arrives within request_us, an answer is taken within answer_us, a connection is idle for idle_us at most.
- * 4. Every exchange is answered exactly once by its handler, also when its connection has gone.
+ * 4. Nothing is answered to a Host that is neither an address, nor localhost, nor a name of ours, but 403: it may be a page that had its name
+ *    point at us.
+ * 5. Every exchange is answered exactly once by its handler, also when its connection has gone.
  * Lifetime: opened and closed by fibers of its shard; http_server_close_await returns when nothing of it is left.
  * Not here: bodies of requests, TLS, ranges, compression.
  */
@@ -29,6 +32,8 @@ struct http_server_options {
 	int64_t answer_us;
 	int64_t idle_us;
 	void *context;
+	/* Whether `host` (http_host_is) is one of our names. NULL: there are none. */
+	bool (*is_own_name)(void *context, const char *host);
 	/* A GET or HEAD: others were answered with 405. Calls http_answer_take, now or later. */
 	void (*handle)(void *context, struct http_exchange *x);
 };

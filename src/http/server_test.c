@@ -13,6 +13,8 @@
 #define LAST_HELLO HEAD("200 OK", "text/x", "5", "close") "\r\nhello"
 #define NOT_FOUND HEAD("404 Not Found", TEXT, "10", "keep-alive") "\r\nnot there\n"
 
+#define FORBIDDEN HEAD("403 Forbidden", TEXT, "47", "keep-alive") "\r\nHost is no name of this server: ask by address\n"
+
 /* --- the site: /hello, /large, /broken, /later (answered when told), nothing else ------------------------------------ */
 
 struct site {
@@ -52,6 +54,12 @@ static void handle(void *context, struct http_exchange *x)
 	}
 }
 
+static bool is_own_name(void *context, const char *host)
+{
+	EXPECT(context);
+	return http_host_is(host, "own.name");
+}
+
 static void site_open_await(struct fiber *self, struct site *site, size_t max_connections, int64_t request_us,
 			    int64_t idle_us)
 {
@@ -62,6 +70,7 @@ static void site_open_await(struct fiber *self, struct site *site, size_t max_co
 		.answer_us = LONG_US,
 		.idle_us = idle_us,
 		.context = site,
+		.is_own_name = is_own_name,
 		.handle = handle,
 	};
 	struct address any = {.host = "127.0.0.1"};
@@ -149,12 +158,16 @@ static const struct {
 	const char *answered;
 	bool ends;
 } conversations[] = {
-	{"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", HELLO, false},
-	{"GET /hello?x=y HTTP/1.1\r\nHost: a\r\n\r\n", HELLO, false},
-	{"HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n", HEAD("200 OK", "text/x", "5", "keep-alive") "\r\n", false},
+	{"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n", HELLO, false},
+	{"GET /hello?x=y HTTP/1.1\r\nHost: LocalHost\r\n\r\n", HELLO, false},
+	{"HEAD /hello HTTP/1.1\r\nHost: LocalHost\r\n\r\n", HEAD("200 OK", "text/x", "5", "keep-alive") "\r\n", false},
 	{"GET /hello HTTP/1.0\r\n\r\n", LAST_HELLO, true},
 	{"GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n", LAST_HELLO, true},
 	{"GET /nothing HTTP/1.1\r\n\r\n", NOT_FOUND, false},
+	{"GET /hello HTTP/1.1\r\nHost: own.name:80\r\n\r\n", HELLO, false},
+	{"GET /hello HTTP/1.1\r\nHost: rebound.example\r\n\r\n", FORBIDDEN, false},
+	{"HEAD /hello HTTP/1.1\r\nHost: 127.0.0.1.example:80\r\n\r\n",
+	 HEAD("403 Forbidden", TEXT, "47", "keep-alive") "\r\n", false},
 	{"HEAD /nothing HTTP/1.1\r\n\r\n", HEAD("404 Not Found", TEXT, "10", "keep-alive") "\r\n", false},
 	{"PUT /hello HTTP/1.1\r\n\r\n",
 	 HEAD("405 Method Not Allowed", TEXT, "19", "keep-alive") "Allow: GET, HEAD\r\n\r\nMethod Not Allowed\n",
@@ -320,6 +333,7 @@ TEST(closing_ends_connections_at_once_and_waits_for_exchanges)
 
 static void places_main(struct fiber *self, void *argument)
 {
+	struct http_exchange *waiting;
 	struct http_server_figures f;
 	struct client first, second, third, fourth;
 	struct site site;
@@ -337,15 +351,19 @@ static void places_main(struct fiber *self, void *argument)
 	client_send(&third, "GET /hello HTTP/1.1\r\n\r\nGET");
 	client_expect_await(self, &third, HELLO);
 	client_expect_end_await(self, &first);
-	/* Nobody is idle now: one waits for its answer, the other is within a request. */
+	/* Nobody is idle now: one waits for its answer, the other does not end its request. */
+	waiting = site.kept;
+	site.kept = NULL;
 	client_open_await(self, &fourth, &site);
-	client_expect_end_await(self, &fourth);
-	http_server_figures(site.server, &f);
-	EXPECT(f.connections == 2 && f.refused == 2 && f.requests == 3);
-	http_answer_text(site.kept, 200, "kept");
+	client_send(&fourth, "GET /later HTTP/1.1\r\n\r\n");
+	client_expect_end_await(self, &third);
+	http_answer_text(waiting, 200, "kept");
 	client_expect_await(self, &second, HEAD("200 OK", TEXT, "5", "keep-alive") "\r\nkept\n");
-	client_send(&third, " /hello HTTP/1.1\r\n\r\n");
-	client_expect_await(self, &third, HELLO);
+	wait_kept_await(self, &site);
+	http_server_figures(site.server, &f);
+	EXPECT(f.connections == 2 && f.refused == 2 && f.requests == 4);
+	http_answer_text(site.kept, 200, "kept");
+	client_expect_await(self, &fourth, HEAD("200 OK", TEXT, "5", "keep-alive") "\r\nkept\n");
 	socket_close(first.socket, false);
 	socket_close(second.socket, false);
 	socket_close(third.socket, false);
@@ -353,9 +371,74 @@ static void places_main(struct fiber *self, void *argument)
 	http_server_close_await(self, site.server);
 }
 
-TEST(beyond_the_limit_the_idle_make_room_and_the_busy_do_not)
+TEST(beyond_the_limit_the_idle_make_room_first_and_then_the_slow)
 {
 	run_over_both(1, places_main, NULL);
+}
+
+/* Both wait for their answers: who comes then is the one that goes. */
+static void busy_main(struct fiber *self, void *argument)
+{
+	struct http_exchange *first_exchange;
+	struct client first, second, third;
+	struct http_server_figures f;
+	struct site site;
+
+	(void)argument;
+	site_open_await(self, &site, 2, LONG_US, LONG_US);
+	client_open_await(self, &first, &site);
+	client_send(&first, "GET /later HTTP/1.1\r\n\r\n");
+	wait_kept_await(self, &site);
+	first_exchange = site.kept;
+	site.kept = NULL;
+	client_open_await(self, &second, &site);
+	client_send(&second, "GET /later HTTP/1.1\r\n\r\n");
+	wait_kept_await(self, &site);
+	client_open_await(self, &third, &site);
+	client_expect_end_await(self, &third);
+	http_server_figures(site.server, &f);
+	EXPECT(f.connections == 2 && f.refused == 1 && f.requests == 2);
+	http_answer_text(first_exchange, 200, "kept");
+	client_expect_await(self, &first, HEAD("200 OK", TEXT, "5", "keep-alive") "\r\nkept\n");
+	http_answer_text(site.kept, 200, "kept");
+	client_expect_await(self, &second, HEAD("200 OK", TEXT, "5", "keep-alive") "\r\nkept\n");
+	socket_close(first.socket, false);
+	socket_close(second.socket, false);
+	socket_close(third.socket, false);
+	http_server_close_await(self, site.server);
+}
+
+TEST(who_waits_for_an_answer_keeps_the_place)
+{
+	run_over_both(1, busy_main, NULL);
+}
+
+/* Any number of silent and slow ones: who has a question always gets in. */
+static void flood_main(struct fiber *self, void *argument)
+{
+	struct client silent[12], asking;
+	struct site site;
+
+	(void)argument;
+	site_open_await(self, &site, 4, LONG_US, LONG_US);
+	for (size_t i = 0; i < countof(silent); i++) {
+		client_open_await(self, &silent[i], &site);
+		if (i % 2)
+			client_send(&silent[i], "GET /hello HTTP/1.1\r\nA:");
+	}
+	client_open_await(self, &asking, &site);
+	client_send(&asking, "GET /hello HTTP/1.1\r\n\r\n");
+	client_expect_await(self, &asking, HELLO);
+	client_expect_end_await(self, &silent[0]);
+	socket_close(asking.socket, false);
+	for (size_t i = 0; i < countof(silent); i++)
+		socket_close(silent[i].socket, false);
+	http_server_close_await(self, site.server);
+}
+
+TEST(the_silent_and_the_slow_hold_no_place_against_who_asks)
+{
+	run_over_both(1, flood_main, NULL);
 }
 
 /* Who says nothing, who stops within a request, and who stays idle: each is ended. */
