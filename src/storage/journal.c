@@ -184,10 +184,11 @@ static void collect(struct replay *p, const struct journal_record *r)
 {
 	struct replay_log *l;
 
-	if (r->round > p->last_round + 1 && p->last_round)
+	if (r->round > p->last_round + 1 + r->unsynced && p->last_round)
 		log_error(p->log,
 			  "%s: journal: rounds %llu to %llu are damaged; what they held is looked for in the segments",
-			  p->folder->path, (unsigned long long)p->last_round + 1, (unsigned long long)r->round - 1);
+			  p->folder->path, (unsigned long long)p->last_round + 1,
+			  (unsigned long long)r->round - 1 - r->unsynced);
 	p->last_round = r->round;
 	if (r->kind == JOURNAL_END)
 		return;

@@ -20,7 +20,7 @@ void journal_head_write(struct buf *out, const struct journal_record *r, const s
 	buf_put_u32(out, (uint32_t)(JOURNAL_HEAD_SIZE + r->topic.size + size));
 	buf_put_i8(out, (int8_t)r->kind);
 	buf_put_i8(out, (int8_t)r->topic.size);
-	buf_put_i16(out, 0);
+	buf_put_i16(out, (int16_t)r->unsynced);
 	buf_put_i64(out, (int64_t)r->run);
 	buf_put_i64(out, (int64_t)r->generation);
 	buf_put_i64(out, (int64_t)r->live);
@@ -61,7 +61,7 @@ enum err journal_record_read(struct bytes at, struct journal_record *ret_record,
 		return ERR_CORRUPT;
 	record.kind = (enum journal_kind)reader_i8(&r);
 	topic_size = (uint8_t)reader_i8(&r);
-	reader_skip(&r, 2);
+	record.unsynced = (uint16_t)reader_i16(&r);
 	record.run = (uint64_t)reader_i64(&r);
 	record.generation = (uint64_t)reader_i64(&r);
 	record.live = (uint64_t)reader_i64(&r);

@@ -3,13 +3,14 @@
  *
  *      file       | round | round |   round   | old bytes ...            a round starts on a block of 4 KiB and fills its last one
  *      round      | record | record | ... | end | zeros |
- *      record     magic u32, crc u32, size u32, kind u8, topic size u8, reserved u16, run u64, generation u64, live u64, round u64,
+ *      record     magic u32, crc u32, size u32, kind u8, topic size u8, unsynced u16, run u64, generation u64, live u64, round u64,
  *                 topic id 16, partition i32, file base i64, position i64, base offset i64, acknowledged i64, topic, bytes
  *
  * The CRC covers everything behind it. All integers big-endian.
  * Invariants
  * 1. Only records of the current run count, and of a file only those of its newest generation, if that is not below the largest `live` of all.
- * 2. Rounds are synced one after the other: a round that does not parse and is followed by one that does (same run and generation) is damage, not a torn tail.
+ * 2. Rounds are synced one after the other, and written while the one before is: a round that does not parse is damage, not a torn tail, when a later one
+ *    (of the same run) says that it was synced.
  */
 #ifndef STORAGE_JOURNAL_FORMAT_H
 #define STORAGE_JOURNAL_FORMAT_H
@@ -37,11 +38,12 @@ struct journal_record {
 	uint64_t generation; /* of the file's content */
 	uint64_t live;       /* generations below are in the segments */
 	uint64_t round;
+	uint16_t unsynced; /* so many rounds before this one were not known to be synced when it was written */
 	struct uuid topic_id;
 	struct bytes topic;
 	int32_t partition;
-	int64_t file_base;   /* names the segment; FORGET: 0, or only records of segments that begin below it are void */
-	int64_t position;    /* in the segment's file; FORGET and NOTE: the log's start */
+	int64_t file_base; /* names the segment; FORGET: 0, or only records of segments that begin below it are void */
+	int64_t position;  /* in the segment's file; FORGET and NOTE: the log's start */
 	int64_t base_offset; /* of the first batch; FORGET: the log's end */
 	int64_t acknowledged;
 	struct bytes data;

@@ -161,7 +161,7 @@ void log_bury(struct log *l)
 {
 	struct list_node *n;
 
-	if (l->pins > 0 || l->in_round)
+	if (l->pins > 0 || l->rounds)
 		return;
 	while ((n = list_pop_front(&l->graveyard)) != NULL)
 		segment_free(container_of(n, struct segment, grave), &l->store->files);
@@ -169,7 +169,7 @@ void log_bury(struct log *l)
 
 void log_wait_alone_await(struct fiber *self, struct log *l)
 {
-	while (l->pins > 0 || l->in_round || !list_empty(&l->reads)) {
+	while (l->pins > 0 || l->rounds || !list_empty(&l->reads)) {
 		if (event_wait_await(self, &l->unpinned, FIBER_NO_DEADLINE) == ERR_CANCELLED)
 			fiber_yield_await(self); /* the memory is theirs: who is cancelled waits as well */
 	}

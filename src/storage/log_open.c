@@ -48,7 +48,7 @@ void log_free(struct log *l)
 {
 	char key[LOG_NAME_SIZE];
 
-	must(list_empty(&l->pending) && list_empty(&l->reads) && l->pins == 0 && !l->in_round);
+	must(list_empty(&l->pending) && list_empty(&l->reads) && l->pins == 0 && !l->rounds);
 	unlink_node(&l->node);
 	unlink_node(&l->dirty_node);
 	unlink_node(&l->noted_node);
@@ -297,8 +297,10 @@ enum err log_flush_await(struct fiber *self, struct log *l)
 	while (!l->state && l->synced < target) {
 		if (l->end < target)
 			return ERR_NO_SPACE; /* it was cut */
-		l->flush_wanted = true;
-		commit_mark(l);
+		if (log_promised(l) < target) {
+			l->flush_wanted = true;
+			commit_mark(l);
+		}
 		if (event_wait_await(self, &l->folder->round_over, FIBER_NO_DEADLINE) == ERR_CANCELLED)
 			fiber_yield_await(self);
 	}
@@ -542,6 +544,7 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 	if (e)
 		return e;
 	l->end = l->written = l->synced = c.base;
+	l->promised = 0;
 	l->side_files_dirty = l->epochs_dirty = true;
 	epoch_cache_truncate_end(&l->epochs, l->end);
 	log_forget_batches(l, l->end);

@@ -34,7 +34,7 @@ void log_fail_alone(struct log *l, const char *what)
 	log_error(log_logger(l), "%s-%d is offline until a restart: %s", l->topic, (int)l->partition, what);
 	l->state = ERR_CORRUPT;
 	/* What the round under way holds is cut by the round, when nothing reads its bytes any more. */
-	if (!l->in_round)
+	if (!l->rounds)
 		log_lose_unsynced(l);
 }
 
@@ -63,7 +63,7 @@ void folder_fail_here(struct store_folder *f)
 			continue;
 		l->state = ERR_OFFLINE;
 		/* What the round under way holds is cut by the round, when nothing reads its bytes any more. */
-		if (!l->in_round)
+		if (!l->rounds)
 			log_lose_unsynced(l);
 	}
 	event_signal(&f->work);

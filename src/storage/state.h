@@ -86,7 +86,8 @@ struct journal {
 	uint64_t generation;     /* being written */
 	uint64_t live;           /* older ones are in the segments, as the keeper knows */
 	uint64_t durable_live;   /* as the journal itself says on disk */
-	uint64_t round;
+	uint64_t round;          /* the last one that was written, */
+	uint64_t round_synced;   /* and the last one that was synced */
 	size_t size;
 	size_t at;
 	int active;
@@ -139,7 +140,7 @@ struct store_folder {
 	uint64_t starts_saved;   /* those up to this one are durable */
 	bool starts_saving;
 	struct journal journal;
-	struct round *round;
+	struct rounds *rounds; /* round.h */
 };
 
 struct store {
@@ -205,6 +206,7 @@ struct log {
 	struct log_owner *owner;
 	int64_t start;
 	int64_t synced;
+	int64_t promised; /* what rounds on their way make durable; see log_promised */
 	int64_t written;
 	int64_t end;
 	int64_t file_synced; /* up to here the segment files are synced: the recovery point */
@@ -252,7 +254,7 @@ struct log {
 	bool deleted;          /* nothing of it matters any more */
 	bool settled_but_sync; /* by the store's closing */
 	bool flush_wanted;
-	bool in_round;
+	unsigned rounds; /* that hold it */
 	uint32_t
 		cuts; /* how often it was truncated: a sync that began before one says nothing of what is there after it */
 	unsigned pins; /* fibers that are at work on it, the keeper too */
@@ -262,6 +264,12 @@ struct log {
 static inline struct segment *log_active(const struct log *l)
 {
 	return l->segments[l->segment_count - 1];
+}
+
+/* Durable up to here, as long as no sync fails that is under way or to come. */
+static inline int64_t log_promised(const struct log *l)
+{
+	return l->promised > l->synced ? l->promised : l->synced;
 }
 
 static inline struct bytes log_topic(const struct log *l)
