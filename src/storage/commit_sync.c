@@ -154,8 +154,10 @@ static enum err sync_journal_await(struct fiber *self, struct store_folder *f, c
 	if (e)
 		return e;
 	j->round_synced = last->number;
-	if (j->durable_live < last->live)
+	if (j->durable_live < last->live) {
 		j->durable_live = last->live;
+		event_signal(&f->work); /* it may have waited for the room that this makes */
+	}
 	return OK;
 }
 

@@ -12,6 +12,7 @@ static struct journal_record record(uint64_t round, const char *topic)
 		.generation = 3,
 		.live = 2,
 		.round = round,
+		.unsynced = 300,
 		.topic_id = {{9}},
 		.topic = bytes_str(topic),
 		.partition = 4,
@@ -67,7 +68,8 @@ TEST(a_record_goes_out_and_comes_in_the_same)
 	must_ok(journal_record_read(buf_bytes(&out), &back, &size));
 	CHECK_EQ(size, JOURNAL_HEAD_SIZE + 6 + 5);
 	CHECK_EQ(size, out.size);
-	CHECK(back.run == in.run && back.generation == 3 && back.live == 2 && back.round == 7 && back.partition == 4);
+	CHECK(back.run == in.run && back.generation == 3 && back.live == 2 && back.round == 7 && back.unsynced == 300 &&
+	      back.partition == 4);
 	CHECK(back.file_base == 100 && back.position == 2000 && back.base_offset == 130 && back.acknowledged == 129);
 	CHECK(uuid_equal(back.topic_id, in.topic_id));
 	CHECK_BYTES(back.topic, in.topic);
