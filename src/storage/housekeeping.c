@@ -1,6 +1,7 @@
 /*
  * housekeeping: what a shard does for its logs in the background at its own pace: retention by time and by size, the bound of the disk's
- * use, flush.ms, files that are due. One fiber a store; it sleeps until something is due. What goes is decided in retention.c and evict.c.
+ * use, flush.ms, files that are due. One fiber a store; it sleeps until something is due, or a log has grown beyond retention.bytes: that
+ * is not left to the interval. What goes is decided in retention.c and evict.c.
  */
 #include "base/alloc.h"
 #include "runtime/call.h"
@@ -12,6 +13,7 @@
 #define NEVER INT64_MAX
 #define DISK_CHECK_US ((int64_t)10 * 1000000)
 #define FLUSH_CHECK_US ((int64_t)1000000)
+#define LOOKS_A_SEGMENT 16
 
 /* --- all logs, one after the other -------------------------------------------------------------------------------- */
 
@@ -142,7 +144,28 @@ static struct retention_segment *view_of(const struct log *l)
 	return view;
 }
 
-static void retain(struct log *l)
+/*
+ * How far the active segment may grow until the oldest one is too much: the next look by size. Where that is so already it could not go yet,
+ * since it is not committed.
+ */
+static int64_t next_look_bytes(const struct log *l)
+{
+	const struct segment *active = log_active(l);
+	int64_t at, least = active->size + l->config.segment_bytes / LOOKS_A_SEGMENT;
+	uint32_t first = 0;
+
+	while (first + 1 < l->segment_count && l->segments[first + 1]->base_offset <= l->start)
+		first++; /* on its way out */
+	if (first + 1 == l->segment_count)
+		return INT64_MAX; /* after the roll */
+	at = l->config.retention_bytes + l->segments[first]->size + active->size;
+	for (uint32_t i = first; i < l->segment_count; i++)
+		at -= l->segments[i]->size;
+	return at > least ? at : least;
+}
+
+/* `rolls`: the active one may be ended as well. */
+static void retain(struct log *l, bool rolls)
 {
 	struct retention_segment *view = view_of(l);
 	size_t count = l->segment_count, going;
@@ -161,14 +184,17 @@ static void retain(struct log *l)
 		l->over_below = view[plan.by_time - 1].end_offset;
 	if (plan.by_size)
 		l->surplus_below = view[going - 1].end_offset;
-	if (plan.roll)
+	if (plan.roll && rolls)
 		log_roll(l);
+	else if (plan.roll)
+		going--;
 	if (going)
 		log_move_start(l, view[going - 1].end_offset);
+	l->look_at_bytes = next_look_bytes(l);
 	mem_free(view);
 }
 
-static void retain_await(struct fiber *self, struct log *l)
+static void look_at_await(struct fiber *self, struct log *l, bool rolls)
 {
 	enum err e = l->config.cleanup_delete ? load_all_times_await(self, l) : OK;
 
@@ -176,7 +202,12 @@ static void retain_await(struct fiber *self, struct log *l)
 		log_warn(log_logger(l), "%s-%d: retention cannot look at it: %s", l->topic, (int)l->partition,
 			 err_text(e));
 	else if (!l->closing && !l->blocked)
-		retain(l);
+		retain(l, rolls);
+}
+
+static void retain_await(struct fiber *self, struct log *l)
+{
+	look_at_await(self, l, true);
 }
 
 /* Also what could not go before, since it was not synced. */
@@ -196,6 +227,48 @@ static void look_await(struct fiber *self, struct store *s)
 {
 	for_each_log_await(self, s, retain_await);
 	for_each_log_await(self, s, settle_await);
+}
+
+void housekeeping_note_size(struct log *l)
+{
+	struct store *s = l->store;
+
+	if (!l->config.cleanup_delete || l->config.retention_bytes < 0 || s->settings.retention_check_interval_ms <= 0)
+		return;
+	l->look_at_bytes = INT64_MAX; /* until it was looked at */
+	if (list_linked(&l->look_node))
+		return;
+	list_push_back(&s->looks, &l->look_node);
+	event_signal(&s->housework);
+}
+
+/* What is synced only in the journal has to be so in the segments: the journal may hold more than retention.bytes. */
+static enum err sync_what_goes_await(struct fiber *self, struct log *l)
+{
+	struct log *one[1] = {l};
+
+	if (l->segment_count < 2 || l->segments[1]->base_offset > l->start ||
+	    l->file_synced >= l->segments[1]->base_offset)
+		return OK;
+	return sync_many_await(self, l->folder, one, 1);
+}
+
+/* Of the logs that have grown beyond retention.bytes. */
+static void look_at_grown_await(struct fiber *self, struct store *s)
+{
+	struct list_node *n;
+
+	while (!s->closing && (n = list_pop_front(&s->looks)) != NULL) {
+		struct log *l = container_of(n, struct log, look_node);
+
+		if (l->closing || l->blocked || l->deleted || l->state)
+			continue;
+		log_pin(l);
+		look_at_await(self, l, false);
+		if (!l->closing && !l->blocked && !l->state && sync_what_goes_await(self, l) == OK)
+			settle_await(self, l);
+		log_unpin(l);
+	}
 }
 
 enum err log_explain_await(struct fiber *self, struct log *l, struct segment_info **ret_infos, size_t *ret_count)
@@ -396,6 +469,7 @@ void housekeeping_note_config(struct log *l)
 {
 	if (l->config.cleanup_compact)
 		event_signal(&l->store->cleaning);
+	l->look_at_bytes = 0;
 	if (!flush_is_timed(l) || l->store->next_flush_us != NEVER)
 		return;
 	l->store->next_flush_us = shard_now_us(l->store->shard) + FLUSH_CHECK_US;
@@ -419,6 +493,7 @@ static void work_await(struct fiber *self, struct store *s)
 
 	if (now_us >= s->next_flush_us)
 		flush_due(s);
+	look_at_grown_await(self, s);
 	if (now_us >= s->next_retention_us) {
 		s->next_retention_us = now_us + s->settings.retention_check_interval_ms * 1000;
 		look_await(self, s);
@@ -439,7 +514,7 @@ static void housekeeping_main(struct fiber *self, void *argument)
 
 	while (!s->closing) {
 		work_await(self, s);
-		if (!s->closing && shard_now_us(s->shard) < earliest(s) &&
+		if (!s->closing && list_empty(&s->looks) && shard_now_us(s->shard) < earliest(s) &&
 		    event_wait_await(self, &s->housework, earliest(s)) == ERR_CANCELLED)
 			fiber_yield_await(self);
 	}
@@ -474,6 +549,7 @@ void housekeeping_start(struct store *s)
 	struct fiber *fiber;
 
 	event_init(&s->housework);
+	list_init(&s->looks);
 	s->next_doomed_us = s->next_retention_us = s->next_flush_us = s->next_disk_us = NEVER;
 	s->housekeeping_runs = true;
 	fiber = fiber_start(s->shard, &options, housekeeping_main, s);

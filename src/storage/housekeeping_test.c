@@ -139,6 +139,42 @@ TEST(a_setting_that_changes_counts_from_the_next_look_on)
 	run_over_both(1, live_main, NULL);
 }
 
+#define A_SEGMENT 4500
+
+/* The interval is an hour: only growth makes anybody look. */
+static void growth_main(struct fiber *self, void *argument)
+{
+	static const struct store_settings look_hourly = {.retention_check_interval_ms = HOUR_MS,
+							  .initial_delay_ms = HOUR_MS};
+	struct log_config config = four_batches_a_segment();
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	config.retention_bytes = 9000;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	store_configure(x.store, &look_hourly);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	for (int i = 0; i < 100; i++) {
+		struct test_batch b = plain(i, 1, 1000);
+
+		EXPECT_OK(append(l, &b, NULL));
+		EXPECT_OK(log_flush_await(self, l));
+		log_note_acknowledged(l, i + 1);
+		while (log_size_bytes(l) >= config.retention_bytes + A_SEGMENT)
+			fiber_yield_await(self);
+	}
+	EXPECT(log_start_offset(l) > 80 && log_size_bytes(l) >= config.retention_bytes);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_log_that_grows_beyond_its_bytes_does_not_wait_for_the_next_look)
+{
+	run_over_both(1, growth_main, NULL);
+}
+
 /* --- the disk's use ----------------------------------------------------------------------------------------------- */
 
 static void evict_main(struct fiber *self, void *argument)

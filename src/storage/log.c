@@ -311,6 +311,7 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 {
 	struct batch_header h;
 	struct segment *s;
+	bool rolls;
 	enum err e = may_append(l, a);
 
 	if (e)
@@ -326,7 +327,8 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 	e = place_batch(l, a, &h);
 	if (e)
 		return e;
-	if (must_roll(l, &h, a->size))
+	rolls = must_roll(l, &h, a->size);
+	if (rolls)
 		log_roll(l);
 	s = log_active(l);
 	a->position = s->size;
@@ -339,6 +341,8 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 	list_push_back(&l->pending, &a->node);
 	commit_mark(l);
 	count_append(l, a);
+	if (rolls || s->size >= l->look_at_bytes)
+		housekeeping_note_size(l);
 	return OK;
 }
 

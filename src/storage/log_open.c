@@ -53,6 +53,7 @@ void log_free(struct log *l)
 	unlink_node(&l->dirty_node);
 	unlink_node(&l->noted_node);
 	unlink_node(&l->rolled_node);
+	unlink_node(&l->look_node);
 	map_remove(&l->store->by_name, log_key(key, log_topic(l), l->partition));
 	l->folder->log_count--;
 	while (l->segment_count > 0)

@@ -161,6 +161,7 @@ struct store {
 	struct store_folder *folders;
 	struct store_settings settings;
 	struct event housework; /* for housekeeping.c */
+	struct list looks;      /* logs that grew to their look_at_bytes */
 	int64_t next_doomed_us;
 	int64_t next_retention_us;
 	int64_t next_flush_us;
@@ -198,6 +199,7 @@ struct log {
 	struct list_node dirty_node;
 	struct list_node noted_node;
 	struct list_node rolled_node;
+	struct list_node look_node;
 	char *topic;
 	struct uuid topic_id;
 	int32_t partition;
@@ -225,6 +227,7 @@ struct log {
 	uint64_t start_ticket; /* of the folder's moves: the last one of this log */
 	int64_t over_below;    /* segments that begin below it go since retention.ms is over, */
 	int64_t surplus_below; /* then since retention.bytes are passed, */
+	int64_t look_at_bytes; /* of the active segment: then retention.bytes are looked at, without waiting for the interval */
 	int64_t evicted_below; /* then since disk.usage.max.bytes is; the others since the start moved */
 	struct list doomed;    /* of struct doomed, by time: files that are *.deleted and go later */
 	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
@@ -397,6 +400,8 @@ void housekeeping_start(struct store *s);
 void housekeeping_stop_await(struct fiber *self, struct store *s);
 /* A file of a log is to go at `due_us`. */
 void housekeeping_note(struct store *s, int64_t due_us);
+/* The log rolled, or its active segment has look_at_bytes. */
+void housekeeping_note_size(struct log *l);
 /* A log has these settings from now on. */
 void housekeeping_note_config(struct log *l);
 
