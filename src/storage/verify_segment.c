@@ -218,8 +218,10 @@ static enum err walk_await(struct fiber *self, struct segment_check *c, struct f
 
 static void missing_index(struct segment_check *c, const char *file)
 {
-	/* The active segment has none before a clean stop, and a segment without batches may do without. */
-	if (c->size > 0 && (c->log->v->clean || !c->last))
+	bool without_entry = c->facts && c->facts->index_bytes >= c->facts->size;
+
+	/* The active segment has none before a clean stop, nor after one while it has no entry; one without batches may do without. */
+	if (c->size > 0 && (c->last ? c->log->v->clean && !without_entry : true))
 		say(c, c->log->v->clean ? VERIFY_DAMAGE : VERIFY_NOTE, file, -1, -1,
 		    "the file is missing; it is made anew when it is needed");
 }
