@@ -24,6 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena a;
 
 	arena_init(&a, 1 << 20);
+	/* With a terminator behind it, as nodes' names have. */
+	if (size < 1000)
+		total += layout_config_name(
+				 (const char *)arena_copy(&a, bytes_of(data ? data : (const uint8_t *)"", size)).data,
+				 &a)
+				 .size;
 	(void)!layout_get_topic(text, &a, &topic);
 	(void)!layout_get_state(text, 3, &a, &p);
 	(void)!layout_get_configs(text, &a, &configs, &count);
