@@ -14,8 +14,9 @@
 #define CHECKPOINT_PREFIX "moldau-checkpoint-"
 #define MANIFEST_MAX ((size_t)1 << 30)
 
-static void path_in(const struct storage_folder *sf, const char *name, char path[static LOG_PATH_SIZE])
+static void path_in(struct storage_folder *sf, const char *name, char path[static LOG_PATH_SIZE])
 {
+	snprintf(sf->at_file, sizeof(sf->at_file), "%s", name);
 	snprintf(path, LOG_PATH_SIZE, "%s/%s", sf->path, name);
 }
 
@@ -489,7 +490,10 @@ static enum err each_folder_await(struct fiber *self, struct storage *s,
 
 		if (!e)
 			continue;
-		log_error(log, "log folder %s: %s", sf->path, reason_of(e));
+		if (sf->at_file[0] && e != ERR_BUSY)
+			log_error(log, "log folder %s: %s: %s", sf->path, sf->at_file, reason_of(e));
+		else
+			log_error(log, "log folder %s: %s", sf->path, reason_of(e));
 		if (!survivable(e))
 			return e;
 		sf->online = false;

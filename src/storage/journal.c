@@ -16,13 +16,29 @@ static void journal_path(const struct storage_folder *sf, unsigned shard, int n,
 	snprintf(path, LOG_PATH_SIZE, "%s/" JOURNAL_PREFIX "%u-%d", sf->path, shard, n);
 }
 
-/* Every block of it is written once, so that later syncs need no change of the file system's own records. */
-static enum err prepare_file_await(struct fiber *self, const char *path, size_t size, struct file **ret_file)
+/*
+ * Opens it. What is in the way and cannot be opened (a folder, a pipe) goes: an earlier run's journal was replayed, and is void. An error of a
+ * write or a sync is another thing, and final.
+ */
+static enum err open_file_await(struct fiber *self, struct store_folder *f, const char *path, struct file **ret_file)
 {
+	unsigned flags = FILE_READ | FILE_WRITE | FILE_CREATE;
+	enum err e = file_open_await(self, path, flags, ret_file);
+
+	if (e != ERR_IO && e != ERR_PERMISSION)
+		return e;
+	log_warn(shard_log(f->store->shard), "%s: cannot be opened: %s; it is made anew", path, err_text(e));
+	return file_remove_await(self, path) == OK ? file_open_await(self, path, flags, ret_file) : e;
+}
+
+/* Every block of it is written once, so that later syncs need no change of the file system's own records. */
+static enum err prepare_file_await(struct fiber *self, struct store_folder *f, const char *path, struct file **ret_file)
+{
+	size_t size = f->journal.size;
 	struct file *file;
 	int64_t from, at;
 	uint8_t *zeros;
-	enum err e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &file);
+	enum err e = open_file_await(self, f, path, &file);
 
 	if (e)
 		return e;
@@ -62,7 +78,7 @@ enum err journal_prepare_await(struct fiber *self, struct store_folder *f)
 		if (j->files[i])
 			continue;
 		journal_path(f->of, shard_index(f->store->shard), i, path);
-		e = prepare_file_await(self, path, j->size, &j->files[i]);
+		e = prepare_file_await(self, f, path, &j->files[i]);
 		if (!e)
 			e = folder_sync_await(self, f->of->path);
 		if (e || i > 0)
@@ -435,6 +451,7 @@ static enum err replay_shard_await(struct fiber *self, struct replay *p, unsigne
 	p->collecting = false;
 	for (int i = 0; i < 2; i++) {
 		journal_path(p->folder, shard, i, path);
+		snprintf(p->folder->at_file, sizeof(p->folder->at_file), "%s", strrchr(path, '/') + 1);
 		e = file_load_await(self, path, SMALL_FILE_MAX, &text[i], &size[i]);
 		if (e == ERR_NOT_FOUND)
 			e = OK;

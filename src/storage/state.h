@@ -38,6 +38,7 @@
 
 struct storage_folder {
 	char *path;
+	char at_file[LOG_NAME_SIZE]; /* what the start was at, for a line about its failure */
 	struct file *lock;
 	struct meta_properties meta;
 	bool online;

@@ -439,8 +439,9 @@ class Damage(unittest.TestCase):
                 f.write(rnd.randbytes(max(os.path.getsize(file), 64)))
 
         ways = {"emptied": lambda f: os.truncate(f, 0), "cut": lambda f: os.truncate(f, os.path.getsize(f) // 2), "garbled": garble,
-                "a folder": lambda f: (os.remove(f), os.mkdir(f))}
-        for path in ("meta.properties", "recovery-point-offset-checkpoint", "t-0/partition.metadata", "t-0/leader-epoch-checkpoint",
+                "a folder": lambda f: (os.remove(f), os.mkdir(f)), "a pipe": lambda f: (os.remove(f), os.mkfifo(f))}
+        for path in ("meta.properties", "recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "moldau-manifest",
+                     "moldau-state", "moldau-checkpoint-start", "moldau-journal-0-0", ".kafka_cleanshutdown", ".lock", "t-0/partition.metadata", "t-0/leader-epoch-checkpoint",
                      "t-0/*.index", "t-0/*.timeindex", "t-0/*.log"):
             for way, damage in ways.items():
                 found = glob.glob(os.path.join(self.whole, path))
@@ -453,6 +454,7 @@ class Damage(unittest.TestCase):
                     refused, ends, log = self.run_damaged(data)
                     if refused:
                         self.assertIn("ERROR", log)
+                        self.assertIn(os.path.basename(found[0]), log)
                     elif ends != 5:
                         # Nothing acknowledged is cut silently: the partition is not served, and that is said.
                         self.assertLess(ends, 0, log)

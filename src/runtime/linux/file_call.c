@@ -25,7 +25,9 @@ static enum err call_open(struct file_call *c)
 	static const int access[] = {
 		[FILE_READ] = O_RDONLY, [FILE_WRITE] = O_WRONLY, [FILE_READ | FILE_WRITE] = O_RDWR};
 	unsigned mode = c->flags & (FILE_READ | FILE_WRITE);
-	int flags = access[mode] | O_CLOEXEC | (c->flags & FILE_CREATE ? O_CREAT : 0) |
+	struct stat st;
+	/* Without waiting: a FIFO in a file's place would hold this thread until somebody opens its other end. */
+	int flags = access[mode] | O_CLOEXEC | O_NONBLOCK | (c->flags & FILE_CREATE ? O_CREAT : 0) |
 		    (c->flags & FILE_EXCLUSIVE ? O_EXCL : 0) | (c->flags & FILE_TRUNCATE ? O_TRUNC : 0);
 	int fd;
 
@@ -34,7 +36,11 @@ static enum err call_open(struct file_call *c)
 		fd = open(c->path, flags, 0644);
 	} while (fd < 0 && errno == EINTR);
 	if (fd < 0)
-		return err_of_errno(errno);
+		return errno == ENXIO ? ERR_IO : err_of_errno(errno); /* a FIFO that nobody reads */
+	if (fstat(fd, &st) || S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode)) {
+		close(fd);
+		return ERR_IO;
+	}
 	c->file = mem_new(struct file);
 	c->file->fd = fd;
 	return OK;
