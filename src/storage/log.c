@@ -7,9 +7,10 @@
 #include "base/mutant.h"
 #include "storage/state.h"
 
+/* What is told never goes back, so it is not told before it is on disk; until then the records are there too. */
 int64_t log_start_offset(const struct log *l)
 {
-	return l->start;
+	return l->start_durable;
 }
 
 int64_t log_end_offset(const struct log *l)

@@ -69,7 +69,7 @@ static enum err walk_segment_await(struct fiber *self, struct log *l, struct seg
 
 static enum err find_pinned_await(struct fiber *self, struct log *l, struct time_walk *w)
 {
-	struct segment *s = l->segments[log_segment_at(l, l->start)];
+	struct segment *s = l->segments[log_segment_at(l, l->start_durable)];
 	enum err e = OK;
 
 	for (; s && s->base_offset < w->max_offset && !e && w->offset < 0; s = log_segment_after(l, s)) {
@@ -89,7 +89,7 @@ enum err log_find_timestamp_await(struct fiber *self, struct log *l, int64_t tim
 		.walker = {.batch = look_in_batch},
 		.log = l,
 		.wanted = timestamp_ms,
-		.min_offset = l->start,
+		.min_offset = l->start_durable,
 		.max_offset = max_offset,
 		.offset = -1,
 		.timestamp = -1,

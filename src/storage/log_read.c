@@ -428,7 +428,7 @@ static void cold_read_main(struct fiber *self, void *argument)
 		if (!e)
 			e = log_open_segment_await(self, l, s, &st->file);
 	} while (e == ERR_AGAIN && !l->closing && !l->state);
-	if (e && st->r->offset < l->start)
+	if (e && st->r->offset < l->start_durable)
 		e = ERR_OFFSET_OUT_OF_RANGE; /* removed meanwhile */
 	if (!e) {
 		place_in_segment(st, s);
@@ -488,7 +488,7 @@ void log_read_start(struct log *l, struct log_read *r)
 		finish(st, l->state);
 	else if (l->closing)
 		finish(st, ERR_CANCELLED);
-	else if (r->offset < l->start || r->offset > l->end)
+	else if (r->offset < l->start_durable || r->offset > l->end)
 		finish(st, ERR_OFFSET_OUT_OF_RANGE);
 	else if (r->offset >= r->max_offset || r->offset >= l->written)
 		finish(st, OK);
@@ -524,8 +524,8 @@ int64_t log_bytes_between(const struct log *l, int64_t offset, int64_t max_offse
 
 	if (max_offset > l->end)
 		max_offset = l->end;
-	if (offset < l->start)
-		offset = l->start;
+	if (offset < l->start_durable)
+		offset = l->start_durable;
 	if (offset >= max_offset)
 		return 0;
 	first = log_segment_at(l, offset);
