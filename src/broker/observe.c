@@ -16,6 +16,10 @@
 /* Prometheus asks every 15 to 60 seconds over the same connection. */
 #define IDLE_US 120000000
 
+#define STRANGERS \
+	"Host is no name of this broker: ask by address, or by a name in metrics.listener, listeners or " \
+	"advertised.listeners"
+
 #define MOST_VALUES ((size_t)100000)
 #define TEXT_MAX ((size_t)64 * 1024 * 1024)
 #define LABELS_MAX ((size_t)2048)
@@ -250,8 +254,22 @@ static void handle(void *context, struct http_exchange *x)
 		run(context, x, "metrics", metrics_main);
 	else if (strcmp(path, "/healthz") == 0)
 		run(context, x, "health", health_main);
-	else
-		http_answer_text(x, 404, "there are /metrics and /healthz");
+	else if (!explain_answer(context, x, path))
+		http_answer_text(x, 404, "there are /metrics, /healthz and /topics/NAME/segments");
+}
+
+/* Where other programs find the broker they find its metrics. */
+static bool is_own_name(void *context, const char *host)
+{
+	const struct broker *b = context;
+	bool own = http_host_is(host, b->observer.asked.host);
+
+	for (size_t i = 0; i < b->specs.count && !own; i++) {
+		const struct listener_spec *l = &b->specs.items[i];
+
+		own = http_host_is(host, l->host) || (l->advertised_host && http_host_is(host, l->advertised_host));
+	}
+	return own;
 }
 
 /* --- start and stop -------------------------------------------------------------------------------------------------- */
@@ -308,20 +326,21 @@ enum err observe_start_await(struct fiber *self, struct broker *b)
 		.answer_us = ANSWER_US,
 		.idle_us = IDLE_US,
 		.context = b,
+		.strangers = STRANGERS,
+		.is_own_name = is_own_name,
 		.handle = handle,
 	};
-	struct address address;
 	enum err e;
 
 	b->observer.started_wall_ms = shard_wall_ms(b->shard_zero);
 	b->observer.topics_max = config_int32(b->config, CONFIG_METRICS_TOPICS_MAX);
-	if (!observe_parse_listener(text ? text : "", &address)) {
+	if (!observe_parse_listener(text ? text : "", &b->observer.asked)) {
 		log_error(b->log, "metrics.listener=%s is neither HOST:PORT nor empty", text);
 		return ERR_BAD_CONFIG;
 	}
-	if (!address.host[0])
+	if (!b->observer.asked.host[0])
 		return OK;
-	e = http_server_open_await(self, &options, &address, &b->observer.server);
+	e = http_server_open_await(self, &options, &b->observer.asked, &b->observer.server);
 	if (e)
 		log_warn(b->log, "no /metrics and /healthz: cannot listen on %s: %s; see metrics.listener", text,
 			 err_text(e));

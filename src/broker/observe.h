@@ -1,12 +1,13 @@
 /*
- * observe: /metrics and /healthz of a broker, on a listener of their own (metrics.listener).
+ * observe: /metrics, /healthz and /topics/NAME/segments of a broker, on a listener of their own (metrics.listener).
  *
  *      request -> a fiber on shard 0: the process, the folders' space -> a look goes to each shard in turn, by message -> text
  *
  * A look counts what is there and puts each shard's figures on a page (metrics/). Nothing is counted twice or kept between looks.
  * Invariants
  * 1. What a shard has is read on that shard, and only while its part is open; the server is closed before any part is.
- * 2. A port that cannot be had is a warning, not the end of the start. Only a setting that cannot be read is.
+ * 2. Only who names this broker by address, as localhost, or by the host of metrics.listener, listeners or advertised.listeners is answered.
+ * 3. A port that cannot be had is a warning, not the end of the start. Only a setting that cannot be read is.
  * Lifetime: of the broker; on shard 0.
  */
 #ifndef BROKER_OBSERVE_H
@@ -17,10 +18,12 @@
 
 struct broker;
 struct broker_part;
+struct http_exchange;
 struct http_server;
 
 struct observer {
 	struct http_server *server; /* NULL: off */
+	struct address asked;       /* what metrics.listener says */
 	struct address address;
 	const char *doing; /* what the start is at */
 	int64_t started_wall_ms;
@@ -56,6 +59,9 @@ struct health_facts {
 void observe_shard(struct broker_part *part, struct look *look);
 /* Decides: the HTTP status, and a line for people. Pure. */
 unsigned health_decide(const struct health_facts *f, const struct health_sums *sums, struct buf *line);
+
+/* explain.c: answers, now or later, when the path is one of its own. */
+bool explain_answer(struct broker *b, struct http_exchange *x, const char *path) MUST_CHECK;
 
 /* observe.c. ERR_BAD_CONFIG has said why in the log. */
 enum err observe_start_await(struct fiber *self, struct broker *b) MUST_CHECK;

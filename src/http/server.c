@@ -226,7 +226,8 @@ static void handle(struct http_connection *c, const struct http_request *request
 		return;
 	}
 	if (!may_ask(s, request->host)) {
-		refuse_with(c, 403, "Host is no name of this server: ask by address", request->method == METHOD_HEAD);
+		refuse_with(c, 403, s->options.strangers ? s->options.strangers : reason_of(403),
+			    request->method == METHOD_HEAD);
 		return;
 	}
 	x = mem_new(struct http_exchange);

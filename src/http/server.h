@@ -32,6 +32,7 @@ struct http_server_options {
 	int64_t answer_us;
 	int64_t idle_us;
 	void *context;
+	const char *strangers; /* what those are told who use a name that is none of ours; NULL: the status alone */
 	/* Whether `host` (http_host_is) is one of our names. NULL: there are none. */
 	bool (*is_own_name)(void *context, const char *host);
 	/* A GET or HEAD: others were answered with 405. Calls http_answer_take, now or later. */

@@ -13,7 +13,7 @@
 #define LAST_HELLO HEAD("200 OK", "text/x", "5", "close") "\r\nhello"
 #define NOT_FOUND HEAD("404 Not Found", TEXT, "10", "keep-alive") "\r\nnot there\n"
 
-#define FORBIDDEN HEAD("403 Forbidden", TEXT, "47", "keep-alive") "\r\nHost is no name of this server: ask by address\n"
+#define FORBIDDEN HEAD("403 Forbidden", TEXT, "12", "keep-alive") "\r\nno stranger\n"
 
 /* --- the site: /hello, /large, /broken, /later (answered when told), nothing else ------------------------------------ */
 
@@ -70,6 +70,7 @@ static void site_open_await(struct fiber *self, struct site *site, size_t max_co
 		.answer_us = LONG_US,
 		.idle_us = idle_us,
 		.context = site,
+		.strangers = "no stranger",
 		.is_own_name = is_own_name,
 		.handle = handle,
 	};
@@ -167,7 +168,7 @@ static const struct {
 	{"GET /hello HTTP/1.1\r\nHost: own.name:80\r\n\r\n", HELLO, false},
 	{"GET /hello HTTP/1.1\r\nHost: rebound.example\r\n\r\n", FORBIDDEN, false},
 	{"HEAD /hello HTTP/1.1\r\nHost: 127.0.0.1.example:80\r\n\r\n",
-	 HEAD("403 Forbidden", TEXT, "47", "keep-alive") "\r\n", false},
+	 HEAD("403 Forbidden", TEXT, "12", "keep-alive") "\r\n", false},
 	{"HEAD /nothing HTTP/1.1\r\n\r\n", HEAD("404 Not Found", TEXT, "10", "keep-alive") "\r\n", false},
 	{"PUT /hello HTTP/1.1\r\n\r\n",
 	 HEAD("405 Method Not Allowed", TEXT, "19", "keep-alive") "Allow: GET, HEAD\r\n\r\nMethod Not Allowed\n",
