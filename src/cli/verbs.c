@@ -10,6 +10,7 @@ const struct cli_verb cli_verbs[] = {
 	{"topic create", "create topics", cli_topic_create_help, cli_topic_create},
 	{"topic list", "list topics", cli_topic_list_help, cli_topic_list},
 	{"topic describe", "show partitions, replicas and settings", cli_topic_describe_help, cli_topic_describe},
+	{"topic explain", "why segments are still there, and when they go", cli_topic_explain_help, cli_topic_explain},
 	{"topic delete", "delete topics", cli_topic_delete_help, cli_topic_delete},
 	{"topic config", "show or change a topic's settings", cli_topic_config_help, cli_topic_config},
 	{"topic alter", "add partitions, change settings", cli_topic_alter_help, cli_topic_alter},

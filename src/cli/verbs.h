@@ -7,6 +7,7 @@
 int cli_topic_create(const struct cli_verb *verb, int argc, char **argv);
 int cli_topic_list(const struct cli_verb *verb, int argc, char **argv);
 int cli_topic_describe(const struct cli_verb *verb, int argc, char **argv);
+int cli_topic_explain(const struct cli_verb *verb, int argc, char **argv);
 int cli_topic_delete(const struct cli_verb *verb, int argc, char **argv);
 int cli_topic_config(const struct cli_verb *verb, int argc, char **argv);
 int cli_topic_alter(const struct cli_verb *verb, int argc, char **argv);
@@ -23,6 +24,7 @@ int cli_log_verify(const struct cli_verb *verb, int argc, char **argv);
 extern const char cli_topic_create_help[];
 extern const char cli_topic_list_help[];
 extern const char cli_topic_describe_help[];
+extern const char cli_topic_explain_help[];
 extern const char cli_topic_delete_help[];
 extern const char cli_topic_config_help[];
 extern const char cli_topic_alter_help[];

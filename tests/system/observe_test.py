@@ -4,12 +4,14 @@ what is done; /healthz; the limits of the port; what is said when something is o
 """
 import glob
 import http.client
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import moldau
@@ -32,10 +34,10 @@ def observed(settings=None, **options):
 class Page:
     """One look: the values by name and labels."""
 
-    def __init__(self, port, path="/metrics", method="GET"):
+    def __init__(self, port, path="/metrics", method="GET", host=None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=moldau.ANSWER_SECONDS)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers={"Host": host} if host else {})
             answer = connection.getresponse()
             self.status = answer.status
             self.type = answer.getheader("Content-Type")
@@ -304,6 +306,102 @@ class Health(unittest.TestCase):
             self.assertEqual(Page(port).get("moldau_partitions_open"), 20)
 
 
+class Segments(unittest.TestCase):
+    """/topics/NAME/segments, and the verb that prints it."""
+
+    SETTINGS = {"log.retention.check.interval.ms": "3600000", "log.initial.task.delay.ms": "3600000"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.batch = wire.batch([b"v" * 600000], timestamp=int(time.time() * 1000), keys=[b"k"])
+
+    def explain(self, port, *arguments, code=0):
+        done = subprocess.run([moldau.binary(), "topic", "explain", "--metrics-server", f"127.0.0.1:{port}", *arguments],
+                              capture_output=True, timeout=moldau.ANSWER_SECONDS, check=False)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout.decode(), done.stderr.decode()
+
+    def topics(self, c):
+        hour = "3600000"
+        for name, settings in {"timed": {"retention.ms": hour}, "over": {"retention.ms": "1"},
+                               "sized": {"retention.ms": "-1", "retention.bytes": "3000000"},
+                               "kept": {"retention.ms": "-1"}, "compacted": {"cleanup.policy": "compact"}}.items():
+            moldau.create_topic(c, name, partitions=3, configs={"segment.bytes": "1048576", **settings})
+            for _ in range(6):
+                self.assertEqual(wire.produce_errors(c.ask("Produce", 8, wire.produce(name, [1], self.batch))), [0])
+
+    def told(self, port, name):
+        topic = json.loads(self.explain(port, name, "--format", "json")[0])
+        self.assertEqual(topic, {**json.loads(Page(port, f"/topics/{name}/segments").text), "nowMs": topic["nowMs"]})
+        self.assertEqual([p["partition"] for p in topic["partitions"]], [0, 1, 2])
+        return topic, topic["partitions"][1]["segments"]
+
+    def test_each_segment_says_why_it_is_there_and_when_it_goes(self):
+        with observed(self.SETTINGS, arguments=["--shards", "2"]) as broker:
+            port = ports_of(broker)
+            with broker.connect() as c:
+                self.topics(c)
+            topic, segments = self.told(port, "timed")
+            self.assertEqual((topic["cleanupPolicy"], topic["retentionMs"]), ("delete", 3600000))
+            self.assertEqual([(s["baseOffset"], s["endOffset"], s["active"]) for s in segments],
+                             [(i, i + 1, i == 5) for i in range(6)])
+            for s in segments:
+                self.assertEqual((s["kept"], s["dueAfterBytes"]), ("inTime", None))
+                self.assertEqual(s["dueAtMs"], max(x["largestTimestampMs"] for x in segments[: s["baseOffset"] + 1]) + 3600001)
+            self.assertEqual([s["kept"] for s in topic["partitions"][0]["segments"]], ["active"])
+            self.assertEqual([s["kept"] for s in self.told(port, "over")[1]], ["goes"] * 6)
+            # Of six of 600 kB the first has gone: 3 MB stay.
+            _, segments = self.told(port, "sized")
+            self.assertEqual([(s["baseOffset"], s["kept"]) for s in segments], [(i, "inSize") for i in range(1, 6)])
+            after = [s["dueAfterBytes"] for s in segments]
+            self.assertEqual(after[4], 3000000)
+            self.assertEqual([b - a for a, b in zip(after, after[1:])], [s["sizeBytes"] for s in segments[1:]])
+            self.assertEqual({s["kept"] for s in self.told(port, "kept")[1]}, {"forEver"})
+            self.assertEqual({s["kept"] for s in self.told(port, "compacted")[1]}, {"compacted"})
+
+    def test_people_are_told_in_sentences(self):
+        with observed(self.SETTINGS) as broker:
+            port = ports_of(broker)
+            with broker.connect() as c:
+                self.topics(c)
+            text, _ = self.explain(port, "sized", "kept", "over", "-p", "1")
+            self.assertRegex(text, r"sized-1: log start offset 1, high watermark 6, end offset 6, 5 segments of 2.9 MiB\n")
+            self.assertRegex(text, r"\n  0\.\.0 .* nothing keeps it any more +with the next look")
+            self.assertRegex(text, r"\n  5\.\.5 .* retention.bytes is not passed +after 2.9 MiB more\n")
+            self.assertRegex(text, r"\n  5\.\.5 .* no setting takes it +never\n")
+            self.assertNotIn("sized-0", text)
+            self.assertRegex(self.explain(port, "timed", "-p", "1")[0],
+                             r"retention.ms is not over +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, in 59 min")
+
+    def test_what_cannot_be_told_is_said(self):
+        with observed() as broker:
+            port = ports_of(broker)
+            with broker.connect() as c:
+                moldau.create_topic(c, "one")
+            self.assertIn("there is no such topic", self.explain(port, "nothing", code=1)[1])
+            self.assertIn("one has no partition 7", self.explain(port, "one", "-p", "7", code=1)[1])
+            self.assertIn("is not a topic's name", self.explain(port, "../metrics", code=2)[1])
+            self.assertIn("which topic?", self.explain(port, code=2)[1])
+            self.assertRegex(self.explain(broker.port, "one", code=1)[1], "no answer from .* metrics.listener")
+            self.assertEqual(Page(port, "/topics//segments").status, 404)
+            self.assertEqual(Page(port, "/topics/one/segments/").status, 404)
+        self.assertRegex(self.explain(port, "one", code=1)[1], "refused.* metrics.listener .*empty: off")
+
+    def test_a_damaged_partition_is_told_beside_the_others(self):
+        with observed() as broker:
+            with broker.connect() as c:
+                moldau.create_topic(c, "lost", partitions=2)
+                for partition in range(2):
+                    self.assertEqual(append(c, "lost", [b"x"], partition), 0)
+            self.assertEqual(broker.stop()[0], 0)
+            for path in glob.glob(broker.data + "/lost-0/*.log"):
+                os.truncate(path, 10)
+            broker.start()
+            text, _ = self.explain(ports_of(broker), "lost", code=1)
+            self.assertRegex(text, r"lost-0: .*\n")
+            self.assertIn("lost-1: log start offset 0, high watermark 1", text)
+
+
 class Port(unittest.TestCase):
     def test_other_paths_and_methods(self):
         with observed() as broker:
@@ -335,6 +433,28 @@ class Port(unittest.TestCase):
             self.assertLessEqual(page.get("moldau_http_connections"), 16)
             for s in idle:
                 s.close()
+
+    def test_those_who_do_not_end_their_requests_keep_nobody_out(self):
+        with observed() as broker:
+            port = ports_of(broker)
+            slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+            for s in slow:
+                s.sendall(b"GET /metrics HTTP/1.1\r\nA: ")
+            for _ in range(3):
+                self.assertEqual(Page(port).status, 200)
+            for s in slow:
+                s.close()
+
+    def test_only_who_uses_a_name_of_the_brokers_is_answered(self):
+        with observed({"advertised.listeners": "PLAINTEXT://broker-1.example:9092"}) as broker:
+            port = ports_of(broker)
+            for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "10.1.2.3:80", "[::1]:9644", "Broker-1.example:9644"):
+                self.assertEqual(Page(port, host=host).status, 200, host)
+            for host in ("rebound.example", "localhost.example:9644", "127.0.0.1.example", "broker-1.example.org"):
+                for path in ("/metrics", "/healthz", "/topics/a/segments", "/"):
+                    page = Page(port, path, "HEAD", host=host)
+                    self.assertEqual((page.status, page.text), (403, ""), host)
+            self.assertIn("advertised.listeners", Page(port, "/healthz", host="rebound.example").text)
 
     def test_a_port_in_use_is_a_warning(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
