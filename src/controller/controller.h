@@ -80,7 +80,7 @@ struct create_topics {
 	struct create_topic *topics;
 	size_t count;
 	bool validate_only;
-	struct arena *arena; /* the answers' texts */
+	struct arena *arena;  /* the answers' texts */
 	struct map_seed seed; /* for maps of the names */
 };
 

@@ -18,8 +18,8 @@ struct send_piece {
 	struct bytes bytes; /* may be empty: then it is there for what it releases */
 	struct file *file;  /* not NULL: the bytes lie there, from `position` on, and bytes.data is nothing */
 	int64_t position;
-	struct blob *blob;  /* any shard's */
-	void *memory;       /* mem_free */
+	struct blob *blob; /* any shard's */
+	void *memory;      /* mem_free */
 };
 
 struct send_queue {

@@ -86,7 +86,6 @@ TEST(what_is_pushed_while_sending_comes_behind)
 	send_queue_fini(&q);
 }
 
-
 struct lent {
 	struct blob blob;
 	int over;
@@ -104,8 +103,10 @@ TEST(parts_of_files_keep_their_place)
 	struct file_range range = {file, 1000, 10}, got;
 	struct lent lent = {0};
 	struct send_queue q;
-	struct send_piece pieces[] = {
-		piece("abc"), {.bytes = {.size = 10}, .file = file, .position = 1000}, {.blob = &lent.blob}, piece("de")};
+	struct send_piece pieces[] = {piece("abc"),
+				      {.bytes = {.size = 10}, .file = file, .position = 1000},
+				      {.blob = &lent.blob},
+				      piece("de")};
 	struct bytes parts[8];
 
 	blob_init_file(&lent.blob, NULL, &range, lent_over);

@@ -20,7 +20,8 @@ struct listener;
 enum socket_events {
 	SOCKET_READABLE = 1,
 	SOCKET_WRITABLE = 2,
-	SOCKET_HUNG_UP = 4, /* the peer has ended its side, or the connection is lost: told also to who does not read now */
+	SOCKET_HUNG_UP =
+		4, /* the peer has ended its side, or the connection is lost: told also to who does not read now */
 };
 
 struct socket_owner {

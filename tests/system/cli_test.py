@@ -224,6 +224,10 @@ class OurBroker(Verbs, unittest.TestCase):
     def test_a_segment_is_dumped_and_damage_is_told(self):
         topic = self.topic()
         self.cli("produce", topic, "-k", ":", "-z", "lz4", data=b"k:hello\n:b\\c\n")
+        # A segment whose first batch is its only one has no entry, and no index file.
+        indexed = self.topic(1, "--config", "index.interval.bytes=0")
+        for _ in range(2):
+            self.cli("produce", indexed, data=b"x\n")
         self.broker.restart()
         self.bootstrap = type(self).bootstrap = f"127.0.0.1:{self.broker.port}"
         name = os.path.join(self.broker.data, f"{topic}-0", "00000000000000000000.log")
@@ -235,7 +239,8 @@ class OurBroker(Verbs, unittest.TestCase):
         self.assertIn("key:  value: b\\x5cc\n", words)
         self.assertIn("1 batches, 2 records\n", words)
         folder = os.path.dirname(name)
-        for file, told in ((f"{folder}/00000000000000000000.index", "0 entries"), (f"{folder}/00000000000000000000.timeindex", " offset: 1\n1 entries"),
+        indexes = os.path.join(self.broker.data, f"{indexed}-0", "00000000000000000000")
+        for file, told in ((f"{indexes}.index", "offset: 1 position: "), (f"{indexes}.timeindex", " offset: 1\n"),
                            (f"{folder}/00000000000000000002.snapshot", "lastSequence: 1 lastOffset: 1 offsetDelta: 1\n1 producers"),
                            (f"{folder}/leader-epoch-checkpoint", "leaderEpoch: 0 startOffset: 0\n1 epochs"),
                            (f"{folder}/partition.metadata", "topicId: "),

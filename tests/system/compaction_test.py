@@ -94,7 +94,9 @@ def difference(port, topic):
 
 
 def cleaned(broker, topic):
-    return re.search(rf"{topic.name}-0: compacted up to offset", broker.log())
+    """All records before those that rolled the segment."""
+    last = max(offset for key, (offset, _) in topic.last.items() if key != END_KEY)
+    return any(int(up_to) > last for up_to in re.findall(rf"{topic.name}-0: compacted up to offset (\d+)", broker.log()))
 
 
 def finish(broker, topics):
