@@ -214,10 +214,15 @@ static bool go_on_behind(struct read_state *st)
 {
 	const struct log *l = st->log;
 	uint32_t at = log_segment_at(l, st->from) + 1;
+	/* What was read is no more there: the one that took its place may have records of those behind it, too. */
+	bool changed = st->swaps != l->swaps || st->from < l->segments[0]->base_offset;
 
-	if (at >= l->segment_count || l->segments[at]->base_offset >= st->r->max_offset || l->closing || l->state)
+	if (l->closing || l->state)
 		return false;
-	st->from = l->segments[at]->base_offset;
+	if (!changed && (at >= l->segment_count || l->segments[at]->base_offset >= st->r->max_offset))
+		return false;
+	if (!changed)
+		st->from = l->segments[at]->base_offset;
 	st->placed = st->guessed = st->guessed_wrong = false;
 	read_from_start(st);
 	return true;
@@ -410,6 +415,12 @@ static void limit_size(struct read_state *st)
 		st->size = (size_t)(st->end_position - st->position);
 }
 
+/* Segments below the log's start may leave it while the read waits: the one that is now the first has other records. */
+static bool is_purged(const struct read_state *st)
+{
+	return st->from < st->log->segments[0]->base_offset && st->r->offset < st->log->start_durable;
+}
+
 static void cold_read_main(struct fiber *self, void *argument)
 {
 	struct read_state *st = argument;
@@ -428,8 +439,8 @@ static void cold_read_main(struct fiber *self, void *argument)
 		if (!e)
 			e = log_open_segment_await(self, l, s, &st->file);
 	} while (e == ERR_AGAIN && !l->closing && !l->state);
-	if (e && st->r->offset < l->start_durable)
-		e = ERR_OFFSET_OUT_OF_RANGE; /* removed meanwhile */
+	if ((e && st->r->offset < l->start_durable) || is_purged(st))
+		e = ERR_OFFSET_OUT_OF_RANGE;
 	if (!e) {
 		place_in_segment(st, s);
 		limit_size(st);
@@ -450,6 +461,10 @@ static void place(struct read_state *st)
 	struct segment *s = l->segments[at];
 	bool hot;
 
+	if (is_purged(st)) {
+		finish(st, ERR_OFFSET_OUT_OF_RANGE);
+		return;
+	}
 	/* All records of a segment may have been compacted away. */
 	while (s->size == 0 && at + 1 < l->segment_count && l->segments[at + 1]->base_offset < st->r->max_offset) {
 		s = l->segments[++at];
