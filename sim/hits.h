@@ -44,6 +44,9 @@
 	X(FRAGMENT, "bytes arrived in fragments") \
 	X(ACKS_1, "record acknowledged before its sync, to be held against kills") \
 	X(ONE_FOLDER, "one of two data folders failed") \
+	X(COMPACTED, "log with records compacted away, as readers saw") \
+	X(TOMBSTONE_OVER, "log with a last tombstone compacted away") \
+	X(PURGED, "log whose start moved by retention") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(PIPELINED, "Produces that waited behind the creation of their topic")

@@ -45,6 +45,9 @@ static void report(struct log_partition *p, const char *what)
 	if (!what)
 		return;
 	before = memory_enter(NULL);
+	if (p->compacts)
+		trace_event(&scheduler_of(p->world)->trace, "checker", "compacted", "the last missing is %lld",
+			    p->model.missed, 0, 0);
 	sim_fail(p->world->sim, "partition %u [start %lld, safe %lld, end %lld]: %s", p->index,
 		 (long long)p->model.start, (long long)p->model.acked, (long long)p->model.end, what);
 	memory_leave(before);
@@ -66,6 +69,11 @@ static void note(struct log_partition *p, const char *what, const char *format, 
 }
 
 /* --- what the log tells ------------------------------------------------------------------------------------------------- */
+
+static void note_start(struct live_log *l)
+{
+	report(l->p, log_model_started(&l->p->model, log_start_offset(l->log)));
+}
 
 static void note_synced(struct live_log *l)
 {
@@ -139,6 +147,19 @@ static void released(struct log_append *a)
 	mem_free(ap);
 }
 
+/* A record of a compacted log: small, with one of a few keys, now and then without a value. */
+static enum err append_keyed(struct scheduler *s, struct batch_builder *b, int64_t now_ms)
+{
+	char key[3], value[200];
+	size_t size = (size_t)choose_skewed(s, 20, sizeof(value));
+
+	memset(value, 'a' + (int)choose(s, 0, 25), size);
+	snprintf(value, 20, "%016llx", (unsigned long long)prng_next(&s->random));
+	snprintf(key, sizeof(key), "%02u", (unsigned)choose_skewed(s, 0, MODEL_KEYS - 1) % MODEL_KEYS);
+	return batch_builder_append(b, now_ms + choose(s, 0, 50), bytes_of(key, 2),
+				    chance(s, 1, 8) ? bytes_null() : bytes_of(value, size), NULL, 0);
+}
+
 static struct append *make_append(struct live_log *l, int64_t producer_id, int32_t sequence, unsigned count)
 {
 	struct scheduler *s = scheduler_of(l->p->world);
@@ -162,7 +183,13 @@ static struct append *make_append(struct live_log *l, int64_t producer_id, int32
 	batch_builder_init(&builder, &options);
 	for (unsigned i = 0; i < count; i++) {
 		char value[1200];
-		size_t size = (size_t)choose_skewed(s, 20, chance(s, 1, 20) ? 1200 : 300);
+		size_t size;
+
+		if (l->p->compacts) {
+			must(append_keyed(s, &builder, rules.now_ms) == OK);
+			continue;
+		}
+		size = (size_t)choose_skewed(s, 20, chance(s, 1, 20) ? 1200 : 300);
 
 		memset(value, 'a' + (int)choose(s, 0, 25), size);
 		snprintf(value, 20, "%016llx", (unsigned long long)prng_next(&s->random));
@@ -243,7 +270,8 @@ static void append_again(struct live_log *l)
 	struct append *a;
 	enum err e;
 
-	if (!b || b->base_offset < m->start)
+	note_start(l);
+	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
 		return;
 	a = make_append(l, id, b->base_sequence, (unsigned)b->count);
 	e = log_append_batch(l->log, &a->log);
@@ -256,7 +284,9 @@ static void append_again(struct live_log *l)
 		if (a->log.base_offset != b->base_offset || a->log.last_offset != b->base_offset + b->count - 1)
 			report(l->p, "a duplicate was told other offsets than its original's");
 	} else if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
-		report(l->p, "one of a producer's last batches was not known again");
+		/* Compaction takes all but a producer's last batch; the others are known by snapshots, which are not synced. */
+		if (!l->p->compacts || !back)
+			report(l->p, "one of a producer's last batches was not known again");
 	} else if (!is_trouble(e)) {
 		report(l->p, "a duplicate was refused for another reason");
 	}
@@ -271,7 +301,7 @@ static void append_gap(struct live_log *l)
 	struct append *a;
 	enum err e;
 
-	if (!b || b->base_offset < m->start)
+	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
 		return;
 	a = make_append(l, id, sequence_add(log_model_next_sequence(m, id), 3), 1);
 	e = log_append_batch(l->log, &a->log);
@@ -325,16 +355,20 @@ static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, i
 	if (a.read.error) {
 		if (a.read.error == ERR_CORRUPT && !p->damaged)
 			report(p, "a read found damage where none was done");
-		else if (a.read.error == ERR_OFFSET_OUT_OF_RANGE && offset >= p->model.start)
+		else if (a.read.error == ERR_OFFSET_OUT_OF_RANGE && offset >= p->model.start &&
+			 !(p->purges && offset < log_start_offset(l->log)))
 			report(p, "a read of an offset that is there was out of range");
 		return false;
 	}
 	before = memory_enter(NULL);
-	wrong = log_model_check_read(&p->model, offset, max_offset, a.read.records, ret_next);
+	wrong = p->compacts
+			? log_model_check_keyed(&p->model, offset, max_offset,
+						shard_wall_ms(store_shard(l->life->store)), a.read.records, ret_next)
+			: log_model_check_read(&p->model, offset, max_offset, a.read.records, ret_next);
 	memory_leave(before);
-	if (!wrong && offset < max_offset && !a.read.records.size)
+	if (!wrong && offset < max_offset && !a.read.records.size && !p->compacts)
 		wrong = "a read gave nothing where there is something";
-	if (!wrong && offset < max_offset && estimate <= 0)
+	if (!wrong && offset < max_offset && estimate <= 0 && !p->compacts)
 		wrong = "the log estimates no bytes where there are some";
 	report(p, wrong);
 	p->world->history->read += (uint64_t)(*ret_next - offset);
@@ -349,6 +383,7 @@ static void read_some_await(struct fiber *self, struct live_log *l)
 	int64_t start = log_start_offset(l->log), synced = log_synced_offset(l->log), next;
 	int64_t offset, bound;
 
+	note_start(l);
 	if (start >= synced)
 		return;
 	offset = choose(s, start, synced - 1);
@@ -429,7 +464,7 @@ static void advance_start_await(struct fiber *self, struct live_log *l)
 	e = log_advance_start_await(self, l->log, to);
 	note(p, "start", "to %lld (%lld)", to, e, 0);
 	/* It may be further: by an earlier call that failed, and told nobody. */
-	if (!e && (log_start_offset(l->log) < to || log_start_offset(l->log) > p->model.start))
+	if (!e && (log_start_offset(l->log) < to || (log_start_offset(l->log) > p->model.start && !p->purges)))
 		report(p, "the log does not start where it was told to");
 	l->exclusive = false;
 }
@@ -454,7 +489,7 @@ static void find_timestamp_await(struct fiber *self, struct live_log *l)
 		return;
 	e = log_find_timestamp_await(self, l->log, 0, synced, &offset, &timestamp, &epoch);
 	note(l->p, "find time 0", "%lld (%lld)", offset, e, 0);
-	if (!e && offset != log_start_offset(l->log) && !l->exclusive)
+	if (!e && offset != log_start_offset(l->log) && !l->exclusive && !l->p->purges && !l->p->compacts)
 		report(l->p, "the first record by time is not the first record");
 }
 
@@ -538,12 +573,19 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 		.topic = bytes_str("t"),
 		.topic_id = w->topic_id,
 		.partition = (int32_t)p->index,
-		.config = {.segment_bytes = w->segment_bytes,
+		.config = {.segment_bytes = p->purges || p->compacts ? 4000 : w->segment_bytes,
 			   .segment_ms = chance(scheduler_of(w), 1, 3) ? 2000 : INT64_MAX / 2000,
 			   .segment_index_bytes = 1000,
 			   .index_interval_bytes = 500,
 			   .flush_messages = INT64_MAX,
-			   .flush_ms = INT64_MAX},
+			   .flush_ms = INT64_MAX,
+			   .cleanup_delete = p->purges,
+			   .cleanup_compact = p->compacts,
+			   .retention_ms = -1,
+			   .retention_bytes = p->purges ? 10000 : -1,
+			   .file_delete_delay_ms = chance(scheduler_of(w), 1, 2) ? 300 : 0,
+			   .delete_retention_ms = p->model.delete_retention_ms,
+			   .min_cleanable_dirty_ratio = 0.05},
 		.owner = &l->owner,
 	};
 	enum err e;
@@ -578,6 +620,22 @@ struct open_argument {
 	unsigned shard;
 };
 
+/* Often enough for many passes in a life; not from the very beginning. */
+static void configure(struct log_life *life)
+{
+	struct store_settings settings = {
+		.retention_check_interval_ms = choose(scheduler_of(life->world), 50, 1000),
+		.initial_delay_ms = choose(scheduler_of(life->world), 0, 500),
+		.cleaner_enabled = true,
+		.cleaner_dedupe_bytes = 1 << 20,
+		.cleaner_load_factor = 0.9,
+		.cleaner_io_bytes_per_second = 1e300,
+		.cleaner_backoff_ms = choose(scheduler_of(life->world), 100, 700),
+	};
+
+	store_configure(life->store, &settings);
+}
+
 static void open_body_await(struct fiber *there, void *argument)
 {
 	struct open_argument *o = argument;
@@ -589,6 +647,7 @@ static void open_body_await(struct fiber *there, void *argument)
 	event_init(&life->over);
 	w->lives[o->shard] = life;
 	life->store = store_new(o->storage, fiber_shard(there), folder_failed, life);
+	configure(life);
 	for (unsigned i = o->shard; i < w->partition_count; i += w->shard_count)
 		open_one_await(there, life, &w->partitions[i]);
 }

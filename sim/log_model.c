@@ -6,12 +6,16 @@
 void log_model_init(struct log_model *m)
 {
 	*m = (struct log_model){0};
+	for (int i = 0; i < MODEL_KEYS; i++)
+		m->last_of_key[i] = -1;
 }
 
 static void forget(struct model_batch *batches, size_t from, size_t *count)
 {
-	for (size_t i = from; i < *count; i++)
+	for (size_t i = from; i < *count; i++) {
 		mem_free(batches[i].data);
+		mem_free(batches[i].records);
+	}
 	*count = from;
 }
 
@@ -32,6 +36,7 @@ static struct model_batch batch_of(struct bytes bytes, const struct batch_header
 		.producer_id = h->producer_id,
 		.base_sequence = h->base_sequence,
 		.acked_us = -1,
+		.max_timestamp = h->max_timestamp,
 		.data = mem_dup(bytes.data, bytes.size),
 		.size = bytes.size,
 	};
@@ -42,6 +47,8 @@ static void push(struct log_model *m, struct model_batch b)
 	m->batches = mem_grow(m->batches, &m->batch_capacity, m->batch_count + 1, sizeof(*m->batches));
 	m->batches[m->batch_count++] = b;
 	m->end = b.base_offset + b.count;
+	if (m->keyed && !b.records)
+		must(log_model_note_records(&m->batches[m->batch_count - 1]));
 }
 
 const char *log_model_append(struct log_model *m, struct bytes batch)
@@ -79,8 +86,10 @@ const char *log_model_acked(struct log_model *m, int64_t offset, int64_t now_us)
 	if (offset > m->end)
 		return "more is synced than was ever appended";
 	for (size_t i = index_of(m, m->acked); i < m->batch_count && m->batches[i].base_offset < offset; i++)
-		if (m->batches[i].acked_us < 0)
+		if (m->batches[i].acked_us < 0) {
 			m->batches[i].acked_us = now_us;
+			log_model_note_keys(m, &m->batches[i]);
+		}
 	if (offset > m->acked)
 		m->acked = offset;
 	return NULL;
@@ -117,6 +126,18 @@ static const struct model_batch *ghost_at_end(const struct log_model *m, int64_t
 	return NULL;
 }
 
+const char *log_model_started(struct log_model *m, int64_t start)
+{
+	int64_t most = m->purges && m->acked > m->start ? m->acked : m->start;
+
+	if (start > most)
+		return "LOST: the log starts behind where it should";
+	if (start < m->told_start)
+		return "the log's start went back";
+	m->told_start = start;
+	return NULL;
+}
+
 const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 {
 	const struct model_batch *ghost;
@@ -124,8 +145,8 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 
 	if (end < m->acked)
 		return "LOST: the log ends before what was safe";
-	if (start > m->start)
-		return "LOST: the log starts behind where it should";
+	if (log_model_started(m, start))
+		return log_model_started(m, start);
 	m->start = start;
 	while (end > m->end && (ghost = ghost_at_end(m, end)))
 		push(m, batch_of(bytes_of(ghost->data, ghost->size), &(struct batch_header){
@@ -133,6 +154,7 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 									     .last_offset_delta = ghost->count - 1,
 									     .producer_id = ghost->producer_id,
 									     .base_sequence = ghost->base_sequence,
+									     .max_timestamp = ghost->max_timestamp,
 								     }));
 	if (end > m->end)
 		return "the log holds more than was ever appended";
@@ -149,8 +171,7 @@ static bool same(const struct model_batch *b, struct bytes data)
 	return data.size >= b->size && memcmp(b->data, data.data, b->size) == 0;
 }
 
-/* A batch that was cut on purpose may be back after a crash, where nothing was acknowledged since. */
-static bool bring_back(struct log_model *m, struct model_batch *b, struct bytes data)
+bool log_model_bring_back(struct log_model *m, struct model_batch *b, struct bytes data)
 {
 	for (size_t i = 0; i < m->ghost_count; i++) {
 		const struct model_batch *g = &m->ghosts[i];
@@ -159,8 +180,12 @@ static bool bring_back(struct log_model *m, struct model_batch *b, struct bytes 
 		    !same(g, data))
 			continue;
 		mem_free(b->data);
+		mem_free(b->records);
 		*b = *g;
 		b->data = mem_dup(g->data, g->size);
+		b->records = NULL;
+		if (m->keyed)
+			must(log_model_note_records(b));
 		return true;
 	}
 	return false;
@@ -186,7 +211,7 @@ const char *log_model_check_read(struct log_model *m, int64_t offset, int64_t ma
 			return memcmp(b->data, records.data, records.size) ? "a read gave other bytes (cut batch)"
 									   : NULL;
 		}
-		if (!same(b, records) && !bring_back(m, b, records))
+		if (!same(b, records) && !log_model_bring_back(m, b, records))
 			return "a read gave other bytes than were appended";
 		*ret_next = b->base_offset + b->count;
 		records.data += b->size;

@@ -14,14 +14,25 @@
 #include "base/err.h"
 #include "record/batch.h"
 
+#define MODEL_KEYS 40 /* keys of a compacted log are numbers below this, as two characters of text */
+
+/* Of compacted logs. */
+struct model_record {
+	uint32_t value_hash;
+	uint8_t key;
+	bool tombstone;
+};
+
 struct model_batch {
 	int64_t base_offset;
 	int32_t count;
 	int64_t producer_id;
 	int32_t base_sequence;
 	int64_t acked_us; /* when it became safe; -1 while it is not */
+	int64_t max_timestamp;
 	uint8_t *data;
 	size_t size;
+	struct model_record *records; /* [count]; NULL in a log that is not compacted */
 };
 
 struct log_model {
@@ -34,6 +45,14 @@ struct log_model {
 	int64_t start;
 	int64_t end;
 	int64_t acked;
+	int64_t told_start;              /* the furthest that anybody heard of */
+	bool purges;                     /* the start moves by itself, up to `acked` */
+	bool keyed;                      /* and records leave whose key comes again below `acked` */
+	int64_t delete_retention_ms;     /* and, so long after they came, tombstones */
+	int64_t last_of_key[MODEL_KEYS]; /* below `acked`; -1 none */
+	int64_t missed;                  /* the last one that was looked at */
+	uint64_t missing;                /* records that reads found compacted away */
+	uint64_t tombstones_missing;     /* of them the last of their key */
 };
 
 void log_model_init(struct log_model *m);
@@ -52,6 +71,21 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
  */
 const char *log_model_check_read(struct log_model *m, int64_t offset, int64_t max_offset, struct bytes records,
 				 int64_t *ret_next) MUST_CHECK;
+
+/*
+ * The same of a compacted log (log_model_keyed.c): batches keep their place and producer, records their offset, order, key and value; what is
+ * missing up to where the read ended came again, or is a tombstone that is over at `now_ms`.
+ */
+const char *log_model_check_keyed(struct log_model *m, int64_t offset, int64_t max_offset, int64_t now_ms,
+				  struct bytes records, int64_t *ret_next) MUST_CHECK;
+/* Of the batch's records; false when they do not parse. For log_model.c. */
+bool log_model_note_records(struct model_batch *b);
+/* A batch that was cut on purpose may be back after a crash, where nothing was acknowledged since. */
+bool log_model_bring_back(struct log_model *m, struct model_batch *b, struct bytes data);
+/* These are below `acked` from now on. For log_model.c. */
+void log_model_note_keys(struct log_model *m, const struct model_batch *b);
+/* The log says that it starts there: never back, never beyond what was told to it or, by itself, beyond what is safe. */
+const char *log_model_started(struct log_model *m, int64_t start) MUST_CHECK;
 
 /* The batch that holds `offset`; NULL when none does. */
 const struct model_batch *log_model_find(const struct log_model *m, int64_t offset);

@@ -154,7 +154,8 @@ static bool place_of(struct log_world *w, struct log_partition *p, const struct 
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t of = strtoll(list.entries[i].name, NULL, 10);
 
-		if (strstr(list.entries[i].name, ".log") && of <= b->base_offset && of > base)
+		if (strlen(list.entries[i].name) == 24 && strstr(list.entries[i].name, ".log") &&
+		    of <= b->base_offset && of > base)
 			base = of;
 	}
 	folder_list_free(&list);
@@ -236,6 +237,8 @@ static void rot(struct log_world *w)
 		safe++;
 	if (node_up(w->node))
 		node_kill(w->node);
+	if (p->purges || p->compacts) /* where its batches lie the model does not know */
+		return;
 	trace_event(&s->trace, w->node->name, "rot", "partition %lld: %lld of %lld batches were safe for long",
 		    p->index, (int64_t)safe, (int64_t)m->batch_count);
 	while (first < safe && m->batches[first].base_offset < m->start)
@@ -279,6 +282,11 @@ static void world_init(struct log_world *w, struct sim *sim, struct history *h)
 		p->index = i;
 		p->lazy_acks = chance(s, 1, 3);
 		log_model_init(&p->model);
+		p->compacts = chance(s, 1, 4);
+		p->purges = chance(s, 1, p->compacts ? 4 : 3);
+		p->model.keyed = p->compacts;
+		p->model.purges = p->purges;
+		p->model.delete_retention_ms = 1500;
 	}
 }
 
@@ -311,7 +319,16 @@ void log_world_run(struct sim *s, struct history *h)
 			stop_cleanly(w);
 	}
 	node_free(w->node);
-	for (unsigned i = 0; i < w->partition_count; i++)
-		log_model_fini(&w->partitions[i].model);
+	for (unsigned i = 0; i < w->partition_count; i++) {
+		struct log_partition *p = &w->partitions[i];
+
+		for (uint64_t n = 0; n < p->model.missing && n < 1; n++)
+			sim_hit(s, HIT_COMPACTED);
+		for (uint64_t n = 0; n < p->model.tombstones_missing && n < 1; n++)
+			sim_hit(s, HIT_TOMBSTONE_OVER);
+		if (p->purges && p->model.told_start > 0)
+			sim_hit(s, HIT_PURGED);
+		log_model_fini(&p->model);
+	}
 	mem_free(w);
 }

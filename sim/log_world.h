@@ -24,6 +24,8 @@ struct log_partition {
 	struct log_world *world;
 	unsigned index;
 	struct log_model model;
+	bool purges;         /* retention.bytes and a housekeeper */
+	bool compacts;       /* a cleaner; its records have keys */
 	bool lazy_acks;      /* synced is not acknowledged at once: cuts may go below it */
 	bool damaged;        /* a bit was flipped in it: only what it says at the next opening counts */
 	int64_t damage_safe; /* what must not be cut then */

@@ -16,7 +16,12 @@
 	X(SKIP_SEQUENCE_CHECK, 7, "a producer's sequence is not checked") \
 	X(REPLY_TO_WRONG_REQUEST, 8, "an answer carries another request's correlation id") \
 	X(APPEND_OVERTAKES, 9, "a second append overtakes the first on a connection") \
-	X(CUT_BELOW_ACKNOWLEDGED, 10, "damage below the acknowledged bound is cut as a torn tail")
+	X(CUT_BELOW_ACKNOWLEDGED, 10, "damage below the acknowledged bound is cut as a torn tail") \
+	X(TOMBSTONE_DROPPED_EARLY, 11, "compaction drops a tombstone before its time") \
+	X(COMPACTION_LOSES_LAST, 12, "compaction loses the last record of a batch that it rewrites") \
+	X(PURGE_UNCOMMITTED, 13, "retention takes away what is not committed") \
+	X(START_NOT_DURABLE, 14, "a start is told that is not on disk") \
+	X(SWAP_BEFORE_BOUNDS, 15, "a cleaned segment takes its place before the bounds are written")
 
 enum mutant {
 	MUTANT_NONE = 0,

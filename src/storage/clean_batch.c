@@ -95,7 +95,8 @@ static bool ends_a_producer(const struct cleaner *c, const struct batch_header *
 
 static bool keeps(struct cleaner *c, const struct batch_header *h, const struct record *r)
 {
-	bool horizon_is_over = (h->attributes & BATCH_DELETE_HORIZON) && c->now_ms >= h->base_timestamp;
+	bool horizon_is_over = MUTANT(TOMBSTONE_DROPPED_EARLY) ||
+			       ((h->attributes & BATCH_DELETE_HORIZON) && c->now_ms >= h->base_timestamp);
 
 	if (r->offset >= c->map_end)
 		return true;
@@ -178,7 +179,7 @@ static enum err rewrite(struct cleaner *c, struct record_iter it, bool new_horiz
 	else if (h.attributes & BATCH_DELETE_HORIZON)
 		batch_builder_set_delete_horizon(&c->builder, h.base_timestamp);
 	while ((e = record_iter_next(&it, &r)) == OK) {
-		if (!keeps(c, &h, &r))
+		if (!keeps(c, &h, &r) || (MUTANT(COMPACTION_LOSES_LAST) && r.offset_delta == h.last_offset_delta))
 			continue;
 		e = batch_builder_append_record(&c->builder, r.offset_delta, &r);
 		if (e)

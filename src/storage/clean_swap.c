@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 #include "storage/state.h"
 
 /* The records last: who finds them under .swap finds the others, or makes them anew. */
@@ -71,7 +72,7 @@ static enum err prepare_await(struct fiber *self, struct log *l, int64_t end_off
 		e = log_sync_names_await(self, l);
 	if (!e && l->file_synced < end_offset)
 		return ERR_CANCELLED; /* it was cut */
-	if (!e)
+	if (!e && !MUTANT(SWAP_BEFORE_BOUNDS))
 		e = keeper_write_bounds_await(self, l->folder);
 	return e ? e : commit_forget_files_await(self, l, end_offset);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 #include "storage/state.h"
 
 /* --- files that go later ------------------------------------------------------------------------------------------ */
@@ -168,13 +169,13 @@ enum err log_settle_start_await(struct fiber *self, struct log *l)
 	enum err e = OK;
 
 	log_pin(l);
-	if (start > l->start_durable)
+	if (start > l->start_durable && !MUTANT(START_NOT_DURABLE))
 		e = save_start_await(self, l);
 	if (!e && start > l->start_durable)
 		l->start_durable = start;
 	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
-	while (!e && !l->closing && !l->swapping && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
-	       l->file_synced >= l->segments[1]->base_offset)
+	while (!e && !l->closing && !l->swapping && l->segment_count > 1 &&
+	       l->segments[1]->base_offset <= l->start_durable && l->file_synced >= l->segments[1]->base_offset)
 		leave_log_await(self, l);
 	log_unpin(l);
 	return e;

@@ -1,6 +1,8 @@
 /* retention: see retention.h. Pure; uses base only. */
 #include "storage/retention.h"
 
+#include "base/mutant.h"
+
 struct retention_input retention_input_of(const struct log_config *c, const struct retention_segment *segments,
 					  size_t count, int64_t bound, int64_t now_ms)
 {
@@ -20,7 +22,7 @@ static bool may_go(const struct retention_input *in, size_t i)
 {
 	const struct retention_segment *s = &in->segments[i];
 
-	return s->end_offset <= in->bound && (i + 1 < in->count || s->size > 0);
+	return (s->end_offset <= in->bound || MUTANT(PURGE_UNCOMMITTED)) && (i + 1 < in->count || s->size > 0);
 }
 
 static bool is_over(const struct retention_input *in, size_t i)
