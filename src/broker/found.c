@@ -17,6 +17,7 @@ static enum err adopt_from_await(struct fiber *self, struct broker *b, const cha
 	struct adopt_options o = {.store = b->metastore,
 				  .cluster_id = storage_cluster_id(b->storage),
 				  .node_id = b->node_id,
+				  .clean = storage_was_clean(b->storage),
 				  .log = b->log};
 	struct buf folder;
 	enum err e;

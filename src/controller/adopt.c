@@ -8,11 +8,13 @@
 #include "controller/features.h"
 #include "controller/kraft.h"
 #include "controller/state.h"
+#include "record/batch.h"
 #include "runtime/file.h"
 
 #define MAX_PICTURE ((size_t)1 << 30)
 #define WINDOW_BYTES ((size_t)4 << 20)
 #define MAX_WINDOW ((size_t)128 << 20) /* a batch of Kafka's metadata log has 8 MiB at most */
+#define MAX_TAIL ((size_t)32 << 20)
 #define BATCH_BYTES (METASTORE_MAX_BYTES / 2)
 #define PATH_BYTES 4096
 
@@ -84,7 +86,35 @@ static enum err take_open_file_await(struct fiber *self, struct adoption *a, str
 	return e;
 }
 
-/* The last file may end in the middle of a batch, where a kill cut it: Kafka cuts that off as well. */
+/* Of what lies behind damage in a file; a rest that is larger than a tail can be counts as one with batches. */
+static enum err holds_batch_await(struct fiber *self, struct file *f, int64_t from, bool *ret_holds)
+{
+	uint8_t *rest = mem_alloc(MAX_TAIL);
+	size_t size = 0;
+	enum err e = file_read_await(self, f, rest, MAX_TAIL, from, &size);
+
+	*ret_holds = size == MAX_TAIL;
+	for (size_t at = 1; !e && !*ret_holds && at < size; at++) {
+		struct bytes bytes = bytes_of(rest + at, size - at), batch;
+		struct batch_header h;
+
+		*ret_holds = !batch_next(&bytes, &h, &batch) && batch_crc_ok(batch);
+	}
+	mem_free(rest);
+	return e;
+}
+
+/* A kill may have cut the last file in the middle of a batch, and Kafka cuts that off as well. Anything else is damage. */
+static enum err torn_tail_await(struct fiber *self, struct adoption *a, struct file *f, int64_t used)
+{
+	bool holds = true;
+	enum err e = a->o->clean ? OK : holds_batch_await(self, f, used, &holds);
+
+	if (e)
+		return e;
+	return holds ? ERR_CORRUPT : OK;
+}
+
 static enum err take_file_await(struct fiber *self, struct adoption *a, const char *name, int64_t from_offset,
 				bool may_be_torn)
 {
@@ -97,11 +127,14 @@ static enum err take_file_await(struct fiber *self, struct adoption *a, const ch
 	e = file_open_await(self, path, FILE_READ, &f);
 	if (!e) {
 		e = take_open_file_await(self, a, f, from_offset, &used);
+		if (e == ERR_CORRUPT && may_be_torn) {
+			e = torn_tail_await(self, a, f, used);
+			if (!e)
+				log_warn(a->o->log,
+					 "%s: what follows byte %" PRId64 " is no whole batch and was left out", path,
+					 used);
+		}
 		file_close(f);
-	}
-	if (e == ERR_CORRUPT && may_be_torn) {
-		log_warn(a->o->log, "%s: what follows byte %" PRId64 " is no whole batch and was left out", path, used);
-		return OK;
 	}
 	if (e)
 		log_error(a->o->log, "%s at byte %" PRId64 ": %s", path, used, err_text(e));

@@ -21,6 +21,7 @@ struct adopt_options {
 	const char *folder; /* of the metadata log */
 	const char *cluster_id;
 	int32_t node_id;
+	bool clean; /* it was stopped cleanly: no file of it is torn */
 	struct logger *log;
 };
 

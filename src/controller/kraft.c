@@ -83,6 +83,19 @@ static enum err copy_text(struct kraft_picture *p, struct bytes text, struct byt
 	return bytes_is_null(*ret) && !bytes_is_null(text) ? ERR_NO_MEMORY : OK;
 }
 
+/* In the map of what has settings: its kind, then its name. Null when the memory is used up. */
+static struct bytes configured_key(struct kraft_picture *p, int8_t kind, struct bytes name)
+{
+	uint8_t *key = arena_alloc(&p->scratch, name.size + 1);
+
+	if (!key)
+		return bytes_null();
+	key[0] = (uint8_t)kind;
+	if (name.size)
+		memcpy(key + 1, name.data, name.size);
+	return bytes_of(key, name.size + 1);
+}
+
 /* --- topics --------------------------------------------------------------------------------------------------------------- */
 
 static struct kraft_topic *topic_of(struct kraft_picture *p, const struct uuid *id)
@@ -103,11 +116,20 @@ static enum err take_topic(struct kraft_picture *p, const void *message)
 	return OK;
 }
 
+/* Its settings go with it, without records of their own: another topic of the name begins without. */
 static enum err take_topic_removed(struct kraft_picture *p, const void *message)
 {
 	const struct remove_topic_record *r = message;
+	struct kraft_topic *t = map_remove(&p->topics, bytes_of(r->topic_id.bytes, sizeof(r->topic_id.bytes)));
+	struct bytes key;
 
-	return map_remove(&p->topics, bytes_of(r->topic_id.bytes, sizeof(r->topic_id.bytes))) ? OK : ERR_MALFORMED;
+	if (!t)
+		return ERR_MALFORMED;
+	key = configured_key(p, CONFIG_OF_TOPIC, t->name);
+	if (bytes_is_null(key))
+		return ERR_NO_MEMORY;
+	map_remove(&p->configured, key);
+	return OK;
 }
 
 static enum err copy_replicas(struct kraft_picture *p, struct kraft_partition *partition, const int32_t *replicas,
@@ -166,6 +188,8 @@ static enum err take_partition_change(struct kraft_picture *p, const void *messa
 		return ERR_MALFORMED;
 	partition = &t->partitions[r->partition_id];
 	if (r->leader != NO_LEADER_CHANGE) {
+		if (partition->leader_epoch == INT32_MAX)
+			return ERR_MALFORMED;
 		partition->leader = r->leader;
 		partition->leader_epoch++;
 	}
@@ -178,22 +202,19 @@ static enum err configured_of(struct kraft_picture *p, int8_t kind, struct bytes
 			      struct kraft_configured **ret_configured)
 {
 	struct kraft_configured *c;
-	uint8_t *key = arena_alloc(&p->scratch, name.size + 1);
+	struct bytes key = configured_key(p, kind, name);
 	enum err e;
 
-	if (!key)
+	if (bytes_is_null(key))
 		return ERR_NO_MEMORY;
-	key[0] = (uint8_t)kind;
-	if (name.size)
-		memcpy(key + 1, name.data, name.size);
-	c = map_get(&p->configured, bytes_of(key, name.size + 1));
+	c = map_get(&p->configured, key);
 	if (!c) {
 		c = arena_new(&p->arena, struct kraft_configured);
 		e = c ? copy_text(p, name, &c->name) : ERR_NO_MEMORY;
 		if (e)
 			return e;
 		c->kind = (enum config_resource)kind;
-		map_put(&p->configured, bytes_of(key, name.size + 1), c);
+		map_put(&p->configured, key, c);
 	}
 	*ret_configured = c;
 	return OK;

@@ -136,6 +136,22 @@ TEST(settings_are_replaced_and_taken_away)
 	kraft_picture_free(p);
 }
 
+TEST(a_topic_made_anew_has_not_the_settings_of_the_one_that_went)
+{
+	struct kraft_picture *p = kraft_picture_new(1 << 20);
+	struct remove_topic_record removed = {.topic_id = id_a};
+	size_t place = 0;
+
+	must_ok(topic(p, "a", id_a));
+	must_ok(config(p, CONFIG_OF_TOPIC, "a", "retention.ms", "1000"));
+	must_ok(config(p, CONFIG_OF_GROUP, "a", "consumer.session.timeout.ms", "45000"));
+	must_ok(take(p, 9, 0, &remove_topic_record_type, &removed));
+	must_ok(topic(p, "a", id_b));
+	CHECK_EQ(kraft_next_configured(p, &place)->kind, CONFIG_OF_GROUP);
+	CHECK(!kraft_next_configured(p, &place));
+	kraft_picture_free(p);
+}
+
 TEST(a_transaction_counts_whole_or_not_at_all)
 {
 	struct begin_transaction_record begin = {.name = bytes_null()};

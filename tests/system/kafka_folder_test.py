@@ -60,9 +60,9 @@ class FromKafka(unittest.TestCase):
                     self.assertIn("were taken over", broker.log())
                     self.assertTrue(os.path.exists(os.path.join(data, "__cluster_metadata-0")))
 
-    def refused(self, damage, words, node=1):
+    def refused(self, damage, words, node=1, how="clean"):
         with tempfile.TemporaryDirectory() as data:
-            unpack(ARCHIVES[0], data)
+            unpack(next(a for a in ARCHIVES if how in a), data)
             before = {name for name in os.listdir(data) if not name.endswith("-delete") and name != ".kafka_cleanshutdown"}
             damage(os.path.join(data, "__cluster_metadata-0"))
             before &= set(os.listdir(data))
@@ -82,6 +82,24 @@ class FromKafka(unittest.TestCase):
                 f.seek(100)
                 f.write(b"\xff" * 20)
         self.refused(garble, ".checkpoint at byte")
+
+    def test_damage_before_other_batches_is_no_torn_tail(self):
+        def garble(folder):
+            for path in glob.glob(os.path.join(folder, "*.checkpoint")):
+                os.remove(path)
+            with open(os.path.join(folder, "00000000000000000000.log"), "r+b") as f:
+                f.seek(1000)
+                f.write(b"\xff" * 20)
+        self.refused(garble, "00000000000000000000.log at byte", how="killed")
+
+    def test_a_tail_that_a_kill_tore_is_left_out(self):
+        with tempfile.TemporaryDirectory() as data:
+            wanted = unpack(next(a for a in ARCHIVES if "killed" in a), data)
+            log = os.path.join(data, "__cluster_metadata-0", "00000000000000000000.log")
+            os.truncate(log, os.path.getsize(log) - 5)
+            with moldau.Broker({"node.id": 1}, data=data) as broker, broker.connect() as c:
+                self.assertEqual(record_kafka_folder.topic_ids(c), wanted["ids"])
+                self.assertIn("is no whole batch and was left out", broker.log())
 
     def test_a_metadata_log_with_a_hole_keeps_the_broker_from_starting(self):
         def cut(folder):
