@@ -245,6 +245,43 @@ TEST(readers_of_a_segment_that_goes_are_answered_rightly)
 	run_over_both(1, readers_main, NULL);
 }
 
+/* The first segment leaves between a read's beginning and the opening of its file: as leave_log_await does it, before its first suspension. */
+static void overtaken_main(struct fiber *self, void *argument)
+{
+	struct log_config config = four_batches_a_segment();
+	struct test_read t = {.read = {.offset = 2,
+				       .max_offset = 20,
+				       .max_bytes = 5000,
+				       .at_least_one = true,
+				       .done = test_read_done}};
+	struct segment *first;
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = twenty_await(self, &x, &config);
+	first = l->segments[0];
+	file_cache_drop(&x.store->files, &first->file);
+	event_init(&t.over);
+	log_read_start(l, &t.read);
+	EXPECT(!t.done);
+	l->start = l->start_durable = 4;
+	memmove(l->segments, l->segments + 1, --l->segment_count * sizeof(struct segment *));
+	list_push_back(&l->graveyard, &first->grave);
+	while (!t.done)
+		EXPECT_OK(event_wait_await(self, &t.over, FIBER_NO_DEADLINE));
+	EXPECT_ERR(t.read.error, ERR_OFFSET_OUT_OF_RANGE);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_read_whose_segment_goes_before_it_is_opened_does_not_give_the_next_ones_records)
+{
+	run_over_both(1, overtaken_main, NULL);
+}
+
 static void delay_main(struct fiber *self, void *argument)
 {
 	struct log_config config = four_batches_a_segment();
