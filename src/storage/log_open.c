@@ -537,15 +537,17 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 
 	if (!e)
 		e = find_cut_await(self, l, l->segments[at], offset, &c);
+	if (e)
+		return e;
+	/* Before anything suspends: a sync of the keeper's that begins while the files are cut must not end with the old end as what is synced. */
 	l->cuts++;
-	if (!e)
-		e = note_cut_await(self, l, c.base);
+	l->end = l->written = l->synced = c.base;
+	l->promised = 0;
+	e = note_cut_await(self, l, c.base);
 	if (!e)
 		e = cut_files_await(self, l, at, c.walker.position, c.base);
 	if (e)
 		return e;
-	l->end = l->written = l->synced = c.base;
-	l->promised = 0;
 	l->side_files_dirty = l->epochs_dirty = true;
 	epoch_cache_truncate_end(&l->epochs, l->end);
 	log_forget_batches(l, l->end);

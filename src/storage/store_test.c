@@ -164,3 +164,93 @@ TEST(bounds_written_while_a_log_is_recovered_do_not_forget_it)
 	run_with(&o, third_life_main, &x);
 	fixture_fini(&x);
 }
+
+/* --- power fails while a log is cut ------------------------------------------------------------------------------- */
+
+enum { CUT_RECORDS = 20, CUT_TO = 17, CUT_AGAIN = 4 };
+
+struct cutting {
+	struct fixture x;
+	int dies_after; /* so many syncs that the keeper began while the log was cut */
+	struct log *log;
+	bool over;
+	struct event event;
+};
+
+static struct log_config four_records_a_segment(void)
+{
+	struct log_config config = fixture_config();
+
+	config.segment_bytes = 4500;
+	return config;
+}
+
+static void cutter_main(struct fiber *self, void *argument)
+{
+	struct cutting *c = argument;
+
+	EXPECT_OK(log_truncate_await(self, c->log, CUT_TO));
+	c->over = true;
+	event_signal(&c->event);
+}
+
+/* As the keeper does it, at any moment of the cut. */
+static void cut_and_sync_main(struct fiber *self, void *argument)
+{
+	static const struct fiber_options options = {.name = "cutter"};
+	struct cutting *c = argument;
+	struct log_config config = four_records_a_segment();
+	struct test_batch b = plain(1, 1, 1000);
+	struct log *l;
+
+	fixture_open_await(self, &c->x);
+	l = c->log = fixture_log_await(self, &c->x, "t", 0, &config);
+	for (int i = 0; i < CUT_RECORDS; i++)
+		EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, CUT_TO);
+	event_init(&c->event);
+	EXPECT(fiber_start(fiber_shard(self), &options, cutter_main, c));
+	for (int i = 0; !c->over; i++) {
+		EXPECT_OK(log_sync_files_await(self, l));
+		EXPECT(l->file_synced <= l->end);
+		EXPECT_OK(keeper_write_bounds_await(self, l->folder));
+		if (i == c->dies_after)
+			DIE();
+	}
+	EXPECT(l->file_synced == CUT_TO);
+	for (int i = 0; i < CUT_AGAIN; i++) /* the last one is in the next segment */
+		EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, l->end);
+	EXPECT_OK(log_sync_files_await(self, l));
+	EXPECT_OK(keeper_write_bounds_await(self, l->folder));
+	DIE();
+}
+
+static void whole_after_cut_main(struct fiber *self, void *argument)
+{
+	struct cutting *c = argument;
+	struct log_config config = four_records_a_segment();
+	struct log *l;
+
+	fixture_open_await(self, &c->x);
+	l = fixture_log_await(self, &c->x, "t", 0, &config);
+	EXPECT(l && log_end_offset(l) >= CUT_TO);
+	EXPECT(read_all_await(self, l, 0, 100000) == log_end_offset(l));
+	DIE();
+}
+
+TEST(a_sync_that_runs_while_a_log_is_cut_does_not_take_what_comes_later_for_synced)
+{
+	static const int dies_after[] = {0, 1, 2, 3, 5, INT32_MAX};
+
+	for (size_t i = 0; i < countof(dies_after); i++) {
+		struct cutting c = {.dies_after = dies_after[i]};
+
+		fixture_init(&c.x);
+		run_and_lose(cut_and_sync_main, &c);
+		run_and_lose(whole_after_cut_main, &c);
+		fixture_fini(&c.x);
+	}
+}
