@@ -74,6 +74,8 @@ static enum err storage_start_await(struct fiber *self, struct broker *b)
 		log_error(b->log,
 			  "the data folder belongs to another cluster or broker: choose another one in log.dirs, or "
 			  "set node.id to the one that it was made for");
+	else if (e == ERR_EXISTS)
+		log_error(b->log, "the data folders cannot be opened: choose a folder in log.dirs");
 	else if (e)
 		log_error(b->log, "the data folders cannot be opened: %s; see log.dirs", err_text(e));
 	return e;

@@ -32,6 +32,7 @@ struct broker_shard {
 	struct connection_table *connections;
 	struct producer_ids producer_ids; /* this shard's supply */
 	struct map creations;             /* topic -> struct creation: under way (auto_create.c) */
+	int64_t no_coordinator_due_us; /* when a line may say again that somebody asked for one (find_coordinator.c) */
 };
 
 /* The shard that a partition lives on: the same on every shard, whatever the image says. */

@@ -101,8 +101,9 @@ static void say_why_not(const struct broker *b, const struct listener_spec *spec
 	else if (e == ERR_PERMISSION)
 		what = "ports below 1024 need a privilege: choose another one in listeners";
 	else if (e == ERR_NAME_RESOLUTION)
-		what = "the host has to be an address or name of this machine: change listeners";
-	log_error(b->log, "cannot listen on %s port %u: %s; %s", shown_host(spec->host), spec->port, err_text(e), what);
+		what = "give an address or a name of this machine in listeners";
+	log_error(b->log, "cannot listen on %s port %u: %s; %s", shown_host(spec->host), spec->port,
+		  e == ERR_NAME_RESOLUTION ? "no address of this machine, nor a name of one" : err_text(e), what);
 }
 
 enum err listening_bind_await(struct fiber *self, struct broker *b)

@@ -7,17 +7,21 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "cli/cli.h"
+#include "cli/session.h"
 #include "config/config.h"
+#include "config/table.h"
 #include "runtime/linux/linux.h"
 
 #define CONFIG_FILE_MAX ((size_t)1024 * 1024)
 #define MEMORY_MOST ((uint64_t)512 * 1024 * 1024)
 #define MEMORY_LEAST ((uint64_t)64 * 1024 * 1024)
+#define MEMORY_FLOOR (16 * 1024 * 1024)
 
 const char cli_broker_help[] =
 	"usage: moldau broker [FILE] [--set NAME=VALUE]... [OPTIONS]\n"
@@ -90,6 +94,28 @@ static int load_file(struct broker_run *run, const char *path)
 	return e ? CLI_FAILED : CLI_DONE;
 }
 
+/* The broker's setting that stands in for a topic's; NULL: it is no topic's. */
+static const char *broker_name_of(struct bytes name)
+{
+	enum topic_config_id id;
+
+	if (!topic_config_find(name, &id) || topic_config_synonyms[id][0].factor == 0)
+		return NULL;
+	return config_definition(topic_config_synonyms[id][0].id)->name;
+}
+
+/* Who knows a topic's name of a setting wants the broker's default of it. */
+static void warn_unknown(struct broker_run *run, struct bytes name)
+{
+	const char *broker_name = broker_name_of(name);
+
+	if (broker_name)
+		log_warn(&run->logger, "%.*s is a topic's setting: ignored; its default for all topics is %s",
+			 BYTES_ARG(name), broker_name);
+	else
+		log_warn(&run->logger, "unknown setting %.*s: ignored", BYTES_ARG(name));
+}
+
 static int set_value(struct broker_run *run, struct bytes name, struct bytes value)
 {
 	struct buf message;
@@ -99,7 +125,7 @@ static int set_value(struct broker_run *run, struct bytes name, struct bytes val
 	buf_init(&message, 1000);
 	e = config_set(run->config, name, value, &message);
 	if (e == ERR_NOT_FOUND)
-		log_warn(&run->logger, "unknown setting %.*s: ignored", BYTES_ARG(name));
+		warn_unknown(run, name);
 	else if (e)
 		code = cli_failed(run->verb, "%.*s", BYTES_ARG(buf_bytes(&message)));
 	buf_fini(&message);
@@ -130,13 +156,15 @@ static int set_named(struct broker_run *run, const char *name, const char *prefi
 }
 
 /* Which setting an option stands for. */
-static int set_option(struct broker_run *run, struct cli_options *o)
+struct option_setting {
+	const char *option;
+	const char *setting;
+	const char *prefix;
+};
+
+static const struct option_setting *find_option(const struct cli_options *o)
 {
-	static const struct {
-		const char *option;
-		const char *setting;
-		const char *prefix;
-	} known[] = {
+	static const struct option_setting known[] = {
 		{"--data", "log.dirs", ""},
 		{"--listen", "listeners", "PLAINTEXT://"},
 		{"--io", "io", ""},
@@ -144,12 +172,26 @@ static int set_option(struct broker_run *run, struct cli_options *o)
 	};
 
 	for (size_t i = 0; i < countof(known); i++)
-		if (cli_is(o, known[i].option)) {
-			const char *value = cli_value(o);
+		if (cli_is(o, known[i].option))
+			return &known[i];
+	return NULL;
+}
 
-			return value ? set_named(run, known[i].setting, known[i].prefix, value) : CLI_USAGE;
-		}
-	return cli_unknown(o);
+static int set_option(struct broker_run *run, struct cli_options *o)
+{
+	const struct option_setting *s = find_option(o);
+	const char *value = s ? cli_value(o) : NULL;
+	const char *colon;
+	int64_t port;
+
+	if (!s)
+		return cli_unknown(o);
+	if (!value)
+		return CLI_USAGE;
+	colon = strrchr(value, ':');
+	if (strcmp(s->setting, "listeners") == 0 && (!colon || !cli_number(colon + 1, 0, 65535, &port)))
+		return cli_usage(run->verb, "--listen wants HOST:PORT with a port from 0 to 65535, not %s", value);
+	return set_named(run, s->setting, s->prefix, value);
 }
 
 /* The file first, whatever its place, so that the command line is stronger. */
@@ -165,7 +207,7 @@ static int read_file_argument(struct broker_run *run, int argc, char **argv)
 			given = o.name;
 		else if (cli_is(&o, "--config"))
 			given = cli_value(&o);
-		else if (!cli_is(&o, "--lossy-disk") && !cli_is(&o, "--no-sync"))
+		else if (cli_is(&o, "--set") || find_option(&o))
 			(void)cli_value(&o);
 		if (given && path)
 			return cli_usage(run->verb, "one file only, not %s and %s", path, given);
@@ -213,15 +255,23 @@ static size_t default_memory(void)
 	return quarter < MEMORY_LEAST ? MEMORY_LEAST : (size_t)quarter;
 }
 
-static void take_settings(struct broker_run *run, struct broker_options *options)
+static int take_settings(struct broker_run *run, struct broker_options *options)
 {
+	int64_t limit = config_int64(run->config, CONFIG_MEMORY_LIMIT_BYTES);
 	const char *io = config_string(run->config, CONFIG_IO);
 
 	run->platform.io = strcmp(io, "uring") == 0 ? IO_URING : strcmp(io, "epoll") == 0 ? IO_EPOLL : IO_AUTO;
 	run->platform.shards = (unsigned)config_int32(run->config, CONFIG_SHARDS);
 	run->platform.logger = &run->logger;
-	if (config_int64(run->config, CONFIG_MEMORY_LIMIT_BYTES) < 0)
+	if (limit < 0)
 		options->memory_limit_bytes = default_memory();
+	else if (limit < MEMORY_FLOOR)
+		return cli_failed(
+			run->verb,
+			"memory.limit.bytes=%lld: at least %d, so that requests, what is read for fetches and answers "
+			"have room; -1 chooses by the machine's memory",
+			(long long)limit, MEMORY_FLOOR);
+	return CLI_DONE;
 }
 
 /* --- the run --------------------------------------------------------------------------------------------------------- */
@@ -234,7 +284,10 @@ static void print_listeners(struct broker *b)
 	for (size_t i = 0; i < count; i++) {
 		const struct broker_listener *l = &listeners[i];
 
-		printf("  listening   %s:%u (%s)\n", l->bound.host, l->bound.port, l->name);
+		bool v6 = strchr(l->bound.host, ':') != NULL;
+
+		printf("  listening   %s%s%s:%u (%s)\n", v6 ? "[" : "", l->bound.host, v6 ? "]" : "", l->bound.port,
+		       l->name);
 		if (l->advertised_host)
 			printf("              clients are told %s:%u\n", l->advertised_host, l->advertised_port);
 		else
@@ -249,16 +302,22 @@ static void print_next(struct broker *b)
 	size_t count;
 	const struct broker_listener *l = broker_listeners(b, &count);
 	bool everywhere = strcmp(l->bound.host, "0.0.0.0") == 0 || strcmp(l->bound.host, "::") == 0;
+	const char *program = program_invocation_name;
+	const char *quote = strchr(program, ' ') ? "'" : "";
 	char bootstrap[100] = "";
 
-	if (l->bound.port != 9092 || (!everywhere && strcmp(l->bound.host, "127.0.0.1") != 0))
-		snprintf(bootstrap, sizeof(bootstrap), " -b %s:%u", everywhere ? "127.0.0.1" : l->bound.host,
+	if (l->bound.port != 9092 || (!everywhere && strcmp(l->bound.host, "127.0.0.1") != 0)) {
+		const char *host = everywhere ? "127.0.0.1" : l->bound.host;
+
+		snprintf(bootstrap, sizeof(bootstrap), strchr(host, ':') ? " -b [%s]:%u" : " -b %s:%u", host,
 			 l->bound.port);
+	}
+	/* What was typed to start this is what works again. */
 	printf("next:\n"
-	       "  moldau topic create hello%s\n"
-	       "  echo world | moldau produce hello%s\n"
-	       "  moldau consume hello -o beginning -e%s\n",
-	       bootstrap, bootstrap, bootstrap);
+	       "  %s%s%s topic create hello%s\n"
+	       "  echo world | %s%s%s produce hello%s\n"
+	       "  %s%s%s consume hello -o beginning -e%s\n",
+	       quote, program, quote, bootstrap, quote, program, quote, bootstrap, quote, program, quote, bootstrap);
 }
 
 static void on_started(struct broker *b, void *context)
@@ -280,9 +339,8 @@ static void on_started(struct broker *b, void *context)
 	if (config_bool(run->config, CONFIG_WRITE_CACHING))
 		printf("  durability  write.caching=true: a power failure may lose acknowledged records\n");
 	else
-		printf("  durability  a record is synced to disk before it is acknowledged with acks=all and before it "
-		       "is "
-		       "read\n");
+		printf("  durability  a record is synced to disk before it is acknowledged with acks=all or read; with "
+		       "acks=1 it is acknowledged once written, and synced right after\n");
 	printf("  memory      %s (memory.limit.bytes)\n", cli_size(broker_memory_limit(b), size, sizeof(size)));
 	printf("  shards      %u, over %s\n", runtime_shard_count(rt), linux_io_name(rt));
 	print_next(b);
@@ -321,8 +379,9 @@ int cli_broker(const struct cli_verb *verb, int argc, char **argv)
 	struct start start = {&run, &options};
 	int code = read_options(&run, &options, argc, argv);
 
+	if (!code)
+		code = take_settings(&run, &options);
 	if (!code) {
-		take_settings(&run, &options);
 		code = linux_run(&run.platform, on_start, &start);
 		broker_free(run.broker);
 	}

@@ -32,7 +32,8 @@ int cli_usage(const struct cli_verb *verb, const char *format, ...) __attribute_
 int cli_failed(const struct cli_verb *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Options, for verbs: takes the next one from argv. `--name value` and `--name=value` are alike; a lone "--" ends the options.
+ * Options, for verbs: takes the next one from argv. `--name value` and `--name=value` are alike, and so are `-c 5` and `-c5`, `-e -q`
+ * and `-eq`; a lone "--" ends the options.
  *
  *      struct cli_options o = cli_options(verb, argc, argv);
  *      while (cli_next(&o))
@@ -48,6 +49,8 @@ struct cli_options {
 	int at;
 	const char *name;     /* the option, or the argument itself */
 	const char *attached; /* what follows its '=' */
+	const char *glued;    /* what follows a letter: its value, or more letters */
+	char letter[3];
 	size_t name_size;
 	int is_argument;
 	int only_arguments;

@@ -322,7 +322,7 @@ static int describe_one(struct config_arguments *a, const char *name)
 	struct mo_err e;
 
 	if (mo_config_describe(a->session.client, a->kind, name, &configs, &e))
-		return session_failed(&a->session, &e);
+		return session_failed_at(&a->session, name, &e);
 	for (size_t i = 0; i < configs.count; i++) {
 		const struct mo_config *c = &configs.configs[i];
 
@@ -343,7 +343,7 @@ static int alter_one(struct config_arguments *a, const char *name)
 	struct mo_err e;
 
 	if (mo_config_alter(a->session.client, a->kind, name, a->changes, a->change_count, a->dry_run, &e))
-		return session_failed(&a->session, &e);
+		return session_failed_at(&a->session, name, &e);
 	printf("%s %s\n", a->dry_run ? "could alter" : "altered", name[0] ? name : "all brokers");
 	return CLI_DONE;
 }
@@ -352,8 +352,11 @@ static int for_each(struct config_arguments *a, int (*one)(struct config_argumen
 {
 	int code = session_open(&a->session);
 
-	for (size_t i = 0; i < a->name_count && !code; i++)
-		code = one(a, a->names[i]);
+	for (size_t i = 0; i < a->name_count && session_goes_on(&a->session, code); i++) {
+		int failed = one(a, a->names[i]);
+
+		code = failed ? failed : code;
+	}
 	return code;
 }
 
@@ -412,7 +415,7 @@ static int add_to(struct config_arguments *a, const char *name)
 	struct mo_err e;
 
 	if (mo_topic_add_partitions(a->session.client, name, (int32_t)a->partitions, a->dry_run, &e))
-		return session_failed(&a->session, &e);
+		return session_failed_at(&a->session, name, &e);
 	printf("%s %s: %lld partitions\n", a->dry_run ? "could alter" : "altered", name, (long long)a->partitions);
 	return CLI_DONE;
 }
@@ -458,7 +461,7 @@ static int trim_partition(struct config_arguments *a, const char *name, int32_t 
 	int64_t start;
 
 	if (mo_records_delete(a->session.client, name, partition, a->offset, &start, &e))
-		return session_failed(&a->session, &e);
+		return session_failed_at(&a->session, name, &e);
 	printf("%s/%d begins at %lld\n", name, partition, (long long)start);
 	return CLI_DONE;
 }

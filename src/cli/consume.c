@@ -12,6 +12,8 @@
 #define PARTITIONS_MAX 10000
 #define OUT_BYTES ((size_t)256 * 1024)
 #define WAIT_MS 1000
+#define KAFKA_OFFSET_OUT_OF_RANGE 1
+#define KAFKA_CORRUPT_MESSAGE 2
 
 const char cli_consume_help[] =
 	"usage: moldau consume TOPIC [OPTIONS]\n"
@@ -31,7 +33,9 @@ const char cli_consume_help[] =
 	"  -D, --delimiter S       what ends a record (default \\n)\n"
 	"  -k, -K S                prints the key and S before the value (--key-separator)\n"
 	"  -Z, --null              prints NULL for null\n"
-	"  -q, --quiet             no figures on the terminal\n" SESSION_HELP "\n"
+	"  -q, --quiet             no figures on the terminal\n"
+	"  --from-beginning, --max-messages N   kafka-console-consumer's names of -o beginning and -c N\n" SESSION_HELP
+	"\n"
 	"Exit code: 0, 1 a partition cannot be read or the output cannot be written, 2 wrong use.\n"
 	"\n"
 	"Examples\n"
@@ -53,6 +57,7 @@ struct consume_run {
 	bool json;
 	bool show_null;
 	bool quiet;
+	bool delimiter_given;
 	struct format *format;
 	char *delimiter;
 	size_t delimiter_size;
@@ -180,14 +185,18 @@ static bool take_option(struct consume_run *r, struct cli_options *o)
 		return take_partitions(r, o);
 	if (cli_is(o, "-o") || cli_is(o, "--offset"))
 		return take_offset(r, o);
-	if (cli_is(o, "-c") || cli_is(o, "--count"))
+	if (cli_is(o, "--from-beginning")) {
+		r->from = MO_BEGINNING;
+		return true;
+	}
+	if (cli_is(o, "-c") || cli_is(o, "--count") || cli_is(o, "--max-messages"))
 		return cli_take_number(o, 1, INT64_MAX, &r->count_left);
 	if (cli_is(o, "-e") || cli_is(o, "--exit"))
 		return r->exit_at_end = true;
 	if (cli_is(o, "-f") || cli_is(o, "--format"))
 		return take_format(r, o);
 	if (cli_is(o, "-D") || cli_is(o, "--delimiter"))
-		return cli_take_text(o, &r->delimiter, &r->delimiter_size);
+		return r->delimiter_given = cli_take_text(o, &r->delimiter, &r->delimiter_size);
 	if (cli_is(o, "-K") || cli_is(o, "-k") || cli_is(o, "--key-separator"))
 		return cli_take_text(o, &r->separator, &r->separator_size);
 	if (cli_is(o, "-Z") || cli_is(o, "--null"))
@@ -294,6 +303,20 @@ static bool wants_more(const struct consume_run *r)
 	return r->count_left > 0 && !(r->exit_at_end && r->ended == r->partition_count);
 }
 
+static int cannot_read(struct consume_run *r, const struct mo_err *e)
+{
+	int code = session_failed(&r->session, e);
+
+	if (e->code == KAFKA_OFFSET_OUT_OF_RANGE)
+		fprintf(stderr,
+			"  -o beginning, -o end, or -X auto.offset.reset=earliest goes on where there are records\n");
+	else if (e->code == KAFKA_CORRUPT_MESSAGE)
+		fprintf(stderr, "  -p PARTITION -o N goes on behind it, -X check.crcs=false reads it as it is; with "
+				"the broker stopped "
+				"`moldau log verify FOLDER` says what else is damaged\n");
+	return code;
+}
+
 static int consume_all(struct consume_run *r)
 {
 	while (wants_more(r)) {
@@ -311,7 +334,7 @@ static int consume_all(struct consume_run *r)
 			continue;
 		if (code) {
 			write_out(r);
-			return session_failed(&r->session, &e);
+			return cannot_read(r, &e);
 		}
 		if (m->end)
 			note_end(r, m->partition);
@@ -363,6 +386,8 @@ int cli_consume(const struct cli_verb *verb, int argc, char **argv)
 		code = CLI_USAGE;
 	if (!code && !r->topic)
 		code = cli_usage(verb, "which topic?");
+	if (!code && r->delimiter_given && (r->json || r->format))
+		fprintf(stderr, "moldau consume: -D is not used with -f, which says itself what ends a record\n");
 	if (!code)
 		code = run(r);
 	session_close(&r->session);

@@ -41,11 +41,30 @@ struct cli_options cli_options(const struct cli_verb *verb, int argc, char **arg
 	return (struct cli_options){.verb = verb, .argv = argv, .argc = argc};
 }
 
+/* What is behind it is its value where it takes one (cli_value), else the next letter. */
+static void next_letter(struct cli_options *o, char letter)
+{
+	o->glued = o->glued ? o->glued + 1 : o->argv[o->at] + 2;
+	o->letter[0] = '-';
+	o->letter[1] = letter;
+	o->letter[2] = '\0';
+	o->name = o->letter;
+	o->name_size = 2;
+	o->attached = NULL;
+}
+
 int cli_next(struct cli_options *o)
 {
 	const char *equals;
 
-	if (o->failed || ++o->at >= o->argc)
+	if (o->failed)
+		return 0;
+	if (o->glued && *o->glued) {
+		next_letter(o, *o->glued);
+		return 1;
+	}
+	o->glued = NULL;
+	if (++o->at >= o->argc)
 		return 0;
 	o->name = o->argv[o->at];
 	o->attached = NULL;
@@ -61,6 +80,8 @@ int cli_next(struct cli_options *o)
 		o->attached = equals + 1;
 		o->name_size = (size_t)(equals - o->name);
 	}
+	if (!o->is_argument && o->name[1] != '-' && o->name_size > 2)
+		next_letter(o, o->name[1]);
 	return 1;
 }
 
@@ -75,6 +96,12 @@ const char *cli_value(struct cli_options *o)
 {
 	if (o->attached)
 		return o->attached;
+	if (o->glued && *o->glued) {
+		const char *value = o->glued;
+
+		o->glued = NULL;
+		return value;
+	}
 	if (o->at + 1 < o->argc)
 		return o->argv[++o->at];
 	cli_usage(o->verb, "%s needs a value", o->name);
@@ -86,6 +113,8 @@ int cli_unknown(struct cli_options *o)
 {
 	if (o->is_argument)
 		return cli_usage(o->verb, "unexpected: %s", o->name);
+	if (o->name == o->letter)
+		return cli_usage(o->verb, "no such option: %s, in %s", o->name, o->argv[o->at]);
 	return cli_usage(o->verb, "no such option: %.*s", (int)o->name_size, o->name);
 }
 

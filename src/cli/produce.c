@@ -20,6 +20,7 @@
 /* What no topic would take anyhow; a file without line ends must not fill the memory. */
 #define LINE_MAX_BYTES ((size_t)256 * 1024 * 1024)
 #define FLUSH_STEP_MS 100
+#define SAY_WAITING_STEPS 15
 
 const char cli_produce_help[] =
 	"usage: moldau produce TOPIC [FILE...] [OPTIONS]\n"
@@ -399,8 +400,11 @@ static int settle(struct produce_run *r, int code)
 	struct mo_counts counts;
 	struct mo_err e;
 
-	while (mo_flush(r->session.client, FLUSH_STEP_MS, &e) == MO_TIMED_OUT) {
+	for (unsigned steps = 1; mo_flush(r->session.client, FLUSH_STEP_MS, &e) == MO_TIMED_OUT; steps++) {
 		mo_client_counts(r->session.client, &counts);
+		if (steps == SAY_WAITING_STEPS && counts.acknowledged == 0 && !r->quiet && isatty(STDERR_FILENO))
+			fprintf(stderr, "moldau produce: waiting for a broker to take the first record for topic %s\n",
+				r->topic);
 		progress_show(&r->progress, counts.acknowledged, r->bytes);
 	}
 	mo_client_counts(r->session.client, &counts);
@@ -412,6 +416,11 @@ static int settle(struct produce_run *r, int code)
 	if (r->error.code)
 		return session_failed(&r->session, &r->error);
 	return code;
+}
+
+static bool reads_terminal(const struct produce_run *r)
+{
+	return r->file_count == 0 && (!r->lines_file || strcmp(r->lines_file, "-") == 0) && isatty(STDIN_FILENO);
 }
 
 int cli_produce(const struct cli_verb *verb, int argc, char **argv)
@@ -436,11 +445,15 @@ int cli_produce(const struct cli_verb *verb, int argc, char **argv)
 		code = CLI_USAGE;
 	if (!code && !r->topic)
 		code = cli_usage(verb, "which topic?");
+	if (!code && r->lines_file && r->file_count > 0)
+		code = cli_usage(verb, "either -l %s, each line a record, or files, each one record: not both",
+				 r->lines_file);
 	if (!code)
 		code = session_open(&r->session);
 	if (!code) {
 		progress_init(&r->progress, "produced");
-		r->progress.on = r->progress.on && !r->quiet;
+		/* Nobody wants to be written over while typing. */
+		r->progress.on = r->progress.on && !r->quiet && !reads_terminal(r);
 		code = settle(r, produce_all(r));
 	}
 	session_close(&r->session);

@@ -69,8 +69,23 @@ bool session_takes(struct session *s, struct cli_options *o)
 	return false;
 }
 
-int session_failed(const struct session *s, const struct mo_err *e)
+bool session_goes_on(const struct session *s, int code)
 {
+	return code == CLI_DONE || s->refused;
+}
+
+int session_failed_at(struct session *s, const char *name, const struct mo_err *e)
+{
+	struct mo_err named = *e;
+
+	if (e->code > 0 && !strstr(e->text, name))
+		snprintf(named.text, sizeof(named.text), "%.250s: %.250s", name[0] ? name : "all brokers", e->text);
+	return session_failed(s, &named);
+}
+
+int session_failed(struct session *s, const struct mo_err *e)
+{
+	s->refused = e->code > 0;
 	if (e->code == MO_BAD_SETTING || e->code == MO_WRONG_USE)
 		return cli_usage(s->verb, "%s", e->text);
 	return cli_failed(s->verb, "%s", e->text);

@@ -22,6 +22,7 @@ struct session {
 	struct mo_option options[SESSION_OPTIONS_MAX];
 	size_t count;
 	bool usage_error;
+	bool refused; /* the last failure was a broker's answer, and says nothing about other names */
 	struct mo_client *client;
 };
 
@@ -34,7 +35,11 @@ bool session_takes(struct session *s, struct cli_options *o);
 int session_open(struct session *s);
 void session_close(struct session *s);
 /* A line on stderr; CLI_FAILED, or CLI_USAGE for a bad setting. */
-int session_failed(const struct session *s, const struct mo_err *e);
+int session_failed(struct session *s, const struct mo_err *e);
+/* The same where it was about one of several names, which the line has to tell. */
+int session_failed_at(struct session *s, const char *name, const struct mo_err *e);
+/* Whether the next of several names is tried after `code`: unless there is no broker that answers, or the command is wrong. */
+bool session_goes_on(const struct session *s, int code);
 
 /* A number in `text`, whole; false when it is none or out of range. */
 bool cli_number(const char *text, int64_t least, int64_t most, int64_t *ret_number);

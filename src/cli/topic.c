@@ -154,7 +154,7 @@ int cli_topic_create(const struct cli_verb *verb, int argc, char **argv)
 
 	if (!code)
 		code = open_for(a, true);
-	for (size_t i = 0; i < a->name_count && !code; i++) {
+	for (size_t i = 0; i < a->name_count && session_goes_on(&a->session, code); i++) {
 		struct mo_new_topic t = {
 			.name = a->names[i],
 			.partitions = (int32_t)a->partitions,
@@ -169,7 +169,7 @@ int cli_topic_create(const struct cli_verb *verb, int argc, char **argv)
 		if (failed == KAFKA_TOPIC_ALREADY_EXISTS && a->if_not_exists)
 			continue;
 		if (failed)
-			code = session_failed(&a->session, &e);
+			code = session_failed_at(&a->session, a->names[i], &e);
 		else
 			printf("%s topic %s\n", a->dry_run ? "could create" : "created", a->names[i]);
 	}
@@ -183,14 +183,17 @@ int cli_topic_delete(const struct cli_verb *verb, int argc, char **argv)
 
 	if (!code)
 		code = open_for(a, true);
-	for (size_t i = 0; i < a->name_count && !code; i++) {
+	for (size_t i = 0; i < a->name_count && session_goes_on(&a->session, code); i++) {
 		struct mo_err e;
 		int failed = mo_topic_delete(a->session.client, a->names[i], &e);
 
 		if (failed == KAFKA_UNKNOWN_TOPIC && a->if_exists)
 			continue;
+		if (failed == KAFKA_UNKNOWN_TOPIC)
+			snprintf(e.text, sizeof(e.text),
+				 "topic %.249s does not exist; `moldau topic list` shows which do", a->names[i]);
 		if (failed)
-			code = session_failed(&a->session, &e);
+			code = session_failed_at(&a->session, a->names[i], &e);
 		else
 			printf("deleted topic %s\n", a->names[i]);
 	}
@@ -338,11 +341,14 @@ int cli_topic_describe(const struct cli_verb *verb, int argc, char **argv)
 			code = describe_each(a, &topics);
 		mo_topics_free(&topics);
 	}
-	for (size_t i = 0; i < a->name_count && !code; i++) {
+	for (size_t i = 0; i < a->name_count && session_goes_on(&a->session, code); i++) {
+		int one;
+
 		if (mo_topic_describe(a->session.client, a->names[i], &topics, &e))
-			code = session_failed(&a->session, &e);
+			one = session_failed_at(&a->session, a->names[i], &e);
 		else
-			code = describe_each(a, &topics);
+			one = describe_each(a, &topics);
+		code = one ? one : code;
 		mo_topics_free(&topics);
 	}
 	return finish(a, code);

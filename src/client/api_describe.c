@@ -80,10 +80,11 @@ static void topics_await(struct fiber *self, struct api_job *job)
 		if (name && response.topics_count == 1 && response.topics[0].error_code) {
 			enum err e = (enum err)response.topics[0].error_code;
 
-			api_error(&job->error, e, "topic %s: %s", name,
-				  e == ERR_UNKNOWN_TOPIC_OR_PARTITION
-					  ? "does not exist; `moldau topic list` shows which do"
-					  : err_text(e));
+			if (e == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+				api_error(&job->error, e, "topic %s does not exist; `moldau topic list` shows which do",
+					  name);
+			else
+				api_error(&job->error, e, "topic %s: %s", name, err_text(e));
 		} else {
 			result->count = (size_t)(response.topics_count > 0 ? response.topics_count : 0);
 			result->topics = mem_zalloc((result->count + 1) * sizeof(*result->topics));

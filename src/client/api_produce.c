@@ -110,8 +110,10 @@ static int put_record(struct mo_client *c, const struct mo_record *r, struct mo_
 	if (size > (size_t)INT32_MAX || size > (size_t)(c->config.buffer_memory + c->config.max_request_size)) {
 		if (headers != few)
 			mem_free(headers);
-		return api_error(ret_err, ERR_MESSAGE_TOO_LARGE, "a record of %zu bytes is larger than buffer.memory",
-				 size);
+		return api_error(
+			ret_err, ERR_MESSAGE_TOO_LARGE,
+			"a record of %zu bytes is larger than buffer.memory=%lld and max.request.size=%lld together",
+			size, (long long)c->config.buffer_memory, (long long)c->config.max_request_size);
 	}
 	if (!wait_for_room(c, size)) {
 		if (headers != few)

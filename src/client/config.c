@@ -160,7 +160,7 @@ static void say_unknown(const char *name, struct buf *message)
 		if (distance(settings[i].name, name) < distance(best->name, name))
 			best = &settings[i];
 	buf_printf(message, "unknown setting %s", name);
-	if (distance(best->name, name) <= 4)
+	if (distance(best->name, name) <= 4 && 2 * distance(best->name, name) <= strlen(best->name))
 		buf_printf(message, "; did you mean %s?", best->name);
 	else
 		buf_put_str(message, "; docs/guide.md lists them");

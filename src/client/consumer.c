@@ -152,7 +152,8 @@ void consume_out_of_range(struct consumer *c, struct consume_partition *p)
 
 	if (c->options.config->reset == RESET_NONE) {
 		snprintf(text, sizeof(text),
-			 "%.249s/%d: there is no offset %lld; set auto.offset.reset, or start at the beginning or end",
+			 "%.249s/%d: there is no offset %lld, and auto.offset.reset=none; start at the beginning or "
+			 "the end",
 			 p->picture->name, p->index, (long long)p->position);
 		consume_fail(c, p, ERR_OFFSET_OUT_OF_RANGE, text);
 		return;

@@ -7,6 +7,8 @@
 #include "client/producer_own.h"
 
 #define TARGETS_MAX 64
+/* How long a topic that the broker does not know is waited for with moldau.fail.fast. */
+#define UNKNOWN_PATIENCE_US (3 * INT64_C(1000000))
 
 /* --- topics and partitions --------------------------------------------------------------------------------------- */
 
@@ -97,7 +99,9 @@ static void append(struct producer *p, struct produce_topic *t, int32_t wanted, 
 	char text[PRODUCE_TEXT_SIZE];
 
 	if (e) {
-		snprintf(text, sizeof(text), "a record of %zu bytes is larger than max.request.size=%lld",
+		snprintf(text, sizeof(text),
+			 "a record of %zu bytes is larger than this client's max.request.size=%lld; raise that, and "
+			 "the topic's max.message.bytes with it",
 			 r->key.size + r->value.size, (long long)g->max_request_size);
 		record_failed(p, t, partition, r, text, ERR_MESSAGE_TOO_LARGE);
 		return;
@@ -210,6 +214,11 @@ static void look_at_waiting(struct producer *p, int64_t now_us, int64_t *ret_due
 		bool known = t->picture->error == OK && t->picture->partition_count > 0;
 		bool hopeless = topic_is_hopeless(t->picture->error) || (c->error && p->options.config->fail_fast);
 
+		/* A broker that creates it does so at once, but what it said of others' topics may be older than the topic. */
+		if (p->options.config->fail_fast && t->picture->error == ERR_UNKNOWN_TOPIC_OR_PARTITION &&
+		    due_us > t->waiting_since_us + UNKNOWN_PATIENCE_US)
+			due_us = t->waiting_since_us + UNKNOWN_PATIENCE_US;
+
 		if (known)
 			end_waiting(p, t, false);
 		else if (hopeless || due_us <= now_us)
@@ -305,8 +314,22 @@ static bool mend_sequences(struct producer *p, struct produce_batch *b, enum err
 	}
 }
 
+/* The broker's own words do not say which limit it was. */
+static void refused_size(const struct produce_batch *b, char *ret_text, size_t size)
+{
+	const struct produce_topic *t = b->line->topic;
+	const char *topic = t->picture->name;
+
+	snprintf(ret_text, size,
+		 "a record of about %zu bytes is larger than topic %.100s takes (its max.message.bytes); `moldau topic "
+		 "alter %.100s "
+		 "--add-config max.message.bytes=%zu` lets it in",
+		 b->bytes.size, topic, topic, b->bytes.size);
+}
+
 void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text, bool moved)
 {
+	char size_text[PRODUCE_TEXT_SIZE];
 	bool again;
 
 	if (p->stopping) {
@@ -323,6 +346,10 @@ void produce_batch_answered(struct producer *p, struct produce_batch *b, enum er
 		return;
 	}
 	again = mend_sequences(p, b, error) || err_retriable(error) || (error <= -1000 && error != ERR_BAD_VERSION);
+	if (error == ERR_MESSAGE_TOO_LARGE) {
+		refused_size(b, size_text, sizeof(size_text));
+		text = size_text;
+	}
 	if (!again || b->attempts > p->options.config->retries || is_over_time(p, b)) {
 		give_up(p, b, error, text);
 		return;

@@ -57,7 +57,11 @@ static enum err parse_endpoint(const char *text, const char *setting, struct buf
 	if (!colon || !isdigit((unsigned char)colon[1]))
 		goto bad;
 	port = strtol(colon + 1, &end, 10);
-	if (*end || port < 0 || port > 65535)
+	if (!*end && port > 65535) {
+		buf_printf(message, "%s: '%s': a port is at most 65535", setting, text);
+		return ERR_BAD_CONFIG;
+	}
+	if (*end || port < 0)
 		goto bad;
 	host_size = (size_t)(colon - host);
 	if (host_size >= 2 && host[0] == '[' && host[host_size - 1] == ']') {

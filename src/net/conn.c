@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 
 #define SEND_PARTS 64
 /* What one connection does at most before the others of its shard have their turn. */
@@ -287,6 +288,26 @@ static bool stopped(struct conn *c)
 	return c->intake.waiting || (!intake_within_frame(&c->intake) && !c->owner->may_take(c->owner));
 }
 
+/* Browsers, scrapers and TLS begin with other things than a size. */
+static void say_too_large(int32_t declared, size_t max, char *ret_why, size_t size)
+{
+	static const char *const methods[] = {"GET ", "POST", "HEAD", "PUT ", "OPTI", "DELE"};
+
+	for (size_t i = 0; i < countof(methods); i++)
+		if (declared == (int32_t)get_be32((const uint8_t *)methods[i])) {
+			snprintf(ret_why, size,
+				 "this is HTTP, not Kafka's protocol; metrics.listener is where HTTP is served");
+			return;
+		}
+	if (declared >> 16 == 0x1603)
+		snprintf(ret_why, size, "this is TLS, which is not there yet: the client has to use PLAINTEXT");
+	else if (declared < 0)
+		snprintf(ret_why, size, "a request of negative size %d: not Kafka's protocol", (int)declared);
+	else
+		snprintf(ret_why, size, "a request of %d bytes is over socket.request.max.bytes=%zu", (int)declared,
+			 max);
+}
+
 /* Cuts what it can; false when the connection has to wait or to go, `*source` is then what is left. */
 static bool cut_frames(struct conn *c, struct bytes *source)
 {
@@ -312,11 +333,7 @@ static bool cut_frames(struct conn *c, struct bytes *source)
 		case INTAKE_WAITS:
 			return false;
 		case INTAKE_TOO_LARGE:
-			snprintf(why, sizeof(why), "a request of %d bytes is over socket.request.max.bytes=%zu",
-				 (int)intake_declared(&c->intake), c->cs->max_frame);
-			if (intake_declared(&c->intake) < 0)
-				snprintf(why, sizeof(why), "a request of negative size %d: not Kafka's protocol",
-					 (int)intake_declared(&c->intake));
+			say_too_large(intake_declared(&c->intake), c->cs->max_frame, why, sizeof(why));
 			end(c, ERR_TOO_BIG, why);
 			return false;
 		case INTAKE_NO_MEMORY:

@@ -255,18 +255,29 @@ TEST(large_and_small_frames_follow_each_other)
 
 static void bad_sizes_fiber(struct fiber *self, void *argument)
 {
-	static const int32_t sizes[] = {-1, INT32_MIN, (int32_t)LIMIT + 1, INT32_MAX, 0x47455420 /* "GET " */};
+	static const struct {
+		int32_t size;
+		const char *why;
+	} cases[] = {
+		{-1, "negative"},
+		{INT32_MIN, "negative"},
+		{(int32_t)LIMIT + 1, "socket.request.max.bytes"},
+		{INT32_MAX, "socket.request.max.bytes"},
+		{0x47455420 /* "GET " */, "HTTP"},
+		{0x504f5354 /* "POST" */, "HTTP"},
+		{0x16030102 /* a TLS hello */, "TLS"},
+	};
 
 	(void)argument;
-	for (size_t i = 0; i < countof(sizes); i++) {
+	for (size_t i = 0; i < countof(cases); i++) {
 		struct pair *p = pair_open_await(self, LIMIT, IDLE_US);
 		uint8_t head[4];
 
-		put_be32(head, (uint32_t)sizes[i]);
+		put_be32(head, (uint32_t)cases[i].size);
 		client_send_await(self, &p->client, head, sizeof(head));
 		closed_wait_await(self, &p->server);
 		EXPECT_ERR(p->server.reason, ERR_TOO_BIG);
-		EXPECT(strstr(p->server.why, sizes[i] < 0 ? "negative" : "socket.request.max.bytes"));
+		EXPECT(strstr(p->server.why, cases[i].why));
 		EXPECT(p->server.budget.peak == 0);
 		pair_close_await(self, p);
 	}

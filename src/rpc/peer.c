@@ -405,6 +405,18 @@ static void take_frame(struct peer *p, struct blob *frame)
 	arm_deadline(p);
 }
 
+/* What speaks another protocol begins with text, or with TLS's record, where we expect a size. */
+static void say_too_large(int32_t declared, char *ret_why, size_t size)
+{
+	if (declared == 0x48545450)
+		snprintf(ret_why, size, "this is HTTP, not Kafka's protocol: another port?");
+	else if (declared >> 16 == 0x1503 || declared >> 16 == 0x1603)
+		snprintf(ret_why, size, "this is TLS, which is not there yet: another port?");
+	else
+		snprintf(ret_why, size, "an answer of %d bytes: %s", (int)declared,
+			 declared < 0 ? "not Kafka's protocol" : "more than receive.message.max.bytes");
+}
+
 /* Cuts frames out of `source`; false when the connection waits for memory or is gone. */
 static bool cut_frames(struct peer *p, struct bytes *source)
 {
@@ -424,9 +436,7 @@ static bool cut_frames(struct peer *p, struct bytes *source)
 		case INTAKE_WAITS:
 			return false;
 		case INTAKE_TOO_LARGE:
-			snprintf(why, sizeof(why), "an answer of %d bytes: %s", (int)intake_declared(&p->intake),
-				 intake_declared(&p->intake) < 0 ? "not Kafka's protocol"
-								 : "more than receive.message.max.bytes");
+			say_too_large(intake_declared(&p->intake), why, sizeof(why));
 			drop(p, ERR_TOO_BIG, why);
 			return false;
 		case INTAKE_NO_MEMORY:

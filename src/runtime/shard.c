@@ -255,14 +255,17 @@ void shard_callback_over(struct shard *s, const char *kind, const char *name, vo
 {
 	int64_t took_us;
 	uint64_t unsaid;
-	char text[SHARD_STALL_TEXT];
 
 	if (!s->backend->coarse_us ||
 	    stall_note(&s->stall, s->backend->coarse_us(s), kind, name, function, &took_us, &unsaid) != STALL_SAY)
 		return;
-	describe_culprit(s, name, function, text, sizeof(text));
-	log_warn(s->logger, "shard %u stood still for about %lld ms in %s %s (%llu such before this were not logged)",
-		 s->index, (long long)(took_us / 1000), kind, text, (unsigned long long)unsaid);
+	/* Metrics tell where a function without a name is; in a line an address says nothing. */
+	log_warn(s->logger,
+		 "shard %u stood still for about %lld ms in %s%s%s: the machine is busy, or that is slow (%llu more "
+		 "since "
+		 "the last such line)",
+		 s->index, (long long)(took_us / 1000), kind, name ? " " : "", name ? name : "",
+		 (unsigned long long)unsaid);
 }
 
 struct round {

@@ -38,7 +38,7 @@ enum stall_verdict stall_note(struct stall_watch *w, int64_t now_us, const char 
 	c = culprit_of(w, kind, name, function);
 	c->count++;
 	c->total_us += took_us;
-	if (now_us < w->next_line_us) {
+	if (took_us < STALL_LINE_US || now_us < w->next_line_us) {
 		w->unsaid++;
 		return STALL_COUNTED;
 	}

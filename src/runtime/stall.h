@@ -5,7 +5,7 @@
  *      |--- 0.2 ms ---------|------------ 31 ms -----------------|          mark_us is the last of them
  *                                         a stall of what ended there
  *
- * Invariants: every stall is counted, at most one line a second is asked for; blame is kept by what ran (a fiber's name, or a function),
+ * Invariants: every stall is counted; a line is asked for from STALL_LINE_US on, at most one a second; blame is kept by what ran (a fiber's name, or a function),
  * and beyond STALL_CULPRITS - 1 of them in one entry for all others.
  * Not here: clocks, and the line (shard.c).
  */
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define STALL_US 10000
+#define STALL_LINE_US 100000
 #define STALL_LINE_EVERY_US 1000000
 #define STALL_CULPRITS 24
 

@@ -11,13 +11,14 @@ static void second(void)
 {
 }
 
-TEST(a_callback_of_ten_milliseconds_is_a_stall_and_a_shorter_one_is_none)
+TEST(a_callback_of_ten_milliseconds_is_a_stall_and_one_of_a_hundred_is_worth_a_line)
 {
 	static const struct {
 		int64_t took_us;
 		enum stall_verdict verdict;
 		uint64_t count;
-	} cases[] = {{0, STALL_NONE, 0}, {9999, STALL_NONE, 0}, {10000, STALL_SAY, 1}, {4000000, STALL_SAY, 1}};
+	} cases[] = {{0, STALL_NONE, 0},        {9999, STALL_NONE, 0},  {10000, STALL_COUNTED, 1},
+		     {99999, STALL_COUNTED, 1}, {100000, STALL_SAY, 1}, {4000000, STALL_SAY, 1}};
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		struct stall_watch w = {.mark_us = 500};
@@ -40,12 +41,12 @@ TEST(within_a_second_of_a_line_stalls_are_counted_and_the_next_line_says_how_man
 	int64_t took_us = 0;
 	uint64_t unsaid = 0;
 
-	CHECK_EQ(stall_note(&w, 20000, "task", NULL, first, &took_us, &unsaid), STALL_SAY);
-	CHECK_EQ(stall_note(&w, 40000, "task", NULL, first, &took_us, &unsaid), STALL_COUNTED);
+	CHECK_EQ(stall_note(&w, 100000, "task", NULL, first, &took_us, &unsaid), STALL_SAY);
+	CHECK_EQ(stall_note(&w, 200000, "task", NULL, first, &took_us, &unsaid), STALL_COUNTED);
+	w.mark_us = 999999;
+	CHECK_EQ(stall_note(&w, 1099999, "task", NULL, first, &took_us, &unsaid), STALL_COUNTED);
 	w.mark_us = 1000000;
-	CHECK_EQ(stall_note(&w, 1019999, "task", NULL, first, &took_us, &unsaid), STALL_COUNTED);
-	w.mark_us = 1010000;
-	CHECK_EQ(stall_note(&w, 1020000, "task", NULL, first, &took_us, &unsaid), STALL_SAY);
+	CHECK_EQ(stall_note(&w, 1100000, "task", NULL, first, &took_us, &unsaid), STALL_SAY);
 	CHECK_EQ(unsaid, 2);
 	CHECK_EQ(w.count, 4);
 }

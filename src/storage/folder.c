@@ -469,7 +469,11 @@ static enum err recover_folder_await(struct fiber *self, struct storage *s, stru
 
 static const char *reason_of(enum err e)
 {
-	return e == ERR_BUSY ? "another process uses it (its .lock is taken)" : err_text(e);
+	if (e == ERR_BUSY)
+		return "another process uses it (its .lock is taken)";
+	if (e == ERR_CONFLICT)
+		return "it was made for another broker or cluster";
+	return e == ERR_EXISTS ? "a file, where a folder has to be" : err_text(e);
 }
 
 /* Whether the process can go on without this folder. */

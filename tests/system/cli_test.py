@@ -8,8 +8,10 @@ import glob
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -197,6 +199,40 @@ class Verbs:
         self.assertIn("does not exist", self.cli("topic", "describe", name, code=1)[1])
         self.assertIn("does not exist", self.cli("consume", name, "-e", code=1)[1])
 
+    def test_of_several_topics_each_has_its_line_and_the_rest_goes_on(self):
+        there, new, newer = self.topic(), self.topic() + "-n", self.topic() + "-nn"
+        out, err = self.cli("topic", "create", new, there, newer, code=1)
+        self.assertEqual(out.decode().split("\n")[:-1], [f"created topic {new}", f"created topic {newer}"])
+        self.assertEqual((len(err.splitlines()), there in err), (1, True), err)
+        out, err = self.cli("topic", "describe", new, "no-such", newer, code=1)
+        self.assertEqual([f"Topic: {t}\t" in out.decode() for t in (new, newer)], [True, True])
+        self.assertIn("no-such does not exist", err)
+        out, err = self.cli("topic", "alter", "no-such", newer, "--add-config", "retention.ms=77", code=1)
+        self.assertEqual((out, "no-such" in err), (f"altered {newer}\n".encode(), True), err)
+        out, err = self.cli("topic", "delete", new, "no-such", newer, "nor-this", code=1)
+        self.assertEqual(out.decode().split("\n")[:-1], [f"deleted topic {new}", f"deleted topic {newer}"])
+        self.assertEqual([name in line for name, line in zip(("no-such does not exist", "nor-this"), err.splitlines())], [True, True])
+
+    def test_glued_options_and_the_names_of_kafka_console_consumer(self):
+        topic = self.topic()
+        self.cli("produce", topic, "-qk:", data=b"a:1\nb:2\nc:3\n")
+        for words in (["-c2"], ["-qc", "2"], ["--from-beginning", "--max-messages", "2"], ["-eqc2", "-o0"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.cli("consume", topic, *words)[0], b"1\n2\n")
+        self.assertEqual(self.consume(topic, "-p0", "-o-1", "-k=", "-f%k%s"), b"c3")
+
+    def test_too_large_a_record_names_the_limit_and_how_to_raise_it(self):
+        topic = self.topic(1, "--config", "max.message.bytes=1000")
+        self.assertIn("max.message.bytes", self.cli("produce", topic, data=b"x" * 3000, code=1)[1])
+        self.assertIn("max.request.size", self.cli("produce", topic, "-X", "max.request.size=2000", data=b"x" * 3000, code=1)[1])
+        self.cli("topic", "alter", topic, "--add-config", "max.message.bytes=5000")
+        self.cli("produce", topic, data=b"x" * 3000)
+
+    def test_an_offset_that_is_not_there_is_told_with_what_goes_on(self):
+        topic = self.topic()
+        err = self.cli("consume", topic, "-e", "-o99", code=1)[1]
+        self.assertIn("-X auto.offset.reset=earliest", err)
+
     def test_a_batch_too_large_for_its_topic_is_split(self):
         topic = self.topic(1, "--config", "max.message.bytes=20000")
         lines = b"".join(b"%d %s\n" % (n, b"z" * 90) for n in range(5000))
@@ -220,6 +256,21 @@ class OurBroker(Verbs, unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.broker.end()
+
+    def test_producing_to_a_topic_that_nobody_creates_ends_soon(self):
+        with moldau.Broker({"auto.create.topics.enable": "false"}) as broker:
+            err = cli("produce", "nobody", data=b"x\n", bootstrap=f"127.0.0.1:{broker.port}", code=1)[1]
+        self.assertIn("topic nobody does not exist", err)
+
+    def test_a_port_of_http_is_no_broker(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def answer():
+                with server.accept()[0] as connection:
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            threading.Thread(target=answer, daemon=True).start()
+            err = cli("topic", "list", bootstrap=f"127.0.0.1:{server.getsockname()[1]}", code=1)[1]
+        self.assertIn("this is HTTP", err)
 
     def test_a_segment_is_dumped_and_damage_is_told(self):
         topic = self.topic()

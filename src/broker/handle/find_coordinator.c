@@ -1,6 +1,6 @@
 /*
  * find_coordinator: FindCoordinator 0-6. There are no groups, transactions or share groups yet: COORDINATOR_NOT_AVAILABLE, which
- * clients take as "later". May call: request.h.
+ * clients take as "later". May call: request.h, the log.
  */
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
@@ -9,6 +9,7 @@
 enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
 #define UUID_SIZE 22 /* as text */
+#define LINE_EVERY_US (60 * INT64_C(1000000))
 
 static const char INVALID_TEXT[] = "This most likely occurs because of a request being malformed by the client library "
 				   "or the message was sent to an "
@@ -39,12 +40,33 @@ static enum err outcome(const struct find_coordinator_request *body, struct byte
 	return ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
+/* Clients ask for ever and tell their users nothing, so the log has to; one that retries asks ten times a second. */
+static void say_none(struct request *rq, int8_t key_type)
+{
+	static const char *const kinds[] = {
+		[KEY_GROUP] = "consumer groups (subscribe, committed offsets): assign partitions instead, with "
+			      "enable.auto.commit=false",
+		[KEY_TRANSACTION] = "transactions: produce without transactional.id",
+		[KEY_SHARE] = "share groups",
+	};
+	int64_t now_us = shard_now_us(rq->shard);
+
+	if (key_type < KEY_GROUP || key_type > KEY_SHARE || now_us < rq->broker->no_coordinator_due_us)
+		return;
+	rq->broker->no_coordinator_due_us = now_us + LINE_EVERY_US;
+	log_warn(shard_log(rq->shard),
+		 "a client asks for a coordinator (COORDINATOR_NOT_AVAILABLE): there are no %s; said at most "
+		 "once a minute",
+		 kinds[key_type]);
+}
+
 static void find_coordinator_begin(struct request *rq)
 {
 	const struct find_coordinator_request *body = rq->body;
 	bool unknown_type = body->key_type < KEY_GROUP || body->key_type > KEY_SHARE;
 	struct find_coordinator_response answer;
 
+	say_none(rq, body->key_type);
 	message_init(&find_coordinator_response_type, &answer);
 	if (rq->header.api_version < 4) {
 		answer.error_code = (int16_t)outcome(body, body->key);

@@ -40,7 +40,8 @@ int linux_run(const struct linux_options *o, void (*start)(struct shard *shard_z
 /* "io_uring", "epoll", or "epoll (io_uring: not permitted)" when auto could not have its way. */
 const char *linux_io_name(struct runtime *rt);
 
-/* From `start` or later, on shard 0 of linux_run: SIGTERM and SIGINT call `handler` there instead of ending the process. Once. */
+/* From `start` or later, on shard 0 of linux_run: SIGTERM, SIGINT and SIGHUP (a closed terminal; not under nohup) call
+ * `handler` there instead of ending the process. Once. */
 void linux_on_signal(struct shard *shard_zero, void (*handler)(struct shard *s, int signal_number, void *argument),
 		     void *argument);
 

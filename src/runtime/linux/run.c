@@ -457,12 +457,16 @@ void linux_on_signal(struct shard *shard_zero, void (*handler)(struct shard *s, 
 		     void *argument)
 {
 	struct linux_shard *ls = linux_shard_of(shard_zero);
+	struct sigaction hangup;
 	sigset_t set;
 
 	must(shard_index(shard_zero) == 0 && ls->signals.fd < 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	/* A closed terminal, unless nohup said that it shall not matter. */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	/* The other threads block every signal, so these come here and nowhere else. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	ls->on_signal = handler;

@@ -267,7 +267,7 @@ static void hog_main(struct fiber *self, void *argument)
 
 	/* On a busy machine something else may stall first and take the second's only line. */
 	while (!lines->named) {
-		int64_t end = monotonic_us() + 30000;
+		int64_t end = monotonic_us() + 130000;
 
 		while (monotonic_us() < end)
 			;
