@@ -27,7 +27,12 @@ const char cli_log_dump_help[] =
 	"  leader-epoch-checkpoint       epochs and where each began\n"
 	"  *-offset-checkpoint           topic, partition, offset\n"
 	"  moldau-checkpoint-*           bounds of logs: recovery point, start, what was acknowledged\n"
-	"  partition.metadata  meta.properties  .kafka_cleanshutdown    ids\n"
+	"  partition.metadata  meta.properties  .kafka_cleanshutdown  moldau-state    ids\n"
+	"  moldau-manifest               logs as the last clean stop left them\n"
+	"  moldau-journal-*              records that are not known to be synced in segments: kind, topic, offset, "
+	"size\n"
+	"\n"
+	"Of several files it skips folders and what it does not know, and says so.\n"
 	"\n"
 	"Exit code: 0, 1 anything is damaged or cannot be read, 2 wrong use. `moldau log verify` checks a whole "
 	"folder, and files against each "
@@ -38,7 +43,8 @@ const char cli_log_dump_help[] =
 	"\n"
 	"Examples\n"
 	"  moldau log dump data/orders-0/00000000000000000000.log --print-data\n"
-	"  moldau log dump data/orders-0/*\n";
+	"  moldau log dump data/orders-0/*\n"
+	"  moldau log dump data/moldau-*\n";
 
 struct dump {
 	const struct cli_verb *verb;
@@ -50,6 +56,7 @@ struct dump {
 	uint64_t record_count;
 	int64_t next_offset; /* -1: not known yet */
 	bool segments;       /* there was one */
+	bool several;        /* files are named */
 	bool damaged;
 };
 
@@ -186,10 +193,17 @@ static void dump_bytes(struct dump *d, const char *file, struct bytes whole)
 	wrong(d, file, whole.size - rest.size, what);
 }
 
+/* A folder's files by a pattern: what is none of ours is no mistake there. */
+static int skip(const char *name, const char *why)
+{
+	printf("Skipping %s: it is %s\n", name, why);
+	return CLI_DONE;
+}
+
 static void dump_content(struct dump *d, const char *name, struct bytes whole)
 {
 	printf("Dumping %s\n", name);
-	if (log_dump_kind(name) == SMALL_NONE) {
+	if (log_dump_kind(name) <= SMALL_UNKNOWN) {
 		d->next_offset = -1;
 		d->segments = true;
 		dump_bytes(d, name, whole);
@@ -210,6 +224,10 @@ static int dump_file(struct dump *d, const char *name)
 		if (fd >= 0)
 			close(fd);
 		return cli_failed(d->verb, "cannot open %s: %s", name, strerror(error));
+	}
+	if (d->several && (S_ISDIR(info.st_mode) || log_dump_kind(name) == SMALL_UNKNOWN)) {
+		close(fd);
+		return skip(name, S_ISDIR(info.st_mode) ? "a folder" : "not a segment, by its name");
 	}
 	if (!S_ISREG(info.st_mode)) {
 		close(fd);
@@ -249,6 +267,7 @@ int cli_log_dump(const struct cli_verb *verb, int argc, char **argv)
 	}
 	if (files == 0)
 		return cli_usage(verb, "which file?");
+	d.several = files > 1;
 	d.compressor = compressor_new();
 	buf_init(&d.scratch, DECOMPRESSED_MAX);
 	o = cli_options(verb, argc, argv);

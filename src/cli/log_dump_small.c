@@ -1,4 +1,4 @@
-/* log_dump_small: what `moldau log dump` prints of the files beside a segment: indexes, snapshots, checkpoints. Calls storage's pure readers and stdio. */
+/* log_dump_small: what `moldau log dump` prints of the files beside a segment: indexes, snapshots, checkpoints, by the names. Calls storage's pure readers and stdio. */
 #include "cli/log_dump.h"
 
 #include <stdio.h>
@@ -176,6 +176,22 @@ static bool dump_marker(struct bytes file)
 
 /* --- the door ---------------------------------------------------------------------------------------------------- */
 
+/* Also one that is on its way in or out. */
+static bool parse_name(const char *name, int64_t *ret_base, enum segment_file *ret_which)
+{
+	enum leftover leftover;
+
+	return segment_name_parse(bytes_str(name), ret_base, ret_which) == OK ||
+	       leftover_name_parse(bytes_str(name), ret_base, ret_which, &leftover) == OK;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t size = strlen(name), wanted = strlen(end);
+
+	return size >= wanted && strcmp(name + size - wanted, end) == 0;
+}
+
 enum small_kind log_dump_kind(const char *path)
 {
 	static const struct {
@@ -186,6 +202,8 @@ enum small_kind log_dump_kind(const char *path)
 		{"partition.metadata", SMALL_PARTITION},
 		{"meta.properties", SMALL_META},
 		{".kafka_cleanshutdown", SMALL_MARKER},
+		{"moldau-state", SMALL_STATE},
+		{"moldau-manifest", SMALL_MANIFEST},
 	};
 	const char *name = base_name(path);
 	const char *end = strstr(name, "-offset-checkpoint");
@@ -197,14 +215,26 @@ enum small_kind log_dump_kind(const char *path)
 			return names[i].kind;
 	if (strncmp(name, "moldau-checkpoint-", 18) == 0)
 		return SMALL_BOUNDS;
+	if (strncmp(name, "moldau-journal-", 15) == 0)
+		return SMALL_JOURNAL;
 	if (end && strcmp(end, "-offset-checkpoint") == 0)
 		return SMALL_OFFSETS;
-	if (segment_name_parse(bytes_str(name), &base, &which) != OK)
+	if (!parse_name(name, &base, &which))
+		return ends_with(name, ".log") ? SMALL_NONE : SMALL_UNKNOWN;
+	switch (which) {
+	case SEGMENT_LOG:
 		return SMALL_NONE;
-	return which == SEGMENT_INDEX       ? SMALL_OFFSET_INDEX
-	       : which == SEGMENT_TIMEINDEX ? SMALL_TIME_INDEX
-	       : which == SEGMENT_SNAPSHOT  ? SMALL_SNAPSHOT
-					    : SMALL_NONE;
+	case SEGMENT_INDEX:
+		return SMALL_OFFSET_INDEX;
+	case SEGMENT_TIMEINDEX:
+		return SMALL_TIME_INDEX;
+	case SEGMENT_SNAPSHOT:
+		return SMALL_SNAPSHOT;
+	case SEGMENT_TXNINDEX:
+	case SEGMENT_FILES:
+		break;
+	}
+	return SMALL_UNKNOWN;
 }
 
 bool log_dump_small(const char *path, struct bytes file)
@@ -212,7 +242,7 @@ bool log_dump_small(const char *path, struct bytes file)
 	enum segment_file which;
 	int64_t base = 0;
 
-	if (segment_name_parse(bytes_str(base_name(path)), &base, &which) != OK)
+	if (!parse_name(base_name(path), &base, &which))
 		base = 0;
 	switch (log_dump_kind(path)) {
 	case SMALL_OFFSET_INDEX:
@@ -233,7 +263,14 @@ bool log_dump_small(const char *path, struct bytes file)
 		return dump_meta(file);
 	case SMALL_MARKER:
 		return dump_marker(file);
+	case SMALL_STATE:
+		return log_dump_state(file);
+	case SMALL_MANIFEST:
+		return log_dump_manifest(file);
+	case SMALL_JOURNAL:
+		return log_dump_journal(file);
 	case SMALL_NONE:
+	case SMALL_UNKNOWN:
 		break;
 	}
 	return false;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/session.h"
 #include "cli/verbs.h"
@@ -134,10 +135,21 @@ static void print_counts(const struct verify_run *r)
 	putchar('\n');
 }
 
+static bool is_file(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
 static int verify_folder(struct verify_run *r)
 {
 	struct linux_options platform = {.shards = 1, .io = IO_EPOLL, .file_threads = 1};
 
+	if (is_file(r->options.path))
+		return cli_failed(r->verb,
+				  "%s is a file: name the folder that it is in; moldau log dump prints one file",
+				  r->options.path);
 	progress_init(&r->progress, "checked");
 	r->progress.on = r->progress.on && !r->quiet;
 	r->error = ERR_IO;

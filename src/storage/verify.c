@@ -13,7 +13,6 @@
 /* Brokers' epochs of Kafka's controllers stay far below; ours are drawn above (docs/on-disk-format.md). */
 #define OUR_MARKERS (INT64_C(1) << 61)
 #define MANIFEST_FILE_MAX ((size_t)1 << 30)
-#define JOURNAL_FILE_MAX ((size_t)256 << 20)
 #define SCRATCH_MAX ((size_t)1 << 30)
 #define MARKER_FILE ".kafka_cleanshutdown"
 #define MANIFEST_FILE "moldau-manifest"
@@ -116,11 +115,10 @@ static void facts_free_all(struct verify *v)
 		mem_free(f);
 	}
 	map_fini(&v->facts);
-}
-
-static void note_durable(struct verify_facts *f, int64_t offset)
-{
-	f->durable = offset > f->durable ? offset : f->durable;
+	place = 0;
+	while ((entry = map_next(&v->replays, &place)))
+		mem_free(entry->value);
+	map_fini(&v->replays);
 }
 
 struct checkpoint_reader {
@@ -143,8 +141,8 @@ static void take_bounds(struct bounds_visitor *visitor, struct bytes topic, int3
 	struct checkpoint_reader *r = container_of(visitor, struct checkpoint_reader, ours);
 	struct verify_facts *f = facts_of(r->v, topic, partition);
 
-	note_durable(f, b->recovery_point);
-	note_durable(f, b->acknowledged);
+	f->bounds = *b;
+	f->has_bounds = true;
 }
 
 /* True when it was read. */
@@ -166,18 +164,35 @@ static bool check_offsets_await(struct fiber *self, struct verify *v, const char
 	return read;
 }
 
-/* After a clean stop the manifest counts instead. */
+/* False when the file is not this pass's: the one of the last start first, then what the shards have written since. */
+static bool is_bounds_file(const char *name, int pass)
+{
+	size_t length = strlen(name);
+
+	return strncmp(name, "moldau-checkpoint-", 18) == 0 &&
+	       !(length > 4 && strcmp(name + length - 4, ".tmp") == 0) &&
+	       (strcmp(name, "moldau-checkpoint-start") == 0) == (pass == 0);
+}
+
+static void ignore_bounds(struct bounds_visitor *visitor, struct bytes topic, int32_t partition,
+			  const struct log_bounds *b)
+{
+	(void)visitor;
+	(void)topic;
+	(void)partition;
+	(void)b;
+}
+
+/* After a clean stop the manifest counts instead: then they only have to be whole. */
 static void check_bounds_await(struct fiber *self, struct verify *v, const struct folder_list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		struct checkpoint_reader r = {.ours.entry = take_bounds, .v = v};
-		const char *name = list->entries[i].name;
-		size_t length = strlen(name);
+	for (size_t i = 0; i < 2 * list->count; i++) {
+		struct checkpoint_reader r = {.ours.entry = v->clean ? ignore_bounds : take_bounds, .v = v};
+		const char *name = list->entries[i % list->count].name;
 		char *text = NULL;
 		size_t size = 0;
 
-		if (strncmp(name, "moldau-checkpoint-", 18) != 0 ||
-		    (length > 4 && strcmp(name + length - 4, ".tmp") == 0))
+		if (!is_bounds_file(name, i >= list->count))
 			continue;
 		if (load_await(self, v, name, CHECKPOINT_FILE_MAX, &text, &size) &&
 		    bounds_checkpoint_read(bytes_of(text, size), &r.ours) != OK)
@@ -308,68 +323,7 @@ static void check_marker_await(struct fiber *self, struct verify *v, const struc
 	mem_free(text);
 }
 
-/* --- the journal ------------------------------------------------------------------------------------------------- */
-
-struct journal_check {
-	struct journal_visitor visitor;
-	uint64_t newest;
-	struct verify *v;
-	uint64_t run;
-};
-
-static void note_generation(struct journal_visitor *visitor, const struct journal_record *r)
-{
-	struct journal_check *c = container_of(visitor, struct journal_check, visitor);
-
-	if (r->run == c->run && r->generation > c->newest)
-		c->newest = r->generation;
-}
-
-/* A broken round with a whole one of the same generation behind it: rounds are synced one after the other. */
-static void check_rounds(struct verify *v, const char *name, struct bytes file, uint64_t run, uint64_t generation)
-{
-	size_t at = 0, broken = SIZE_MAX;
-
-	while (at < file.size) {
-		struct journal_record r;
-		size_t size, end = at;
-		bool live = false, whole = false;
-		enum err e;
-
-		while (!(e = journal_record_read(bytes_of(file.data + end, file.size - end), &r, &size)) && !whole) {
-			live = r.run == run && r.generation == generation;
-			whole = r.kind == JOURNAL_END;
-			end += size;
-		}
-		if (whole && live && broken != SIZE_MAX) {
-			verify_say(v, VERIFY_DAMAGE, "", name, (int64_t)broken, -1,
-				   "a round that is broken, though a later one is whole");
-			return;
-		}
-		if (!whole && broken == SIZE_MAX)
-			broken = at;
-		at = end > at ? (end + JOURNAL_BLOCK - 1) / JOURNAL_BLOCK * JOURNAL_BLOCK : at + JOURNAL_BLOCK;
-	}
-}
-
-static void check_journals_await(struct fiber *self, struct verify *v, const struct folder_list *list, uint64_t run)
-{
-	for (size_t i = 0; i < list->count; i++) {
-		struct journal_check c = {.visitor.record = note_generation, .v = v, .run = run};
-		const char *name = list->entries[i].name;
-		char *text = NULL;
-		size_t size = 0;
-
-		if (strncmp(name, "moldau-journal-", 15) != 0)
-			continue;
-		if (load_await(self, v, name, JOURNAL_FILE_MAX, &text, &size)) {
-			journal_walk(bytes_of(text, size), &c.visitor);
-			if (c.newest)
-				check_rounds(v, name, bytes_of(text, size), run, c.newest);
-		}
-		mem_free(text);
-	}
-}
+/* --- the run ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t check_state_await(struct fiber *self, struct verify *v)
 {
@@ -409,6 +363,11 @@ static const char *checkpoint_of(const struct verify_facts *f)
 					  : "replication-offset-checkpoint";
 }
 
+static bool had_records(const struct verify_facts *f)
+{
+	return f->recovery_point > 0 || f->bounds.recovery_point > 0 || f->bounds.acknowledged > 0;
+}
+
 static void check_unseen(struct verify *v)
 {
 	const struct map_entry *entry;
@@ -418,7 +377,7 @@ static void check_unseen(struct verify *v)
 		const struct verify_facts *f = entry->value;
 
 		/* The cleaner's checkpoint may still have a topic that is gone. */
-		if (f->seen || (!f->by_manifest && f->durable <= 0 && f->recovery_point < 0 &&
+		if (f->seen || (!f->by_manifest && !had_records(f) && f->recovery_point < 0 &&
 				f->checkpoint_start < 0 && f->replicated < 0))
 			continue;
 		if (v->by_manifest && !f->by_manifest) {
@@ -427,7 +386,7 @@ static void check_unseen(struct verify *v)
 				   (const char *)entry->key);
 			continue;
 		}
-		if (!f->by_manifest && f->durable <= 0 && f->recovery_point <= 0)
+		if (!f->by_manifest && !had_records(f))
 			continue;
 		verify_say(v, f->by_manifest && f->end > f->start ? VERIFY_DAMAGE : VERIFY_NOTE, "", NULL, -1, -1,
 			   "the folder %.*s is missing, though %s names it", (int)entry->key_size,
@@ -450,8 +409,6 @@ static enum err check_logs_await(struct fiber *self, struct verify *v, const str
 		switch (folder_name_parse(bytes_str(name), &topic, &partition)) {
 		case FOLDER_LOG:
 			f = facts_of(v, topic, partition);
-			if (!v->clean)
-				note_durable(f, f->recovery_point);
 			e = verify_log_await(self, v, name, f);
 			break;
 		case FOLDER_DELETED:
@@ -486,7 +443,7 @@ static enum err check_folder_await(struct fiber *self, struct verify *v, const s
 	check_bounds_await(self, v, list);
 	/* After a clean stop nobody reads the journals. */
 	if (!v->clean && run)
-		check_journals_await(self, v, list, run);
+		verify_journals_await(self, v, list, run);
 	e = check_logs_await(self, v, list);
 	check_unseen(v);
 	return e;
@@ -526,7 +483,7 @@ static enum err lock_await(struct fiber *self, struct verify *v, struct file **r
 static enum err look_await(struct fiber *self, struct verify *v, const struct folder_list *list)
 {
 	struct verify_facts alone = {
-		.durable = INT64_MAX, .recovery_point = -1, .checkpoint_start = -1, .replicated = -1, .cleaned = -1};
+		.alone = true, .recovery_point = -1, .checkpoint_start = -1, .replicated = -1, .cleaned = -1};
 	struct file *lock = NULL;
 	enum err e;
 
@@ -549,6 +506,7 @@ enum err verify_await(struct fiber *self, const struct verify_options *o, struct
 
 	v->options = o;
 	map_init(&v->facts);
+	map_init(&v->replays);
 	buf_init(&v->scratch, SCRATCH_MAX);
 	v->compressor = o->deep ? compressor_new() : NULL;
 	e = folder_list_await(self, o->path, &list);

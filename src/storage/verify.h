@@ -6,7 +6,8 @@
  *          SEGMENT     batches                                              CRC; offsets and epochs, which no CRC covers, by their neighbours
  *            INDEXES                                                        each entry is of a batch that is there; none is missing at the end
  *
- * What was not synced when a process ended without a clean stop is no damage, only a note: the next start repairs or cuts it.
+ * After an unclean stop only what recovery would lose or refuse is damage (below its bounds, and not in a journal); what it repairs, cuts or removes is a
+ * note.
  * Invariants: no finding without a place; foreign bytes are never more than a finding; memory is bounded by a batch and the small files.
  * Lifetime: all is over when verify_await returns. In a fiber, over runtime/file only, so the simulator can call it too.
  * Not here: repair (recover), the metastore's files (metastore/embedded), printing (cli/).

@@ -12,9 +12,52 @@ static void say(struct verify_log *l, enum verify_grade grade, const char *file,
 	verify_say(l->v, grade, l->name, file, -1, -1, "%s", text);
 }
 
+/* What recovery never cuts below. */
+static int64_t bound_of(const struct verify_log *l)
+{
+	const struct log_bounds *b = &l->bounds;
+	int64_t bound = b->recovery_point > b->acknowledged ? b->recovery_point : b->acknowledged;
+
+	return bound > b->start ? bound : 0;
+}
+
+static bool in_journal(const struct verify_log *l, int64_t offset)
+{
+	return l->replay && offset >= l->replay->from && offset < l->replay->end;
+}
+
 enum verify_grade verify_grade_at(const struct verify_log *l, int64_t offset)
 {
-	return l->v->clean || (offset >= 0 && offset < l->facts->durable) ? VERIFY_DAMAGE : VERIFY_NOTE;
+	if (l->v->clean || (l->facts->alone && offset >= 0))
+		return VERIFY_DAMAGE;
+	return offset >= 0 && offset < bound_of(l) && !in_journal(l, offset) ? VERIFY_DAMAGE : VERIFY_NOTE;
+}
+
+/* As log_open.c and the journal's replay have them. */
+static void take_bounds(struct verify_log *l)
+{
+	struct verify_facts *f = l->facts;
+	struct log_bounds kafkas = {.recovery_point = f->recovery_point > 0 ? f->recovery_point : 0,
+				    .start = f->checkpoint_start > 0 ? f->checkpoint_start : 0};
+	struct log_bounds *b = &l->bounds;
+
+	if (f->by_manifest)
+		return;
+	if (uuid_is_zero(l->topic_id))
+		l->topic_id = f->bounds.topic_id;
+	l->replay = verify_replay_of(l->v, l->name, l->topic_id);
+	if (f->has_bounds && uuid_equal(f->bounds.topic_id, l->topic_id))
+		*b = f->bounds;
+	else if (!f->has_bounds && !l->replay)
+		*b = kafkas;
+	if (!l->replay)
+		return;
+	if (l->replay->forgotten || l->replay->acknowledged > b->acknowledged)
+		b->acknowledged = l->replay->acknowledged;
+	if (l->replay->forgotten && b->recovery_point > b->acknowledged)
+		b->recovery_point = b->acknowledged;
+	if (l->replay->start > b->start)
+		b->start = l->replay->start;
 }
 
 /* --- small files ------------------------------------------------------------------------------------------------- */
@@ -92,6 +135,8 @@ static void check_metadata_await(struct fiber *self, struct verify_log *l)
 			say(l, VERIFY_DAMAGE, name, "another topic's id than at the last clean stop");
 		else if (l->v->ours && !is_written_so(bytes_of(text, size), id))
 			say(l, VERIFY_DAMAGE, name, "the right id, but not as it was written");
+		else
+			l->topic_id = id;
 	} else if (missing) {
 		/* A journal has what a folder lacks until the next clean stop. */
 		say(l, l->facts->by_manifest ? VERIFY_DAMAGE : VERIFY_NOTE, name, "the file is missing");
@@ -111,7 +156,9 @@ static void check_snapshot_await(struct fiber *self, struct verify_log *l, const
 	l->v->counts.snapshots++;
 	producer_state_init(&p);
 	if (producer_state_read(&p, bytes_of(text, size), 0) != OK)
-		say(l, VERIFY_DAMAGE, name, "not a snapshot of producers, or its CRC does not match");
+		/* It is not synced when it is written; recovery reads an older one, and more of the log. */
+		say(l, l->v->clean ? VERIFY_DAMAGE : VERIFY_NOTE, name,
+		    "not a snapshot of producers, or its CRC does not match");
 	for (uint32_t i = 0; i < p.count; i++)
 		if (p.entries[i].last_offset >= offset)
 			verify_say(l->v, VERIFY_DAMAGE, l->name, name, -1, p.entries[i].last_offset,
@@ -175,46 +222,62 @@ static void check_file_await(struct fiber *self, struct verify_log *l, const cha
 		say(l, VERIFY_NOTE, name, "an index without its segment");
 }
 
-/* Between segments, and at both ends. */
+/* Between segments. */
 static void check_boundary(struct verify_log *l, const char *name, int64_t base)
 {
+	bool unclean = !l->v->clean && !l->facts->alone;
+
 	if (l->next_offset < 0 || base == l->next_offset)
 		return;
 	if (base < l->next_offset)
-		verify_say(l->v, VERIFY_DAMAGE, l->name, name, -1, base,
-			   "begins at offset %lld, though the segment before ends at %lld", (long long)base,
-			   (long long)l->next_offset - 1);
+		verify_say(l->v, unclean && base >= l->bounds.recovery_point ? VERIFY_NOTE : VERIFY_DAMAGE, l->name,
+			   name, -1, base, "begins at offset %lld, though the segment before ends at %lld",
+			   (long long)base, (long long)l->next_offset - 1);
+	else if (unclean && l->next_offset >= l->bounds.recovery_point)
+		verify_say(l->v, verify_grade_at(l, l->next_offset), l->name, name, -1, base,
+			   "there are no offsets %lld to %lld before it: the next start cuts the log there",
+			   (long long)l->next_offset, (long long)base - 1);
 	else
 		verify_say(l->v, VERIFY_NOTE, l->name, name, -1, base,
 			   "there are no offsets %lld to %lld before it: compaction leaves such gaps",
 			   (long long)l->next_offset, (long long)base - 1);
 }
 
-static enum err check_segments_await(struct fiber *self, struct verify_log *l)
+/* Where the next segment behind file `i` begins; -1: there is none. */
+static int64_t base_behind(const struct verify_log *l, size_t i)
 {
-	const char *last = NULL;
-	enum err e = OK;
-
-	for (size_t i = 0; i < l->files.count; i++) {
+	while (++i < l->files.count) {
 		enum segment_file which;
 		int64_t base;
 
 		if (segment_name_parse(bytes_str(l->files.entries[i].name), &base, &which) == OK &&
 		    which == SEGMENT_LOG)
-			last = l->files.entries[i].name;
+			return base;
 	}
+	return -1;
+}
+
+static enum err check_segments_await(struct fiber *self, struct verify_log *l)
+{
+	enum err e = OK;
+
 	for (size_t i = 0; i < l->files.count && !e; i++) {
 		const char *name = l->files.entries[i].name;
 		enum segment_file which;
-		int64_t base;
+		int64_t base, next;
 
 		if (segment_name_parse(bytes_str(name), &base, &which) != OK || which != SEGMENT_LOG)
 			continue;
+		next = base_behind(l, i);
+		if (!l->facts->by_manifest && next >= 0 && next <= l->bounds.start) {
+			say(l, VERIFY_NOTE, name, "all of it is below the log's start; the next start removes it");
+			continue;
+		}
 		if (l->first_base < 0)
 			l->first_base = base;
 		check_boundary(l, name, base);
 		l->next_offset = base;
-		e = verify_segment_await(self, l, base, name == last);
+		e = verify_segment_await(self, l, base, next);
 	}
 	return e;
 }
@@ -235,7 +298,7 @@ static void check_missing_segments(struct verify_log *l)
 static void check_bounds(struct verify_log *l)
 {
 	const struct verify_facts *f = l->facts;
-	int64_t end = l->next_offset < 0 && l->first_base < 0 ? 0 : l->next_offset;
+	int64_t end = l->next_offset < 0 && l->first_base < 0 ? l->bounds.start : l->next_offset;
 
 	if (f->by_manifest && l->first_base > f->start)
 		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, f->start,
@@ -247,10 +310,12 @@ static void check_bounds(struct verify_log *l)
 		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, end,
 			   "the log ends at offset %lld; at the last clean stop it ended at %lld", (long long)end,
 			   (long long)f->end);
-	else if (!f->by_manifest && end < f->durable && f->durable != INT64_MAX)
-		verify_say(l->v, VERIFY_DAMAGE, l->name, NULL, -1, end,
-			   "the log ends at offset %lld, though it was synced up to %lld", (long long)end,
-			   (long long)f->durable);
+	else if (!f->by_manifest && end < bound_of(l))
+		verify_say(l->v,
+			   l->replay && l->replay->from <= end && l->replay->end >= bound_of(l) ? VERIFY_NOTE
+												: VERIFY_DAMAGE,
+			   l->name, NULL, -1, end, "the log ends at offset %lld, though it was synced up to %lld%s",
+			   (long long)end, (long long)bound_of(l), in_journal(l, end) ? "; the journal has more" : "");
 }
 
 static void check_checkpoints(struct verify_log *l)
@@ -268,8 +333,14 @@ static void check_checkpoints(struct verify_log *l)
 		{"replication-offset-checkpoint", f->replicated, l->v->has_replicated, f->end},
 	};
 
+	/* Between clean stops Kafka's checkpoints stay as they were; what counts then was held against the batches. */
+	enum verify_grade grade = l->v->clean ? VERIFY_DAMAGE : VERIFY_NOTE;
+
+	if (!l->v->clean && (f->has_bounds || l->replay))
+		return;
 	if (f->cleaned >= 0 && end >= 0 && f->cleaned > end)
-		verify_say(l->v, VERIFY_DAMAGE, "", "cleaner-offset-checkpoint", -1, f->cleaned,
+		/* Losing it costs a cleaning. */
+		verify_say(l->v, VERIFY_NOTE, "", "cleaner-offset-checkpoint", -1, f->cleaned,
 			   "%s: offset %lld is behind the log's end, %lld", l->name, (long long)f->cleaned,
 			   (long long)end);
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -282,7 +353,7 @@ static void check_checkpoints(struct verify_log *l)
 				   "%s: offset %lld; at the last clean stop it was %lld", l->name,
 				   (long long)rows[i].value, (long long)rows[i].wanted);
 		else if (!f->by_manifest && end >= 0 && rows[i].value > end)
-			verify_say(l->v, VERIFY_DAMAGE, "", rows[i].file, -1, rows[i].value,
+			verify_say(l->v, grade, "", rows[i].file, -1, rows[i].value,
 				   "%s: offset %lld is behind the log's end, %lld", l->name, (long long)rows[i].value,
 				   (long long)end);
 	}
@@ -308,6 +379,7 @@ enum err verify_log_await(struct fiber *self, struct verify *v, const char *name
 	} else {
 		check_epochs_await(self, l);
 		check_metadata_await(self, l);
+		take_bounds(l);
 		e = check_segments_await(self, l);
 		for (size_t i = 0; i < l->files.count && !e; i++)
 			check_file_await(self, l, l->files.entries[i].name);

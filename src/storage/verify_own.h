@@ -1,4 +1,4 @@
-/* verify_own: what the sources of verify share: verify.c (a log folder), verify_log.c (one log), verify_segment.c (one segment). storage/ only. */
+/* verify_own: what the sources of verify share: verify.c (a log folder), verify_journal.c (the journals), verify_log.c (one log), verify_segment.c (one segment). storage/ only. */
 #ifndef STORAGE_VERIFY_OWN_H
 #define STORAGE_VERIFY_OWN_H
 
@@ -16,20 +16,32 @@ struct verify_segment_facts {
 };
 
 struct verify_facts {
-	bool by_manifest; /* all of the following; else only `durable` */
+	bool by_manifest; /* id, start, end, segments, epochs */
 	struct uuid topic_id;
 	int64_t start;
 	int64_t end;
 	struct verify_segment_facts *segments;
 	size_t segment_count;
 	struct epoch_cache epochs;
-	int64_t durable; /* what is below was synced */
-	bool seen;       /* its folder is there */
+	bool seen;  /* its folder is there */
+	bool alone; /* nothing is known of it but its own folder */
+	/* From moldau-checkpoint-*, after an unclean stop. */
+	bool has_bounds;
+	struct log_bounds bounds;
 	/* From Kafka's checkpoints; -1 none. */
 	int64_t recovery_point;
 	int64_t checkpoint_start;
 	int64_t replicated;
 	int64_t cleaned;
+};
+
+/* What the journals have of a log, after an unclean stop. */
+struct verify_replay {
+	int64_t from; /* bytes of batches from here... */
+	int64_t end;  /* ...to here are put into the segments */
+	int64_t start;
+	int64_t acknowledged;
+	bool forgotten; /* `acknowledged` counts even when it is lower */
 };
 
 struct verify {
@@ -41,7 +53,8 @@ struct verify {
 	bool has_recovery_points; /* the three checkpoints were read */
 	bool has_starts;
 	bool has_replicated;
-	struct map facts;
+	struct map facts;   /* TOPIC-PARTITION -> struct verify_facts */
+	struct map replays; /* topic id, TOPIC-PARTITION -> struct verify_replay */
 	struct compressor *compressor;
 	struct buf scratch; /* decompressed records */
 };
@@ -53,7 +66,10 @@ struct verify_log {
 	struct verify_facts *facts;
 	struct epoch_cache epochs;
 	bool epochs_known;
-	int64_t next_offset; /* behind the last batch; -1: not known */
+	struct uuid topic_id;               /* zero: not known */
+	struct log_bounds bounds;           /* as recovery will have them; not after a clean stop with its manifest */
+	const struct verify_replay *replay; /* NULL: none */
+	int64_t next_offset;                /* behind the last batch; -1: not known */
 	int64_t first_base;
 	bool broken; /* so that ends need not agree */
 };
@@ -68,9 +84,13 @@ bool verify_load_await(struct fiber *self, struct verify *v, const char *folder,
 
 enum err verify_log_await(struct fiber *self, struct verify *v, const char *name, struct verify_facts *facts)
 	MUST_CHECK;
-/* `last`: the active one. */
-enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t base_offset, bool last) MUST_CHECK;
-/* Damage, or a note where the place was not synced when the process ended. */
+/* `next_base`: where the segment behind it begins; -1: it is the active one. */
+enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t base_offset, int64_t next_base)
+	MUST_CHECK;
+/* Of the shards' journals what counts; broken rounds are findings. */
+void verify_journals_await(struct fiber *self, struct verify *v, const struct folder_list *list, uint64_t run);
+const struct verify_replay *verify_replay_of(const struct verify *v, const char *log_name, struct uuid topic_id);
+/* Damage, or a note where recovery cuts what nobody was promised, or has it from the journal. */
 enum verify_grade verify_grade_at(const struct verify_log *l, int64_t offset);
 
 #endif

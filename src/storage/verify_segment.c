@@ -18,6 +18,7 @@ struct segment_check {
 	int64_t base;
 	int64_t size;
 	bool last;
+	bool rescanned; /* recovery reads it whole and makes its indexes anew */
 	bool has_offsets;
 	bool has_times;
 	struct offset_index offsets;
@@ -32,6 +33,23 @@ static void say(struct segment_check *c, enum verify_grade grade, const char *fi
 		const char *text)
 {
 	verify_say(c->log->v, grade, c->log->name, file, position, offset, "%s", text);
+}
+
+/* Of what an index says. */
+static enum verify_grade index_grade(const struct segment_check *c)
+{
+	return c->rescanned ? VERIFY_NOTE : VERIFY_DAMAGE;
+}
+
+/*
+ * Of an index that is not there, or not all of it, which costs time only: a crash leaves that, and so does the clean stop of a run that
+ * recovered and had no need to read the segment (its bytes since the last entry are 0 in the manifest).
+ */
+static enum verify_grade gap_grade(const struct segment_check *c)
+{
+	bool unread = c->facts && c->facts->index_bytes == 0;
+
+	return c->log->v->clean && !unread ? VERIFY_DAMAGE : VERIFY_NOTE;
 }
 
 /* --- a batch ----------------------------------------------------------------------------------------------------- */
@@ -66,6 +84,10 @@ static void check_epoch(struct segment_check *c, const struct batch_header *h, i
 		return;
 	while (at > 0 && e->entries[at - 1].start_offset > h->base_offset)
 		at--;
+	/* Recovery takes epochs that are not in the file yet from the batches. */
+	if (c->rescanned && at == e->count && (at == 0 || e->entries[at - 1].epoch < h->leader_epoch) &&
+	    epoch_cache_assign(&c->log->epochs, h->leader_epoch, h->base_offset) == OK)
+		return;
 	/* Below the first one nobody knows. */
 	if (at == 0 || e->entries[at - 1].epoch == h->leader_epoch)
 		return;
@@ -98,10 +120,10 @@ static void check_offset_entries(struct segment_check *c, const struct batch_hea
 		if (e.position >= end)
 			return;
 		if (e.position != position)
-			say(c, VERIFY_DAMAGE, c->index_name, place, c->base + e.relative_offset,
+			say(c, index_grade(c), c->index_name, place, c->base + e.relative_offset,
 			    "the entry points into the middle of a batch");
 		else if (h && c->base + e.relative_offset != batch_last_offset(h))
-			say(c, VERIFY_DAMAGE, c->index_name, place, c->base + e.relative_offset,
+			say(c, index_grade(c), c->index_name, place, c->base + e.relative_offset,
 			    "the entry's offset is not the last one of the batch that it points to");
 	}
 }
@@ -118,10 +140,10 @@ static void check_time_entries(struct segment_check *c, const struct batch_heade
 		if (c->bad_batch)
 			continue;
 		if (e.timestamp != c->max_timestamp || h->max_timestamp != e.timestamp)
-			say(c, VERIFY_DAMAGE, c->time_name, place, offset,
+			say(c, index_grade(c), c->time_name, place, offset,
 			    "the entry's timestamp is not the largest one up to its offset");
 		else if (offset != batch_last_offset(h) && c->log->v->ours)
-			say(c, VERIFY_DAMAGE, c->time_name, place, offset,
+			say(c, index_grade(c), c->time_name, place, offset,
 			    "the entry's offset is not the last one of a batch");
 	}
 }
@@ -176,8 +198,7 @@ static void describe_rest_await(struct fiber *self, struct segment_check *c, str
 		snprintf(text, sizeof(text), "a batch is cut off: %lld bytes of it are there", (long long)left);
 	else
 		snprintf(text, sizeof(text), "what begins here is no batch; %lld bytes follow", (long long)left);
-	say(c, c->last ? verify_grade_at(c->log, c->log->next_offset) : VERIFY_DAMAGE, c->log_name, position,
-	    c->log->next_offset, text);
+	say(c, verify_grade_at(c->log, c->log->next_offset), c->log_name, position, c->log->next_offset, text);
 }
 
 /* Where the index says that another batch begins behind `position`; the file's end when it says nothing. */
@@ -222,8 +243,7 @@ static void missing_index(struct segment_check *c, const char *file)
 
 	/* The active segment has none before a clean stop, nor after one while it has no entry; one without batches may do without. */
 	if (c->size > 0 && (c->last ? c->log->v->clean && !without_entry : true))
-		say(c, c->log->v->clean ? VERIFY_DAMAGE : VERIFY_NOTE, file, -1, -1,
-		    "the file is missing; it is made anew when it is needed");
+		say(c, gap_grade(c), file, -1, -1, "the file is missing; it is made anew when it is needed");
 }
 
 static void load_indexes_await(struct fiber *self, struct segment_check *c)
@@ -237,7 +257,7 @@ static void load_indexes_await(struct fiber *self, struct segment_check *c)
 		v->counts.indexes++;
 		c->has_offsets = offset_index_read(bytes_of(text, size), c->size, &c->offsets) == OK;
 		if (!c->has_offsets)
-			say(c, VERIFY_DAMAGE, c->index_name, -1, -1,
+			say(c, gap_grade(c), c->index_name, -1, -1,
 			    "not an index of this segment: entries do not rise, or lie outside it");
 	} else if (missing) {
 		missing_index(c, c->index_name);
@@ -248,7 +268,11 @@ static void load_indexes_await(struct fiber *self, struct segment_check *c)
 		v->counts.indexes++;
 		c->has_times = time_index_read(bytes_of(text, size), &c->times) == OK;
 		if (!c->has_times)
-			say(c, VERIFY_DAMAGE, c->time_name, -1, -1, "not a time index: entries do not rise");
+			say(c, gap_grade(c), c->time_name, -1, -1, "not a time index: entries do not rise");
+		/* Kafka makes room for entries before there are any. */
+		if (c->times.count == 1 && size > TIME_INDEX_ENTRY_SIZE && c->times.entries[0].timestamp == 0 &&
+		    c->times.entries[0].relative_offset == 0)
+			time_index_truncate(&c->times, 0);
 	} else if (missing) {
 		missing_index(c, c->time_name);
 	}
@@ -263,19 +287,19 @@ static void check_ends(struct segment_check *c)
 	bool complete = c->log->v->clean || !c->last;
 
 	if (c->time_at < c->times.count && !c->log->broken)
-		say(c, VERIFY_DAMAGE, c->time_name, (int64_t)c->time_at * TIME_INDEX_ENTRY_SIZE,
+		say(c, index_grade(c), c->time_name, (int64_t)c->time_at * TIME_INDEX_ENTRY_SIZE,
 		    c->base + c->times.entries[c->time_at].relative_offset, "the entry is of no batch in this segment");
 	if (f && f->size != c->size)
 		verify_say(c->log->v, VERIFY_DAMAGE, c->log->name, c->log_name, c->size < f->size ? c->size : f->size,
 			   -1, "the file has %lld bytes; at the last clean stop it had %lld", (long long)c->size,
 			   (long long)f->size);
-	if (f && f->size == c->size && c->has_offsets && f->index_bytes >= 0 && f->index_bytes <= c->size &&
+	if (f && f->size == c->size && c->has_offsets && f->index_bytes > 0 && f->index_bytes <= c->size &&
 	    (count ? c->offsets.entries[count - 1].position : 0) != c->size - f->index_bytes)
 		say(c, VERIFY_DAMAGE, c->index_name, (int64_t)count * OFFSET_INDEX_ENTRY_SIZE, -1,
 		    "the last entries are missing: reading there takes longer");
 	if (complete && c->has_times && !c->bad_batch && c->max_timestamp >= 0 &&
 	    (c->times.count == 0 || c->times.entries[c->times.count - 1].timestamp != c->max_timestamp))
-		say(c, VERIFY_DAMAGE, c->time_name, (int64_t)c->times.count * TIME_INDEX_ENTRY_SIZE, -1,
+		say(c, gap_grade(c), c->time_name, (int64_t)c->times.count * TIME_INDEX_ENTRY_SIZE, -1,
 		    "it does not end with the segment's largest timestamp: entries are missing");
 }
 
@@ -287,7 +311,7 @@ static const struct verify_segment_facts *facts_of(const struct verify_log *l, i
 	return NULL;
 }
 
-enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t base_offset, bool last)
+enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t base_offset, int64_t next_base)
 {
 	struct segment_check *c = mem_new(struct segment_check);
 	char path[LOG_PATH_SIZE];
@@ -296,7 +320,8 @@ enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t 
 
 	c->log = l;
 	c->base = base_offset;
-	c->last = last;
+	c->last = next_base < 0;
+	c->rescanned = !l->v->clean && !l->facts->alone && (c->last || next_base > l->bounds.recovery_point);
 	c->max_timestamp = NO_TIMESTAMP;
 	c->facts = facts_of(l, base_offset);
 	segment_name_format(c->log_name, base_offset, SEGMENT_LOG);

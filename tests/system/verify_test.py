@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """`moldau log verify`: a folder that a broker left is whole; each damage at random is found, or is of a kind that is named here.
 
+What nobody damaged is not called damaged: folders of random lives (MOLDAU_VERIFY_LIVES=N brokers, one after the other), the archives of tests/compat/data.
+
 A campaign: MOLDAU_VERIFY_DAMAGES=10000 MOLDAU=build/release/moldau tests/system/verify_test.py (MOLDAU_VERIFY_SEED=N for another one).
 """
 import collections
+import glob
 import json
 import os
 import random
@@ -11,6 +14,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -18,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import moldau  # noqa: E402
 
 DAMAGES = int(os.environ.get("MOLDAU_VERIFY_DAMAGES", "200"))
+LIVES = int(os.environ.get("MOLDAU_VERIFY_LIVES", "30"))
 SEED = int(os.environ.get("MOLDAU_VERIFY_SEED", "1"))
 SECONDS = 120
 
@@ -189,11 +196,183 @@ class Verify(unittest.TestCase):
                     os.rename(path + ".away", path)
 
     def test_what_it_cannot_look_at_is_said(self):
-        for arguments, told, code in (((self.folder + "/nowhere",), "not found", 1), (("/usr",), "neither a log folder", 1), ((), "which folder?", 2),
+        for arguments, told, code in (((self.folder + "/nowhere",), "not found", 1), ((self.folder + "/moldau-state",), "is a file", 1), (("/usr",), "neither a log folder", 1), ((), "which folder?", 2),
                                       ((self.folder, "--what"), "--what", 2), ((self.folder, "--format", "xml"), "text or json", 2)):
             with self.subTest(told=told):
                 done = cli("log", "verify", *arguments, code=code)
                 self.assertIn(told, done.stderr.decode())
+
+
+class Life:
+    """A broker's folder through random lives: topics come and go, are written, trimmed, purged and compacted; each life ends cleanly or by a kill."""
+
+    SETTINGS = {"log.retention.check.interval.ms": "20", "log.cleaner.backoff.ms": "20", "log.segment.delete.delay.ms": "20", "log.initial.task.delay.ms": "20", "shards": "2"}
+    KINDS = ((), ("segment.bytes=1048576",), ("segment.bytes=1048576", "retention.bytes=1500000"), ("segment.ms=100", "retention.ms=100"),
+             ("segment.ms=100", "cleanup.policy=compact", "min.cleanable.dirty.ratio=0.01"))
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.topics, self.made = [], 0
+        self.broker = moldau.Broker(self.SETTINGS, start=False)
+        self.done = []
+
+    def cli(self, *arguments, **more):
+        self.done.append(" ".join(arguments))
+        return cli(*arguments, "-b", f"127.0.0.1:{self.broker.port}", **more)
+
+    def create(self):
+        # Names come again: another topic of the same one is another log.
+        name = f"t{self.made % 7}"
+        self.made += 1
+        if name in self.topics:
+            return
+        settings = [word for pair in self.chance.choice(self.KINDS) for word in ("-c", pair)]
+        self.cli("topic", "create", name, "-p", str(self.chance.choice((1, 1, 3))), *settings)
+        self.topics.append(name)
+
+    def lines(self):
+        count = self.chance.choice((1, 50, 3000, 40000))
+        return b"".join(b"k%d:%x\n" % (self.chance.randrange(50), self.chance.getrandbits(160)) for _ in range(count))
+
+    def produce(self):
+        if self.topics:
+            batch = self.chance.choice(("1000", "16384", "200000"))
+            self.cli("produce", self.chance.choice(self.topics), "-k", ":", "-X", f"batch.size={batch}", data=self.lines())
+
+    def delete(self):
+        if self.topics:
+            name = self.topics.pop(self.chance.randrange(len(self.topics)))
+            self.cli("topic", "delete", name)
+
+    def trim(self):
+        if self.topics:
+            self.cli("topic", "trim", self.chance.choice(self.topics), "--to", self.chance.choice(("end", "1")), code=None)
+
+    def wait(self):
+        # Retention and the cleaner come round several times.
+        time.sleep(self.chance.choice((0.03, 0.3)))
+
+    def end_it(self):
+        """Sometimes in the middle of what a producer sends."""
+        clean = self.chance.random() < 0.5
+        self.done.append("stop" if clean else "kill")
+        if self.topics and self.chance.random() < 0.3:
+            with subprocess.Popen([moldau.binary(), "produce", self.chance.choice(self.topics), "-k", ":", "-X", "batch.size=2000", "-X", "delivery.timeout.ms=1000",
+                                   "-X", "request.timeout.ms=500", "-b", f"127.0.0.1:{self.broker.port}"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as producer:
+                try:
+                    producer.stdin.write(self.lines() * 4)
+                    producer.stdin.flush()
+                except BrokenPipeError:
+                    pass
+                self.finish(clean)
+                producer.kill()
+        else:
+            self.finish(clean)
+
+    def finish(self, clean):
+        if clean:
+            self.broker.stop()
+        else:
+            self.broker.kill()
+
+    def live(self):
+        self.broker.start()
+        self.create()
+        for _ in range(self.chance.randrange(1, 9)):
+            self.chance.choice((self.create, self.produce, self.produce, self.produce, self.delete, self.trim, self.wait))()
+        self.end_it()
+
+
+class Undamaged(unittest.TestCase):
+    def assert_whole(self, folder, words=""):
+        code, findings, _ = verify(folder)
+        self.assertEqual((code, [f for f in findings if f["grade"] == "damage"]), (0, []), words)
+
+    def test_a_folder_of_random_lives_is_never_damaged(self):
+        life = Life(random.Random(SEED))
+        try:
+            for number in range(LIVES):
+                life.done = life.done[-40:] + [f"-- life {number}"]
+                life.live()
+                self.assert_whole(life.broker.data, f"seed {SEED}, life {number}: " + "; ".join(life.done))
+                self.assertNotIn("stays offline", life.broker.log())
+        finally:
+            life.broker.end()
+
+    def test_archives_of_data_folders_are_not_damaged(self):
+        archives = sorted(glob.glob(os.path.join(moldau.ROOT, "tests", "compat", "data", "*.tar.xz")))
+        self.assertGreaterEqual(len(archives), 4)
+        for archive in archives:
+            with self.subTest(archive=os.path.basename(archive)), tempfile.TemporaryDirectory() as folder:
+                with tarfile.open(archive) as tar:
+                    tar.extractall(folder)
+                self.assert_whole(folder)
+
+
+    def test_segments_that_retention_took_before_a_kill_are_not_missed(self):
+        with moldau.Broker({"log.retention.check.interval.ms": "20", "log.segment.delete.delay.ms": "20", "log.initial.task.delay.ms": "20"}) as broker:
+            bootstrap = ("-b", f"127.0.0.1:{broker.port}")
+            for name in ("a", "b", "c"):
+                cli("topic", "create", name, "-c", "retention.ms=100", "-c", "segment.ms=100", *bootstrap)
+                cli("produce", name, *bootstrap, data=b"x\n" * 50)
+            moldau.wait_for(lambda: not any(os.path.getsize(log) for log in glob.glob(os.path.join(broker.data, "?-0", "*.log"))))
+            broker.kill()
+            self.assert_whole(broker.data)
+            broker.start()
+            broker.kill()
+            self.assert_whole(broker.data)
+
+    def test_a_topic_that_was_deleted_before_a_kill_is_not_missed(self):
+        with moldau.Broker() as broker:
+            bootstrap = ("-b", f"127.0.0.1:{broker.port}")
+            cli("topic", "create", "g1", *bootstrap)
+            cli("produce", "g1", *bootstrap, data=b"x\n" * 50)
+            # So that the checkpoint of the next start has it.
+            broker.kill()
+            broker.start()
+            cli("topic", "delete", "g1", "-b", f"127.0.0.1:{broker.port}")
+            broker.kill()
+            self.assert_whole(broker.data)
+            broker.start()
+            broker.stop()
+            self.assert_whole(broker.data)
+
+    def test_after_a_kill_what_recovery_refuses_is_damage_and_what_it_mends_is_none(self):
+        with moldau.Broker() as broker:
+            fill(broker)
+            broker.restart()
+            cli("produce", "one", "-b", f"127.0.0.1:{broker.port}", data=b"x\n")
+            broker.kill()
+            log = os.path.join(broker.data, "zstd-0", "00000000000000000000.log")
+            last = sorted(glob.glob(os.path.join(broker.data, "rolled-0", "*.log")))[-1]
+            cases = ((log, lambda whole: whole[:-1], 1), (log, lambda whole: whole[:100] + b"?" + whole[101:], 1), (log, lambda _: b"", 1),
+                     (log, lambda whole: whole + b"\0" * 20, 0), (last, lambda whole: whole + whole[-50:], 0),
+                     (last.replace(".log", ".index"), lambda whole: whole[:-3], 0), (last.replace(".log", ".timeindex"), lambda whole: whole[:-5], 0))
+            for number, (name, harm, wanted) in enumerate(cases):
+                with self.subTest(number=number):
+                    whole = read(name)
+                    write(name, harm(whole))
+                    code, findings, _ = verify(broker.data)
+                    write(name, whole)
+                    self.assertEqual(code, wanted, findings)
+                    self.assertTrue(any(f["file"].startswith(os.path.basename(os.path.dirname(name))) for f in findings), findings)
+
+    def test_every_file_of_a_folder_can_be_dumped(self):
+        with moldau.Broker() as broker:
+            fill(broker)
+            for end in (broker.kill, broker.stop):
+                if not broker.process:
+                    broker.start()
+                end()
+                files = sorted(glob.glob(os.path.join(broker.data, "*")) + glob.glob(os.path.join(broker.data, "*", "*")) +
+                               glob.glob(os.path.join(broker.data, ".kafka*")))
+                words = cli("log", "dump", *files, code=0).stdout.decode()
+                self.assertNotIn("DAMAGED", words)
+                for told in ("run: ", "kind: data topic: rolled partition: 0 segment: ", f"Skipping {broker.data}/one-0: it is a folder"):
+                    self.assertIn(told, words)
+            self.assertIn("topic: zstd partition: 0 topicId: ", words)
+            self.assertIn("4 logs", words)
 
 
 class WhileItRuns(unittest.TestCase):
