@@ -3,16 +3,10 @@
  */
 #include "broker/handle/handle.h"
 
-#include "base/map.h"
+#include "broker/handle/offset_rules.h"
 #include "protocol/messages.h"
 #include "runtime/call.h"
 
-#define LATEST (-1)
-#define EARLIEST (-2)
-#define MAX_TIMESTAMP (-3)
-#define EARLIEST_LOCAL (-4)
-#define LATEST_TIERED (-5)
-#define EARLIEST_PENDING_UPLOAD (-6)
 #define CONSUMER (-1)
 
 struct question {
@@ -30,23 +24,6 @@ struct inquiry {
 	bool to_log_end; /* asked by a replica or a debugging tool */
 };
 
-/* Below its version, or no such special time at all: Kafka's answer is the same. */
-static bool unsupported(int64_t timestamp, int16_t version)
-{
-	switch (timestamp) {
-	case MAX_TIMESTAMP:
-		return version < 7;
-	case EARLIEST_LOCAL:
-		return version < 8;
-	case LATEST_TIERED:
-		return version < 9;
-	case EARLIEST_PENDING_UPLOAD:
-		return version < 11;
-	default:
-		return timestamp < EARLIEST_PENDING_UPLOAD;
-	}
-}
-
 static enum err find_offset_await(struct fiber *self, const struct inquiry *in, const struct partition *p,
 				  struct question *q)
 {
@@ -54,19 +31,19 @@ static enum err find_offset_await(struct fiber *self, const struct inquiry *in, 
 	int64_t bound = in->to_log_end ? log_end_offset(p->log) : partition_read_bound(p);
 
 	switch (q->asked->timestamp) {
-	case LATEST:
+	case OFFSET_LATEST:
 		a->offset = bound;
 		a->leader_epoch = p->leader_epoch;
 		return OK;
-	case EARLIEST:
-	case EARLIEST_LOCAL:
+	case OFFSET_EARLIEST:
+	case OFFSET_EARLIEST_LOCAL:
 		a->offset = log_start_offset(p->log);
 		a->leader_epoch = log_epoch_at(p->log, a->offset);
 		return OK;
-	case LATEST_TIERED:
-	case EARLIEST_PENDING_UPLOAD:
+	case OFFSET_LATEST_TIERED:
+	case OFFSET_EARLIEST_PENDING_UPLOAD:
 		return OK; /* nothing is tiered: -1 */
-	case MAX_TIMESTAMP:
+	case OFFSET_MAX_TIMESTAMP:
 		return log_find_max_timestamp_await(self, p->log, bound, &a->offset, &a->timestamp, &a->leader_epoch);
 	default:
 		return log_find_timestamp_await(self, p->log, q->asked->timestamp, bound, &a->offset, &a->timestamp,
@@ -98,34 +75,6 @@ static void inquire_main(struct fiber *there, void *argument)
 	}
 }
 
-/* A partition that the request names more than once. */
-static bool seen_before(struct request *rq, struct map *seen, struct bytes topic, int32_t partition)
-{
-	uint8_t *key = request_alloc(rq, 1, topic.size + 4);
-
-	if (!key)
-		return false;
-	memcpy(key, &partition, 4);
-	if (topic.size)
-		memcpy(key + 4, topic.data, topic.size);
-	return map_put(seen, bytes_of(key, topic.size + 4), rq) != NULL;
-}
-
-static enum err refuse(struct request *rq, struct map *seen, const struct image_topic *topic, struct bytes name,
-		       const struct list_offsets_request_list_offsets_partition *asked)
-{
-	if (seen_before(rq, seen, name, asked->partition_index))
-		return ERR_INVALID_REQUEST;
-	if (!topic || !image_partition(topic, asked->partition_index))
-		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (unsupported(asked->timestamp, rq->header.api_version))
-		return ERR_UNSUPPORTED_VERSION;
-	/* Only -1 is none here: Kafka takes what is below for an epoch of long ago. */
-	if (asked->current_leader_epoch < -1)
-		return ERR_FENCED_LEADER_EPOCH;
-	return OK;
-}
-
 static bool ask(struct request *rq, struct inquiry *inquiries, const struct image_topic *topic,
 		const struct list_offsets_request_list_offsets_partition *asked,
 		struct list_offsets_response_list_offsets_partition_response *answer)
@@ -145,7 +94,7 @@ static bool ask(struct request *rq, struct inquiry *inquiries, const struct imag
 	return true;
 }
 
-static bool take_topic(struct request *rq, struct map *seen, struct inquiry *inquiries,
+static bool take_topic(struct request *rq, const bool *repeated, struct inquiry *inquiries,
 		       const struct list_offsets_request_list_offsets_topic *t,
 		       struct list_offsets_response_list_offsets_topic_response *answer)
 {
@@ -158,7 +107,7 @@ static bool take_topic(struct request *rq, struct map *seen, struct inquiry *inq
 	answer->partitions_count = t->partitions_count;
 	for (int32_t i = 0; i < t->partitions_count; i++) {
 		struct list_offsets_response_list_offsets_partition_response *a = &answer->partitions[i];
-		enum err e = refuse(rq, seen, topic, t->name, &t->partitions[i]);
+		enum err e = offset_refuse(topic, &t->partitions[i], repeated[i], rq->header.api_version);
 
 		a->partition_index = t->partitions[i].partition_index;
 		a->error_code = (int16_t)e;
@@ -172,18 +121,20 @@ static bool take_topic(struct request *rq, struct map *seen, struct inquiry *inq
 static bool take_request(struct request *rq, struct inquiry *inquiries, struct list_offsets_response *response)
 {
 	const struct list_offsets_request *body = rq->body;
-	struct map seen;
-	bool taken = true;
+	bool *repeated = request_alloc(rq, offset_count(body) + 1, sizeof(*repeated));
 
 	response->topics = request_alloc(rq, (size_t)body->topics_count, sizeof(*response->topics));
-	if (!response->topics)
+	if (!response->topics || !repeated)
+		return false;
+	if (!offset_find_repeated(body, shard_map_seed(rq->shard), &rq->arena, repeated))
 		return false;
 	response->topics_count = body->topics_count;
-	map_init_seeded(&seen, shard_map_seed(rq->shard));
-	for (int32_t i = 0; taken && i < body->topics_count; i++)
-		taken = take_topic(rq, &seen, inquiries, &body->topics[i], &response->topics[i]);
-	map_fini(&seen);
-	return taken;
+	for (int32_t i = 0; i < body->topics_count; i++) {
+		if (!take_topic(rq, repeated, inquiries, &body->topics[i], &response->topics[i]))
+			return false;
+		repeated += body->topics[i].partitions_count;
+	}
+	return true;
 }
 
 /* Versions before 4 know no epochs. */
