@@ -137,6 +137,23 @@ static void ask_arrived(struct shard *at, struct message *m)
 /*
  * At home.
  */
+/* Kafka's words where they do not tell the time of the answer. */
+static struct bytes record_error_text(struct request *rq, const struct produce_part *part, const struct record_error *e)
+{
+	const struct image_topic *topic = image_topic_by_id(rq->broker->image, part->topic_id);
+	struct bytes copy;
+	struct buf text;
+
+	if (e->error != ERR_INVALID_RECORD || !topic)
+		return bytes_str(e->text);
+	buf_init(&text, 512);
+	buf_printf(&text, "Compacted topic cannot accept message without key in topic partition %.*s-%d.",
+		   (int)topic->name.size, (const char *)topic->name.data, (int)part->partition);
+	copy = arena_copy(&rq->arena, buf_bytes(&text));
+	buf_fini(&text);
+	return copy;
+}
+
 static void fill_record_errors(struct request *rq, const struct produce_part *part)
 {
 	struct produce_response_partition_produce_response *answer = part->answer;
@@ -148,7 +165,8 @@ static void fill_record_errors(struct request *rq, const struct produce_part *pa
 		return;
 	for (size_t i = 0; i < part->record_error_count; i++) {
 		answer->record_errors[i].batch_index = part->record_errors[i].index;
-		answer->record_errors[i].batch_index_error_message = bytes_str(part->record_errors[i].text);
+		answer->record_errors[i].batch_index_error_message = record_error_text(rq, part,
+										       &part->record_errors[i]);
 	}
 	answer->record_errors_count = (int32_t)part->record_error_count;
 	answer->error_message = bytes_str(part->append.error == ERR_INVALID_TIMESTAMP
