@@ -27,7 +27,9 @@ class Life(unittest.TestCase):
             self.assertEqual(code, 0, broker.log())
             self.assertLess(seconds, 1.0)
             self.assertTrue(os.path.exists(os.path.join(broker.data, ".kafka_cleanshutdown")))
-            self.assertNotIn("WARN", broker.log())
+            # A busy machine may hold a shard for a moment; that is said, and is no matter of the stop.
+            warnings = [line for line in broker.log().splitlines() if "WARN" in line and "stood still for about" not in line]
+            self.assertEqual(warnings, [])
 
     def test_sigterm_with_a_fetch_that_waits(self):
         with moldau.Broker() as broker:
