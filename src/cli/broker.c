@@ -209,6 +209,8 @@ static int read_file_argument(struct broker_run *run, int argc, char **argv)
 			given = cli_value(&o);
 		else if (cli_is(&o, "--set") || find_option(&o))
 			(void)cli_value(&o);
+		else if (!cli_is(&o, "--lossy-disk") && !cli_is(&o, "--no-sync"))
+			return cli_unknown(&o);
 		if (given && path)
 			return cli_usage(run->verb, "one file only, not %s and %s", path, given);
 		if (given)

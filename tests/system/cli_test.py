@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -262,6 +263,15 @@ class OurBroker(Verbs, unittest.TestCase):
             err = cli("produce", "nobody", data=b"x\n", bootstrap=f"127.0.0.1:{broker.port}", code=1)[1]
         self.assertIn("topic nobody does not exist", err)
 
+    def test_a_closed_terminal_is_a_clean_stop(self):
+        with moldau.Broker() as broker:
+            broker.signal(signal.SIGHUP)
+            self.assertEqual(broker.wait(), 0)
+            self.assertTrue(os.path.exists(os.path.join(broker.data, ".kafka_cleanshutdown")))
+
+    def test_too_little_memory_is_refused(self):
+        self.assertIn("at least 16777216", cli("broker", "--set", "memory.limit.bytes=1000", code=1)[1])
+
     def test_a_port_of_http_is_no_broker(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             def answer():
@@ -344,6 +354,10 @@ class WithoutBroker(unittest.TestCase):
                                 (("produce", "t", "--nonsense"), "--nonsense"), (("consume", "t", "-o", "soon"), "beginning, end, N, -N"),
                                 (("consume", "t", "-f", "%y"), "unknown verb"), (("consume", "t", "-f", "%v{cbor}"), "unknown format"),
                                 (("produce", "t", "-X", "lingr.ms=1"), "did you mean linger.ms?"),
+                                (("produce", "t", "-X", "bogus=1"), "unknown setting bogus; docs/guide.md lists them"),
+                                (("produce", "t", "file", "-l", "lines"), "not both"), (("consume", "t", "-qx"), "-x, in -qx"),
+                                (("broker", "--bogus"), "no such option: --bogus"),
+                                (("broker", "--listen", "127.0.0.1:99999"), "a port from 0 to 65535"),
                                 (("produce", "t", "-z", "brotli"), "none, gzip, snappy, lz4, zstd"), (("produce", "t", "-a", "2"), "acks=2"),
                                 (("topic", "create", "t", "--partitions", "many"), "a number"),
                                 (("topic", "list", "-b", "localhost:port"), "is not host:port"),
