@@ -269,6 +269,8 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	l->last_flush_ms = shard_now_ms(s->shard);
 	l->start_durable = l->start;
 	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;
+	if (l->clean_offset > l->end)
+		l->clean_offset = 0; /* of an earlier topic of the name, whose deletion a kill cut short */
 	l->blocked = false;
 	l->opened = true;
 	*ret_log = l;
