@@ -2,6 +2,7 @@
 #include "replica/replicas.h"
 
 #include "base/alloc.h"
+#include "base/saturate.h"
 
 #define RETRY_US (10 * 1000)
 /* So often a new topic waits for the folders of the deleted one of its name before it sets aside what is there. */
@@ -43,7 +44,7 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	r->retry.fire = retry;
 	r->open_all.fire = open_all;
 	if (o->open_all_after_ms > 0)
-		timer_arm(o->shard, &r->open_all, shard_now_us(o->shard) + o->open_all_after_ms * 1000);
+		timer_arm(o->shard, &r->open_all, us_after_ms(shard_now_us(o->shard), o->open_all_after_ms));
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/saturate.h"
 #include "storage/clean_batch.h"
 #include "storage/clean_plan.h"
 #include "storage/state.h"
@@ -82,7 +83,7 @@ static enum err read_chunk_await(struct fiber *self, struct pass *p, struct segm
 	enum err e = log_open_segment_await(self, p->log, s, &f);
 
 	if (e)
-		return e == ERR_AGAIN ? ERR_CANCELLED : e;
+		return e == ERR_AGAIN || list_linked(&s->grave) ? ERR_CANCELLED : e; /* it left the log meanwhile */
 	if ((int64_t)want > s->written - position)
 		want = (size_t)(s->written - position);
 	e = file_read_await(self, f->file, p->chunk, want, position, &count);
@@ -548,7 +549,7 @@ static void wait_await(struct fiber *self, struct store *s)
 									       : BACKOFF_LEAST_MS;
 	bool idle = !s->settings.cleaner_enabled || !any_compacted(s);
 
-	if (event_wait_await(self, &s->cleaning, idle ? NEVER : shard_now_us(s->shard) + backoff_ms * 1000) ==
+	if (event_wait_await(self, &s->cleaning, idle ? NEVER : us_after_ms(shard_now_us(s->shard), backoff_ms)) ==
 	    ERR_CANCELLED)
 		fiber_yield_await(self);
 }

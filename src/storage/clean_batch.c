@@ -2,6 +2,7 @@
 #include "storage/clean_batch.h"
 
 #include "base/mutant.h"
+#include "base/saturate.h"
 
 void cleaner_init(struct cleaner *c, size_t max_decompressed)
 {
@@ -175,7 +176,7 @@ static enum err rewrite(struct cleaner *c, struct record_iter it, bool new_horiz
 
 	batch_builder_reset(&c->builder, &o);
 	if (new_horizon)
-		batch_builder_set_delete_horizon(&c->builder, c->now_ms + c->delete_retention_ms);
+		batch_builder_set_delete_horizon(&c->builder, saturating_add(c->now_ms, c->delete_retention_ms));
 	else if (h.attributes & BATCH_DELETE_HORIZON)
 		batch_builder_set_delete_horizon(&c->builder, h.base_timestamp);
 	while ((e = record_iter_next(&it, &r)) == OK) {

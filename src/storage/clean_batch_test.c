@@ -101,8 +101,9 @@ struct filter_case {
 	struct text_batch batches[6];
 	const char *kept;
 	int64_t map_start;
-	size_t map_bytes;         /* 0: enough */
-	int64_t producers_end[2]; /* last offsets of producers 1 and 2 */
+	size_t map_bytes;            /* 0: enough */
+	int64_t producers_end[2];    /* last offsets of producers 1 and 2 */
+	int64_t delete_retention_ms; /* 0: RETENTION */
 };
 
 static void run_case(const struct filter_case *f, struct cleaner *c, struct buf *out)
@@ -119,7 +120,7 @@ static void run_case(const struct filter_case *f, struct cleaner *c, struct buf 
 	CHECK_ERR(clean_map_init(&c->map, f->map_bytes ? f->map_bytes : 100000, 0.9, 1000, secret), OK);
 	c->map_start = f->map_start;
 	c->now_ms = NOW;
-	c->delete_retention_ms = RETENTION;
+	c->delete_retention_ms = f->delete_retention_ms ? f->delete_retention_ms : RETENTION;
 	c->producers = producers;
 	c->producer_count = 2;
 	CHECK_ERR(cleaner_note(c, buf_bytes(&in), &taken, &full), OK);
@@ -246,6 +247,19 @@ TEST(the_first_pass_over_a_tombstone_sets_its_horizon_and_later_ones_keep_it)
 	h = only_header(&later);
 	CHECK(h.attributes & BATCH_DELETE_HORIZON);
 	CHECK_EQ(h.base_timestamp, NOW + 77);
+}
+
+TEST(a_tombstone_whose_time_never_ends_stays)
+{
+	static const struct filter_case first = {.batches = {{"a b=1", 40}}, .delete_retention_ms = INT64_MAX};
+	static const struct filter_case later = {.batches = {{"a b=1", 40, .horizon = INT64_MAX}}};
+	struct batch_header h = only_header(&first);
+
+	CHECK_EQ(h.base_timestamp, INT64_MAX);
+	CHECK_EQ(h.max_timestamp, 901);
+	h = only_header(&later);
+	CHECK_EQ(h.record_count, 2);
+	CHECK_EQ(h.max_timestamp, 901);
 }
 
 TEST(damage_and_transactions_are_left_alone)

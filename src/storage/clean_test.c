@@ -433,6 +433,46 @@ static void repeat_writes(struct written *w, int batches)
 	}
 }
 
+#define LARGE_BATCH ((size_t)100000)
+
+/* Segments that are read in several steps; while the cleaner waits for its rate the first one goes. */
+static void left_main(struct fiber *self, void *argument)
+{
+	struct store_settings slowly = cleaning;
+	struct log_config config = compacted();
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	config.segment_bytes = 2000000;
+	slowly.cleaner_io_bytes_per_second = 2e6;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	for (int i = 0; i < 50; i++) {
+		struct test_batch b = plain(i, 1, LARGE_BATCH);
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	settle_await(self, l);
+	EXPECT(l->segment_count == 3);
+	store_configure(x.store, &slowly);
+	while (l->pins == 0)
+		fiber_yield_await(self);
+	EXPECT_OK(log_advance_start_await(self, l, l->segments[1]->base_offset));
+	EXPECT(l->segment_count == 2);
+	store_configure(x.store, &cleaning);
+	wait_clean_await(self, l);
+	EXPECT(!l->uncleanable);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_segment_that_goes_while_it_is_cleaned_does_not_end_the_cleaning_of_its_log)
+{
+	run_over_both(1, left_main, NULL);
+}
+
 TEST(a_process_may_die_at_any_step_of_a_cleaning)
 {
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};

@@ -4,6 +4,7 @@
  * is not left to the interval. What goes is decided in retention.c and evict.c.
  */
 #include "base/alloc.h"
+#include "base/saturate.h"
 #include "runtime/call.h"
 #include "storage/evict.h"
 #include "storage/retention.h"
@@ -495,7 +496,7 @@ static void work_await(struct fiber *self, struct store *s)
 		flush_due(s);
 	look_at_grown_await(self, s);
 	if (now_us >= s->next_retention_us) {
-		s->next_retention_us = now_us + s->settings.retention_check_interval_ms * 1000;
+		s->next_retention_us = us_after_ms(now_us, s->settings.retention_check_interval_ms);
 		look_await(self, s);
 	}
 	if (now_us >= s->next_disk_us) {
@@ -531,14 +532,14 @@ void store_configure(struct store *s, const struct store_settings *settings)
 	if (settings->retention_check_interval_ms <= 0)
 		s->next_retention_us = NEVER;
 	else if (!began)
-		s->next_retention_us = now_us + settings->initial_delay_ms * 1000;
-	else if (s->next_retention_us > now_us + settings->retention_check_interval_ms * 1000)
-		s->next_retention_us = now_us + settings->retention_check_interval_ms * 1000;
+		s->next_retention_us = us_after_ms(now_us, settings->initial_delay_ms);
+	else if (s->next_retention_us > us_after_ms(now_us, settings->retention_check_interval_ms))
+		s->next_retention_us = us_after_ms(now_us, settings->retention_check_interval_ms);
 	/* One shard looks for all. */
 	if (settings->disk_usage_max_bytes <= 0 || shard_index(s->shard) != 0)
 		s->next_disk_us = NEVER;
 	else if (s->next_disk_us == NEVER)
-		s->next_disk_us = now_us + settings->initial_delay_ms * 1000;
+		s->next_disk_us = us_after_ms(now_us, settings->initial_delay_ms);
 	event_signal(&s->housework);
 	event_signal(&s->cleaning);
 }

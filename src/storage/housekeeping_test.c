@@ -139,6 +139,39 @@ TEST(a_setting_that_changes_counts_from_the_next_look_on)
 	run_over_both(1, live_main, NULL);
 }
 
+static void never_main(struct fiber *self, void *argument)
+{
+	static const struct store_settings never = {
+		.retention_check_interval_ms = INT64_MAX,
+		.initial_delay_ms = INT64_MAX,
+		.disk_usage_max_bytes = 1,
+		.cleaner_enabled = true,
+		.cleaner_backoff_ms = INT64_MAX,
+	};
+	struct log_config config = four_batches_a_segment();
+	struct fixture x;
+
+	(void)argument;
+	config.cleanup_compact = true;
+	config.file_delete_delay_ms = INT64_MAX;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	(void)twenty_await(self, &x, &config, 1000, 1);
+	store_configure(x.store, &look_always);
+	looks_await(self, &x);
+	store_configure(x.store, &never);
+	for (int i = 0; i < 20; i++)
+		fiber_yield_await(self);
+	EXPECT(x.store->next_retention_us > shard_now_us(fiber_shard(self)) && x.store->next_disk_us == INT64_MAX);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(an_interval_that_never_ends_does_not_wrap)
+{
+	run_over_both(1, never_main, NULL);
+}
+
 #define A_SEGMENT 4500
 
 /* The interval is an hour: only growth makes anybody look. */

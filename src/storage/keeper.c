@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/saturate.h"
 #include "storage/state.h"
 
 #define TICK_US 1000000
@@ -263,7 +264,7 @@ static enum err tick_await(struct fiber *self, struct store_folder *f)
 		e = sync_resting_await(self, f);
 	if (!e && f->bounds_dirty && now_us >= f->next_bounds_us) {
 		e = keeper_write_bounds_await(self, f);
-		f->next_bounds_us = now_us + f->store->storage->options.flush_offset_checkpoint_interval_ms * 1000;
+		f->next_bounds_us = us_after_ms(now_us, f->store->storage->options.flush_offset_checkpoint_interval_ms);
 	}
 	if (now_us >= f->next_expiry_us) {
 		expire_producers(f);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/mutant.h"
+#include "base/saturate.h"
 #include "storage/state.h"
 
 /* --- files that go later ------------------------------------------------------------------------------------------ */
@@ -26,13 +27,10 @@ static void deleted_path(const struct log *l, int64_t base_offset, enum segment_
 
 void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files)
 {
-	int64_t now_us = shard_now_us(l->store->shard);
 	struct doomed *d = mem_new(struct doomed);
 
 	d->base_offset = base_offset;
-	d->due_us = l->config.file_delete_delay_ms > (INT64_MAX - now_us) / 1000
-			    ? INT64_MAX - 1
-			    : now_us + l->config.file_delete_delay_ms * 1000;
+	d->due_us = us_after_ms(shard_now_us(l->store->shard), l->config.file_delete_delay_ms);
 	for (int i = 0; i < SEGMENT_FILES; i++) {
 		char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE + 16];
 		enum err e;
