@@ -8,7 +8,7 @@
 #include "protocol/messages.h"
 
 #define CONSUMER (-1)
-#define MOST_READS 8 /* an answer has at most this part of a shard's read buffers */
+#define MOST_READS 8             /* an answer has at most this part of a shard's read buffers */
 #define OPENING_US (1000 * 1000) /* what a fetch that need not wait may wait for a log to be opened */
 
 struct fetch {
