@@ -14,14 +14,8 @@ static bool only_active_unsynced(const struct log *l, const struct segment *s)
 
 static void file_is_synced(const struct round_log *rl)
 {
-	struct log *l = rl->log;
-
-	if (l->cuts != rl->cuts)
-		return;
-	if (l->file_synced < rl->end_offset)
-		l->file_synced = rl->end_offset;
-	l->first_generation = l->written > rl->end_offset ? rl->generation : 0;
-	l->folder->bounds_dirty = true;
+	if (rl->log->cuts == rl->cuts)
+		log_files_cover(rl->log, rl->end_offset, rl->generation);
 }
 
 /* Syncs the segments of a chunk of logs: those with one file to sync all at once, the others one after the other. */

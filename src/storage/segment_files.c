@@ -219,6 +219,17 @@ static enum err sync_segment_await(struct fiber *self, struct log *l, struct seg
 	return e;
 }
 
+void log_files_cover(struct log *l, int64_t upto, uint64_t generation)
+{
+	if (l->file_synced < upto)
+		l->file_synced = upto;
+	if (l->written <= upto)
+		l->first_generation = 0;
+	else if (generation)
+		l->first_generation = generation;
+	l->folder->bounds_dirty = true;
+}
+
 enum err log_sync_files_await(struct fiber *self, struct log *l)
 {
 	int64_t upto = l->written;
@@ -238,12 +249,8 @@ enum err log_sync_files_await(struct fiber *self, struct log *l)
 	}
 	if (!e && names && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
-	if (!e && cuts == l->cuts) {
-		if (upto > l->file_synced)
-			l->file_synced = upto;
-		l->first_generation = l->written > upto ? generation : 0;
-		l->folder->bounds_dirty = true;
-	}
+	if (!e && cuts == l->cuts)
+		log_files_cover(l, upto, generation);
 	log_unpin(l);
 	return e;
 }

@@ -333,6 +333,11 @@ enum err log_make_folder_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* With `sync` durable, else only written; partition.metadata that is there and good stays. */
 enum err log_write_metadata_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
 enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
+/*
+ * The files hold the log up to `upto` durably: the journal need not keep it for that. `generation`: the journal's when `upto` was
+ * noted; 0: there was none yet, so that what is in one now came later.
+ */
+void log_files_cover(struct log *l, int64_t upto, uint64_t generation);
 /* Syncs all segment files from the recovery point on, and the names that lead there, and moves the recovery point. */
 enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;

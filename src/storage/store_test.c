@@ -254,3 +254,24 @@ TEST(a_sync_that_runs_while_a_log_is_cut_does_not_take_what_comes_later_for_sync
 		fixture_fini(&c.x);
 	}
 }
+
+/* A sync that began before there was a journal once took away the claim of the round behind it: its records were then in no file. */
+TEST(a_sync_leaves_the_journals_claim_on_what_was_written_behind_it)
+{
+	static const struct {
+		int64_t written, upto;
+		uint64_t generation, claimed, after;
+	} cases[] = {
+		{881, 881, 3, 3, 0}, {883, 881, 3, 2, 3}, {883, 881, 0, 1, 1}, {883, 881, 0, 0, 0}, {881, 881, 0, 1, 0},
+	};
+	struct store_folder folder = {0};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct log l = {.folder = &folder, .written = cases[i].written, .first_generation = cases[i].claimed};
+
+		log_files_cover(&l, cases[i].upto, cases[i].generation);
+		CHECK_EQ(l.first_generation, cases[i].after);
+		CHECK_EQ(l.file_synced, cases[i].upto);
+	}
+	CHECK(folder.bounds_dirty);
+}

@@ -136,10 +136,7 @@ static void take_note(struct log *l, struct sync_note *n)
 		if (l->segments[k]->made && l->segments[k]->base_offset <= n->last_made)
 			l->segments[k]->name_synced = true;
 	l->names_synced = l->metadata_made = true;
-	if (l->file_synced < n->upto)
-		l->file_synced = n->upto;
-	l->first_generation = l->written > n->upto ? n->generation : 0;
-	f->bounds_dirty = true;
+	log_files_cover(l, n->upto, n->generation);
 }
 
 /* The journal's file was opened when the run began: no error of a write since then is missed. */
