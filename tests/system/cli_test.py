@@ -264,7 +264,13 @@ class OurBroker(Verbs, unittest.TestCase):
         self.assertIn("topic nobody does not exist", err)
 
     def test_a_closed_terminal_is_a_clean_stop(self):
-        with moldau.Broker() as broker:
+        # Who started the tests may ignore it, and a broker that inherits that does too, as nohup wants it.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            broker = moldau.Broker()
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        with broker:
             broker.signal(signal.SIGHUP)
             self.assertEqual(broker.wait(), 0)
             self.assertTrue(os.path.exists(os.path.join(broker.data, ".kafka_cleanshutdown")))
