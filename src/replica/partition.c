@@ -268,8 +268,8 @@ static bool advance_high_watermark(struct partition *p)
 	if (to <= p->high_watermark)
 		return false;
 	p->high_watermark = to;
-	/* With write.caching what is acknowledged may be lost, as in Kafka: only what is synced is a bound that damage may not pass. */
-	log_note_acknowledged(p->log, to < log_synced_offset(p->log) ? to : log_synced_offset(p->log));
+	/* With write.caching what is acknowledged may be lost, as in Kafka: the log makes no more of it than is synced. */
+	log_note_acknowledged(p->log, to);
 	return true;
 }
 

@@ -195,14 +195,46 @@ static void retain(struct log *l, bool rolls)
 	mem_free(view);
 }
 
+/* A failed sync is final. */
+static enum err sync_failed(struct log *l, enum err e)
+{
+	if (e == ERR_CORRUPT)
+		log_fail_alone(l, "a segment of it is gone");
+	else if (e && e != ERR_TOO_MANY_FILES && e != ERR_OFFLINE && !l->deleted)
+		folder_fail(l->folder, e, "syncing");
+	return e;
+}
+
+/* With write.caching: what is committed may go, but no start is ahead of what is synced, so that what is to go is synced first. */
+static enum err sync_ahead_await(struct fiber *self, struct log *l)
+{
+	struct retention_segment *view;
+	struct retention_input in;
+	struct retention_plan plan;
+	size_t going;
+	bool ahead;
+
+	if (!l->config.write_caching || l->synced >= log_committed(l))
+		return OK;
+	view = view_of(l);
+	in = retention_input_of(&l->config, view, l->segment_count, log_committed(l), shard_wall_ms(l->store->shard));
+	plan = retention_decide(&in);
+	going = plan.by_time + plan.by_size;
+	ahead = going && view[going - 1].end_offset > l->synced;
+	mem_free(view);
+	return ahead ? sync_failed(l, log_sync_files_await(self, l)) : OK;
+}
+
 static void look_at_await(struct fiber *self, struct log *l, bool rolls)
 {
 	enum err e = l->config.cleanup_delete ? load_all_times_await(self, l) : OK;
 
+	if (!e && !l->closing && !l->blocked && !l->state)
+		e = sync_ahead_await(self, l);
 	if (e && e != ERR_NOT_FOUND)
 		log_warn(log_logger(l), "%s-%d: retention cannot look at it: %s", l->topic, (int)l->partition,
 			 err_text(e));
-	else if (!l->closing && !l->blocked)
+	else if (!l->closing && !l->blocked && !l->state)
 		retain(l, rolls);
 }
 
@@ -251,7 +283,7 @@ static enum err sync_what_goes_await(struct fiber *self, struct log *l)
 	if (l->segment_count < 2 || l->segments[1]->base_offset > l->start ||
 	    l->file_synced >= l->segments[1]->base_offset)
 		return OK;
-	return sync_many_await(self, l->folder, one, 1);
+	return sync_failed(l, sync_many_await(self, l->folder, one, 1));
 }
 
 /* Of the logs that have grown beyond retention.bytes. */
@@ -296,7 +328,7 @@ enum err log_explain_await(struct fiber *self, struct log *l, struct segment_inf
 			.size = view[i].size,
 			.largest_timestamp_ms = l->segments[i]->max_timestamp,
 		};
-	in = retention_input_of(&l->config, view, l->segment_count, l->acknowledged, shard_wall_ms(l->store->shard));
+	in = retention_input_of(&l->config, view, l->segment_count, log_committed(l), shard_wall_ms(l->store->shard));
 	retention_explain(&in, l->config.cleanup_compact, infos);
 	mem_free(view);
 	*ret_infos = infos;

@@ -259,6 +259,70 @@ TEST(the_oldest_segments_of_all_logs_go_when_the_disks_use_is_bounded)
 	run_over_both(1, evict_main, NULL);
 }
 
+/* --- write.caching -------------------------------------------------------------------------------------------------- */
+
+/* Nobody asks for a sync: what is committed goes all the same, the active segment too. */
+static void cached_main(struct fiber *self, void *argument)
+{
+	static const struct {
+		int64_t retention_ms;
+		int64_t retention_bytes;
+		int64_t committed;
+		int64_t start;
+	} cases[] = {
+		{10 * HOUR_MS + HOUR_MS / 2, -1, 20, 8},
+		{10 * HOUR_MS + HOUR_MS / 2, -1, 7, 4},
+		{0, -1, 20, 20},
+		{-1, 9000, 20, 8},
+		{-1, -1, 20, 0},
+	};
+
+	(void)argument;
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct log_config config = four_batches_a_segment();
+		int64_t now_ms = shard_wall_ms(fiber_shard(self));
+		struct fixture x;
+		struct log *l;
+
+		config.write_caching = true;
+		config.retention_ms = cases[i].retention_ms;
+		config.retention_bytes = cases[i].retention_bytes;
+		fixture_init(&x);
+		fixture_open_await(self, &x);
+		l = fixture_log_await(self, &x, "t", 0, &config);
+		for (int n = 0; n < 20; n++) {
+			struct test_batch b = plain(n, 1, 1000);
+
+			b.timestamp = now_ms - 1 - (19 - n) * HOUR_MS;
+			EXPECT_OK(append(l, &b, NULL));
+		}
+		while (log_written_offset(l) < 20)
+			fiber_yield_await(self);
+		EXPECT(log_synced_offset(l) == 0);
+		log_note_acknowledged(l, cases[i].committed);
+		EXPECT(l->acknowledged == 0);
+		/* What has rolled is synced without anybody's asking, and the recovery point with it. */
+		while (l->file_synced < 16)
+			fiber_yield_await(self);
+		EXPECT(log_synced_offset(l) == 16);
+		EXPECT(l->acknowledged == (cases[i].committed < 16 ? cases[i].committed : 16));
+		store_configure(x.store, &look_always);
+		looks_await(self, &x);
+		EXPECT(log_start_offset(l) == cases[i].start && log_start_offset(l) <= log_synced_offset(l));
+		fixture_close_await(self, &x);
+		fixture_open_await(self, &x);
+		l = fixture_log_await(self, &x, "t", 0, &config);
+		EXPECT(log_start_offset(l) == cases[i].start && log_end_offset(l) == 20);
+		fixture_close_await(self, &x);
+		fixture_fini(&x);
+	}
+}
+
+TEST(what_is_committed_goes_also_when_nobody_waits_for_a_sync)
+{
+	run_over_both(1, cached_main, NULL);
+}
+
 /* --- rolls -------------------------------------------------------------------------------------------------------- */
 
 static uint32_t segments_of_await(struct fiber *self, const struct log_config *config, int batches, int64_t step_ms)

@@ -170,7 +170,12 @@ static enum err save_rolled_await(struct fiber *self, struct store_folder *f)
 		}
 		log_pin(l);
 		e = save_closed_await(self, l);
+		/* Without waiting for each append a rolled segment is synced all the same: else no recovery point would ever move. */
+		if (!e && l->config.write_caching && !l->state && !l->closing)
+			e = log_sync_closed_await(self, l);
 		log_unpin(l);
+		if (e == ERR_TOO_MANY_FILES && !l->deleted && !list_linked(&l->rolled_node))
+			list_push_back(&f->rolled, &l->rolled_node);
 	}
 	list_splice_back(&f->rolled, &now);
 	return e == ERR_NO_SPACE || e == ERR_CORRUPT ? OK : e;

@@ -62,6 +62,18 @@ void log_note_acknowledged(struct log *l, int64_t offset)
 {
 	if (offset > l->written)
 		offset = l->written;
+	if (offset > l->committed) {
+		l->committed = offset;
+		if (list_linked(&l->rolled_node) && !l->folder->tick_armed)
+			event_signal(&l->folder->chores); /* it syncs what has rolled */
+	}
+	log_note_synced(l);
+}
+
+void log_note_synced(struct log *l)
+{
+	int64_t offset = l->committed < l->synced ? l->committed : l->synced;
+
 	if (offset <= l->acknowledged)
 		return;
 	l->acknowledged = offset;
@@ -70,6 +82,17 @@ void log_note_acknowledged(struct log *l, int64_t offset)
 		if (!l->folder->tick_armed)
 			event_signal(&l->folder->chores);
 	}
+}
+
+void log_note_files_synced(struct log *l, int64_t offset)
+{
+	if (l->file_synced < offset)
+		l->file_synced = offset;
+	if (!l->config.write_caching || l->state || l->synced >= l->file_synced)
+		return;
+	l->synced = l->file_synced;
+	l->last_flush_ms = shard_now_ms(l->store->shard);
+	log_note_synced(l);
 }
 
 /* --- segments ----------------------------------------------------------------------------------------------------- */

@@ -227,7 +227,10 @@ struct producer_told {
 
 /* In order of their first appearance. */
 void log_each_producer(const struct log *l, void (*each)(void *context, const struct producer_told *p), void *context);
-/* The owner's promise: everything below was acknowledged. Made durable lazily as the lower bound of invariant 4. */
+/*
+ * The owner's promise: everything below was acknowledged: what may leave the log. As far as it is synced it is made durable, lazily, as the
+ * lower bound of invariant 4; what is synced later is so then.
+ */
 void log_note_acknowledged(struct log *l, int64_t offset);
 
 #endif

@@ -372,6 +372,8 @@ static enum err settle_once_await(struct fiber *self, struct log *l)
 		e = log_sync_files_await(self, l);
 	if (!e && !l->names_synced && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
+	if (!e && l->committed > l->end)
+		l->committed = l->end;
 	if (!e && l->acknowledged > l->end)
 		l->acknowledged = l->end;
 	return e;
@@ -496,6 +498,8 @@ static enum err find_cut_await(struct fiber *self, struct log *l, struct segment
 /* The lower end is on disk before anything is taken away: else recovery would miss what is gone. */
 static enum err note_cut_await(struct fiber *self, struct log *l, int64_t end)
 {
+	if (l->committed > end)
+		l->committed = end;
 	if (l->acknowledged > end)
 		l->acknowledged = end;
 	if (l->file_synced > end)

@@ -221,8 +221,7 @@ static enum err sync_segment_await(struct fiber *self, struct log *l, struct seg
 
 void log_files_cover(struct log *l, int64_t upto, uint64_t generation)
 {
-	if (l->file_synced < upto)
-		l->file_synced = upto;
+	log_note_files_synced(l, upto);
 	if (l->written <= upto)
 		l->first_generation = 0;
 	else if (generation)
@@ -230,9 +229,9 @@ void log_files_cover(struct log *l, int64_t upto, uint64_t generation)
 	l->folder->bounds_dirty = true;
 }
 
-enum err log_sync_files_await(struct fiber *self, struct log *l)
+/* Up to the end of what is written, or of the last closed segment. */
+static enum err sync_upto_await(struct fiber *self, struct log *l, int64_t upto, bool closed_only)
 {
-	int64_t upto = l->written;
 	uint32_t cuts = l->cuts;
 	uint64_t generation = l->folder->journal.generation;
 	bool names = !l->names_synced;
@@ -240,7 +239,7 @@ enum err log_sync_files_await(struct fiber *self, struct log *l)
 
 	log_pin(l);
 	for (struct segment *s = l->segments[log_segment_at(l, l->file_synced)]; s && !e; s = log_segment_after(l, s)) {
-		if (s->written == 0 && s->base_offset >= upto && s != l->segments[0])
+		if ((closed_only || s->written == 0) && s->base_offset >= upto && s != l->segments[0])
 			break;
 		names |= !s->name_synced;
 		e = store_syncs(l->store) ? sync_segment_await(self, l, s) : OK;
@@ -249,10 +248,25 @@ enum err log_sync_files_await(struct fiber *self, struct log *l)
 	}
 	if (!e && names && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
+	/* Of the active segment, what is in front of the noted generation may still be in the journal alone. */
 	if (!e && cuts == l->cuts)
-		log_files_cover(l, upto, generation);
+		log_files_cover(l, upto, closed_only ? 0 : generation);
 	log_unpin(l);
 	return e;
+}
+
+enum err log_sync_files_await(struct fiber *self, struct log *l)
+{
+	return sync_upto_await(self, l, l->written, false);
+}
+
+enum err log_sync_closed_await(struct fiber *self, struct log *l)
+{
+	int64_t upto = log_active(l)->base_offset;
+
+	if (l->segment_count < 2 || l->file_synced >= upto || l->written < upto)
+		return OK;
+	return sync_upto_await(self, l, upto, true);
 }
 
 /* --- indexes ------------------------------------------------------------------------------------------------------ */

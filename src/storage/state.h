@@ -212,8 +212,9 @@ struct log {
 	int64_t promised; /* what rounds on their way make durable; see log_promised */
 	int64_t written;
 	int64_t end;
-	int64_t file_synced; /* up to here the segment files are synced: the recovery point */
-	int64_t acknowledged;
+	int64_t file_synced;  /* up to here the segment files are synced: the recovery point */
+	int64_t committed;    /* as the owner said; with write.caching it may be ahead of `synced` */
+	int64_t acknowledged; /* what of it is synced: no damage below it is cut */
 	int64_t acknowledged_durable;
 	uint64_t first_generation; /* the oldest journal generation that holds what the files do not; 0: none */
 	int64_t last_flush_ms;
@@ -276,6 +277,12 @@ static inline int64_t log_promised(const struct log *l)
 	return l->promised > l->synced ? l->promised : l->synced;
 }
 
+/* Below this, records may leave the log: by then what goes is synced as well. */
+static inline int64_t log_committed(const struct log *l)
+{
+	return l->committed > l->acknowledged ? l->committed : l->acknowledged;
+}
+
 static inline struct bytes log_topic(const struct log *l)
 {
 	return bytes_str(l->topic);
@@ -299,6 +306,10 @@ struct segment *log_add_segment(struct log *l, int64_t base_offset);
 /* The active segment ends here. */
 void log_roll(struct log *l);
 void log_note_batch(struct log *l, int64_t base_offset, int64_t position);
+/* The segment files are synced up to here: with write.caching that is what moves `synced`. */
+void log_note_files_synced(struct log *l, int64_t offset);
+/* `synced` has moved: what was committed before it counts as acknowledged now. */
+void log_note_synced(struct log *l);
 void log_forget_batches(struct log *l, int64_t offset);
 void log_folder_path(const struct log *l, char ret_path[static LOG_PATH_SIZE]);
 void log_file_path(const struct log *l, int64_t base_offset, enum segment_file file,
@@ -340,6 +351,8 @@ enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
 void log_files_cover(struct log *l, int64_t upto, uint64_t generation);
 /* Syncs all segment files from the recovery point on, and the names that lead there, and moves the recovery point. */
 enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
+/* The same for all segments but the active one. */
+enum err log_sync_closed_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 /* Of the space that was kept for a segment that is full, or whose log is closed, the rest goes back. */
 enum err log_give_back_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
