@@ -134,10 +134,12 @@ static void save_main(struct fiber *there, void *argument)
 		mem_free(map_remove(&v->folder->cleaned_now, name));
 	else
 		set(&v->folder->cleaned_now, v->topic, v->partition, v->offset);
-	if (gate_enter_await(there, &s->clean_points, FIBER_NO_DEADLINE))
-		return;
-	write_points_await(there, v->folder);
-	gate_leave(&s->clean_points);
+	store_enter(s);
+	if (gate_enter_await(there, &s->clean_points, FIBER_NO_DEADLINE) == OK) {
+		write_points_await(there, v->folder);
+		gate_leave(&s->clean_points);
+	}
+	store_leave(s);
 }
 
 void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset)

@@ -143,12 +143,15 @@ static void swap_in_memory(struct log *l, uint32_t at, size_t count, struct segm
 static enum err finish_await(struct fiber *self, struct log *l, struct segment *made, struct segment **olds,
 			     size_t count)
 {
-	enum err e;
+	enum err e = OK;
 
-	for (size_t i = 0; i < count; i++)
-		log_doom_files_await(self, l, olds[i]->base_offset,
-				     olds[i]->base_offset == made->base_offset ? REPLACED_FILES : ALL_SEGMENT_FILES);
-	e = sync_folder_await(self, l);
+	/* One that kept its name would be found beside the one that holds its records. */
+	for (size_t i = 0; i < count && !e; i++)
+		e = log_doom_files_await(self, l, olds[i]->base_offset,
+					 olds[i]->base_offset == made->base_offset ? REPLACED_FILES
+										   : ALL_SEGMENT_FILES);
+	if (!e)
+		e = sync_folder_await(self, l);
 	if (!e)
 		e = rename_swapped_await(self, l, made->base_offset);
 	if (e) {

@@ -38,7 +38,9 @@ static enum err sync_chunk_await(struct fiber *self, struct round *r, size_t fir
 			continue;
 		}
 		rl->error = log_open_segment_await(self, l, rl->segment, &rl->file);
-		if (rl->error)
+		if (rl->error && list_linked(&rl->segment->grave)) /* removed or replaced meanwhile */
+			rl->error = log_sync_files_await(self, l);
+		if (!rl->file)
 			continue;
 		rl->fan = &fan;
 		rl->op = (struct file_op){.done = round_op_done};

@@ -339,7 +339,7 @@ enum err log_explain_await(struct fiber *self, struct log *l, struct segment_inf
 
 /* --- the bound of the disk's use ---------------------------------------------------------------------------------- */
 
-/* What a shard tells of its segments, and how many of them are to go then; the fiber of shard 0 asks one shard after the other. */
+/* What a shard tells of its segments, and how many bytes of them are to go then; the fiber of shard 0 asks one shard after the other. */
 struct survey {
 	struct storage *storage;
 	unsigned shard;
@@ -347,7 +347,7 @@ struct survey {
 	struct evict_candidate *candidates;
 	size_t count;
 	size_t capacity;
-	size_t going;
+	int64_t going;
 };
 
 static void load_times_await(struct fiber *self, struct log *l)
@@ -400,29 +400,37 @@ static void survey_main(struct fiber *there, void *argument)
 
 	if (!s || s->closing)
 		return;
+	store_enter(s);
 	for_each_log_await(there, s, load_times_await);
 	if (!s->closing)
 		collect(s, v);
+	store_leave(s);
 }
 
-/* Looks again, since logs may have come and gone; the order is the same. */
+/* Looks again, since logs may have come and grown, or have gone: then so much less is to go. */
 static void evict_main(struct fiber *there, void *argument)
 {
 	struct survey *v = argument;
 	struct store *s = v->storage->stores[v->shard];
+	int64_t left, most;
+	size_t going;
 
 	if (!s || s->closing)
 		return;
+	left = v->total - v->going;
+	most = v->total;
 	collect(s, v);
-	(void)evict_decide(v->candidates, v->count, 0, 0);
-	for (size_t i = 0; i < v->going && i < v->count; i++) {
+	going = evict_decide(v->candidates, v->count, v->total < most ? v->total : most, left);
+	for (size_t i = 0; i < going; i++) {
 		struct log *l = v->candidates[i].log;
 
 		if (v->candidates[i].end_offset > l->evicted_below)
 			l->evicted_below = v->candidates[i].end_offset;
 		log_move_start(l, v->candidates[i].end_offset);
 	}
+	store_enter(s);
 	for_each_log_await(there, s, settle_await);
+	store_leave(s);
 }
 
 static void call_all_await(struct fiber *self, struct store *s, struct survey *surveys,
@@ -434,7 +442,7 @@ static void call_all_await(struct fiber *self, struct store *s, struct survey *s
 		(void)!shard_call_await(self, runtime_shard(rt, i), "disk usage", body, &surveys[i]);
 }
 
-/* Every shard's candidates in one order: how many of each shard's are among those that go. */
+/* Every shard's candidates in one order: how many bytes of each shard's are among those that go. */
 static size_t share_out(struct store *s, struct survey *surveys, unsigned shards)
 {
 	struct evict_candidate *all = NULL;
@@ -450,7 +458,7 @@ static size_t share_out(struct store *s, struct survey *surveys, unsigned shards
 	}
 	going = evict_decide(all, count, total, s->settings.disk_usage_max_bytes);
 	for (size_t i = 0; i < going; i++)
-		surveys[all[i].shard].going++;
+		surveys[all[i].shard].going += all[i].size;
 	mem_free(all);
 	return going;
 }

@@ -25,9 +25,10 @@ static void deleted_path(const struct log *l, int64_t base_offset, enum segment_
 	snprintf(path, LOG_PATH_SIZE + 16, "%s%s", plain, leftover_suffix(LEFTOVER_DELETED));
 }
 
-void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files)
+enum err log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files)
 {
 	struct doomed *d = mem_new(struct doomed);
+	enum err failure = OK;
 
 	d->base_offset = base_offset;
 	d->due_us = us_after_ms(shard_now_us(l->store->shard), l->config.file_delete_delay_ms);
@@ -41,18 +42,21 @@ void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset
 		deleted_path(l, base_offset, (enum segment_file)i, to);
 		e = l->config.file_delete_delay_ms > 0 ? file_rename_await(self, from, to)
 						       : file_remove_await(self, from);
-		if (e && e != ERR_NOT_FOUND)
+		if (e && e != ERR_NOT_FOUND) {
 			log_warn(log_logger(l), "%s: cannot be %s: %s; recovery will", from,
 				 l->config.file_delete_delay_ms > 0 ? "renamed" : "removed", err_text(e));
+			failure = failure ? failure : e;
+		}
 		if (!e && l->config.file_delete_delay_ms > 0)
 			d->files |= 1u << i;
 	}
 	if (!d->files) {
 		mem_free(d);
-		return;
+		return failure;
 	}
 	list_push_back(&l->doomed, &d->node);
 	housekeeping_note(l->store, d->due_us);
+	return failure;
 }
 
 void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us)
@@ -158,7 +162,8 @@ static void leave_log_await(struct fiber *self, struct log *l)
 	tell_why(l, s);
 	file_cache_drop(&l->store->files, &s->file);
 	list_push_back(&l->graveyard, &s->grave);
-	log_doom_files_await(self, l, s->base_offset, ALL_SEGMENT_FILES);
+	/* What stays under its name is below the start: the next start removes it. */
+	(void)!log_doom_files_await(self, l, s->base_offset, ALL_SEGMENT_FILES);
 }
 
 enum err log_settle_start_await(struct fiber *self, struct log *l)

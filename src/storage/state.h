@@ -171,10 +171,24 @@ struct store {
 	struct event cleaning;    /* for the cleaner, clean.c */
 	struct gate clean_points; /* one writer of cleaner-offset-checkpoint at a time */
 	bool cleaner_runs;
+	unsigned visitors; /* fibers of other shards' calls that are at work on it */
+	struct event visited;
 	void (*failed)(void *context, const char *folder);
 	void *context;
 	bool closing;
 };
+
+/* Who is called from another shard counts himself: store_close_await waits for the last one. */
+static inline void store_enter(struct store *s)
+{
+	s->visitors++;
+}
+
+static inline void store_leave(struct store *s)
+{
+	if (--s->visitors == 0)
+		event_signal(&s->visited);
+}
 
 /* What was closed or deleted here: what was read at start is no longer so. */
 struct closed_log {
@@ -375,8 +389,11 @@ struct doomed {
 
 #define ALL_SEGMENT_FILES ((1u << SEGMENT_FILES) - 1)
 
-/* Renames these files of the segment that begins there to *.deleted; they go after file.delete.delay.ms. */
-void log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files);
+/*
+ * Renames these files of the segment that begins there to *.deleted; they go after file.delete.delay.ms. Does what it can: the first failure is
+ * told and given.
+ */
+enum err log_doom_files_await(struct fiber *self, struct log *l, int64_t base_offset, unsigned files) MUST_CHECK;
 /* Removes what is due at `now_us`. */
 void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us);
 void log_forget_doomed(struct log *l);

@@ -57,6 +57,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	for (size_t i = 0; i < st->folder_count; i++)
 		folder_init(&s->folders[i], s, i);
 	st->stores[shard_index(shard)] = s;
+	event_init(&s->visited);
 	housekeeping_start(s);
 	clean_start(s);
 	return s;
@@ -231,6 +232,10 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	/* Their connections are closed by now. */
 	while (s->lent > 0)
 		if (event_wait_await(self, &s->lent_back, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
+	/* Also who came after `closing` was set: other shards save their cleaning points through shard 0's. */
+	while (s->visitors > 0)
+		if (event_wait_await(self, &s->visited, FIBER_NO_DEADLINE) == ERR_CANCELLED)
 			fiber_yield_await(self);
 	s->storage->stores[shard_index(s->shard)] = NULL;
 	file_cache_fini(&s->files);
