@@ -253,7 +253,7 @@ int mo_offset_list(struct mo_client *c, const char *topic, int32_t partition, st
 /* Makes a topic have so many partitions in all. */
 int mo_topic_add_partitions(struct mo_client *c, const char *name, int32_t partitions, int validate_only,
 			    struct mo_err *ret_err);
-/* Drops the records below `offset` (-1: all that can be read); `ret_start` is where the partition begins then. */
+/* Drops the records below `offset` (-1: all that can be read); `ret_start`, which may be NULL, is where the partition begins then. */
 int mo_records_delete(struct mo_client *c, const char *topic, int32_t partition, int64_t offset, int64_t *ret_start,
 		      struct mo_err *ret_err);
 

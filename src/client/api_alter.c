@@ -145,11 +145,16 @@ int mo_records_delete(struct mo_client *c, const char *topic, int32_t partition,
 		      struct mo_err *ret_err)
 {
 	struct records_arguments a = {.topic = topic, .partition = partition, .offset = offset};
-	struct api_job job = {.work_await = delete_records_await, .arguments = &a, .result = ret_start};
+	int64_t start;
+	struct api_job job = {.work_await = delete_records_await, .arguments = &a, .result = &start};
+	int e;
 
 	if (!topic || partition < 0 || offset < -1)
 		return api_error(ret_err, ERR_USAGE, "a topic, a partition and an offset (or -1) are wanted");
-	return api_run(c, &job, ret_err);
+	e = api_run(c, &job, ret_err);
+	if (!e && ret_start)
+		*ret_start = start;
+	return e;
 }
 
 /* --- settings ---------------------------------------------------------------------------------------------------------- */
@@ -183,7 +188,11 @@ static void alter_await(struct fiber *self, struct api_job *job)
 
 	arena_init(&arena, API_ARENA_MAX);
 	resource.configs = arena_alloc_array(&arena, a->count + 1, sizeof(*resource.configs));
-	must(resource.configs);
+	if (!resource.configs) {
+		fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), a->name[0] ? a->name : "all brokers");
+		arena_fini(&arena);
+		return;
+	}
 	for (size_t i = 0; i < a->count; i++)
 		resource.configs[resource.configs_count++] =
 			(struct incremental_alter_configs_request_alterable_config){bytes_str(a->changes[i].name),
@@ -218,7 +227,7 @@ int mo_config_alter(struct mo_client *c, enum mo_resource kind, const char *name
 		.kind = kind, .name = name, .changes = changes, .count = count, .validate_only = validate_only};
 	struct api_job job = {.work_await = alter_await, .arguments = &a};
 
-	if (!name || (count && !changes))
+	if (!name || (count && !changes) || count >= INT32_MAX)
 		return api_error(ret_err, ERR_USAGE, "whose settings, and which?");
 	return api_run(c, &job, ret_err);
 }

@@ -81,14 +81,6 @@ struct peer *cluster_broker(struct cluster *c, int32_t id)
 	return b ? b->peer : NULL;
 }
 
-int32_t cluster_broker_id(const struct cluster *c, const struct peer *p)
-{
-	for (size_t i = 0; i < c->broker_count; i++)
-		if (c->brokers[i].peer == p)
-			return c->brokers[i].id;
-	return -1;
-}
-
 struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, int32_t partition)
 {
 	if (partition < 0 || partition >= t->partition_count || t->partitions[partition].leader < 0)

@@ -495,6 +495,7 @@ void http_server_close_await(struct fiber *self, struct http_server *s)
 	while (!list_empty(&s->connections))
 		connection_close(container_of(list_first(&s->connections), struct http_connection, node));
 	while (s->alive > 0)
-		(void)!event_wait_await(self, &s->fewer, FIBER_NO_DEADLINE);
+		if (event_wait_await(self, &s->fewer, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self); /* the connections are its memory: who is cancelled waits as well */
 	mem_free(s);
 }

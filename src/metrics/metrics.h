@@ -34,11 +34,6 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
-static inline void counter_add(struct counter *c, uint64_t n)
-{
-	c->value += n;
-}
-
 /* Negative values count as 0. */
 void histogram_add(struct histogram *h, int64_t value);
 /* An upper bound of the value below which `permille` of a thousand lie; 0 when it is empty. */

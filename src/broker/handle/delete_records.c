@@ -1,7 +1,6 @@
 /*
- * delete_records: DeleteRecords 0-2: a partition's log starts further on; -1 is the high watermark. Going back is no error and changes
- * nothing. What is answered is durable (log_advance_start_await).
- * May call: the image, replica/, storage/log.
+ * delete_records: DeleteRecords 0-2: a partition's log starts further on. How far it may, and what is answered, says replica/partition.h.
+ * May call: the image, replica/.
  */
 #include "base/map.h"
 #include "broker/handle/handle.h"
@@ -9,32 +8,10 @@
 #include "broker/handle/visits.h"
 #include "protocol/messages.h"
 
-#define TO_HIGH_WATERMARK (-1)
-
 struct deletion {
 	int64_t offset;
 	struct delete_records_response_delete_records_partition_result *answer;
 };
-
-static enum err delete_await(struct fiber *self, struct partition *p, int64_t offset, int64_t *ret_low_watermark)
-{
-	const struct log_config *config = &p->topic->settings.log;
-	int64_t bound = partition_read_bound(p);
-	enum err e = OK;
-
-	/* Records that are kept by their key are not deleted by their place. */
-	if (config->cleanup_compact && !config->cleanup_delete)
-		return ERR_POLICY_VIOLATION;
-	if (offset == TO_HIGH_WATERMARK)
-		offset = bound;
-	if (offset < 0 || offset > bound)
-		return ERR_OFFSET_OUT_OF_RANGE;
-	if (offset > log_start_offset(p->log))
-		e = log_advance_start_await(self, p->log, offset);
-	if (!e)
-		*ret_low_watermark = log_start_offset(p->log);
-	return e;
-}
 
 static void visit_await(struct fiber *there, struct broker_shard *at, struct visit *v)
 {
@@ -44,7 +21,7 @@ static void visit_await(struct fiber *there, struct broker_shard *at, struct vis
 	enum err e = replicas_open_await(there, at->replicas, v->topic_id, v->partition, &p);
 
 	if (!e)
-		e = delete_await(there, p, d->offset, &low_watermark);
+		e = partition_delete_records_await(there, p, d->offset, &low_watermark);
 	d->answer->error_code = err_to_kafka(e);
 	d->answer->low_watermark = low_watermark;
 }
