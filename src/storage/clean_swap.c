@@ -129,6 +129,7 @@ static void swap_in_memory(struct log *l, uint32_t at, size_t count, struct segm
 	}
 	made->swapped = made->made = made->name_synced = true;
 	made->snapshot = olds[0]->snapshot; /* where it is not on disk yet */
+	made->snapshot_durable = olds[0]->snapshot_durable;
 	olds[0]->snapshot = NULL;
 	l->segments[at] = made;
 	memmove(l->segments + at + 1, l->segments + at + count,
@@ -188,7 +189,10 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 		return ERR_CANCELLED;
 	}
 	last = l->segments[at + count];
-	e = prepare_await(self, l, last->base_offset);
+	/* A producer whose last batch lies behind the group has none in it any more: a cut there would forget it. */
+	e = log_keep_snapshot_await(self, l, last);
+	if (!e)
+		e = prepare_await(self, l, last->base_offset);
 	if (!e)
 		e = rename_made_await(self, l, made->base_offset);
 	while (!e && any_saving(l, first, count))

@@ -38,7 +38,7 @@ static struct journal_record record_of(const struct log *l, enum journal_kind ki
 		.topic = log_topic(l),
 		.partition = l->partition,
 		.acknowledged = l->acknowledged,
-		.position = l->start,
+		.position = l->start_kept,
 	};
 }
 

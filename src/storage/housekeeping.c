@@ -255,10 +255,17 @@ static void settle_await(struct fiber *self, struct log *l)
 			 err_text(e));
 }
 
+static void keep_await(struct fiber *self, struct log *l)
+{
+	if (l->start > l->start_kept)
+		(void)!log_keep_producers_await(self, l, l->start); /* tried again, and told, when it is settled */
+}
+
 /* All starts first, so that one write of the bounds does for all. */
 static void look_await(struct fiber *self, struct store *s)
 {
 	for_each_log_await(self, s, retain_await);
+	for_each_log_await(self, s, keep_await);
 	for_each_log_await(self, s, settle_await);
 }
 
@@ -429,6 +436,7 @@ static void evict_main(struct fiber *there, void *argument)
 		log_move_start(l, v->candidates[i].end_offset);
 	}
 	store_enter(s);
+	for_each_log_await(there, s, keep_await);
 	for_each_log_await(there, s, settle_await);
 	store_leave(s);
 }

@@ -73,7 +73,7 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 	list_for_each(&f->store->logs, n)
 	{
 		struct log *l = container_of(n, struct log, node);
-		struct log_bounds b = {l->topic_id, l->file_synced, l->start, l->acknowledged};
+		struct log_bounds b = {l->topic_id, l->file_synced, l->start_kept, l->acknowledged};
 
 		/* Of one that is being recovered the file of the last start still knows more. */
 		if (l->folder == f && l->opened)
@@ -123,14 +123,8 @@ static enum err save_closed_await(struct fiber *self, struct log *l)
 	enum err e = OK;
 
 	for (struct segment *s = l->segments[0]; s && !e && !l->closing; s = log_segment_after(l, s)) {
-		struct buf *snapshot = s->snapshot;
-
-		if (snapshot && s->made) {
-			s->snapshot = NULL;
-			e = log_save_snapshot_await(self, l, s->base_offset, buf_bytes(snapshot));
-			buf_fini(snapshot);
-			mem_free(snapshot);
-		}
+		if (s->made)
+			e = log_put_snapshot_await(self, l, s);
 		if (e || s == log_active(l) || list_linked(&s->grave) || s->index_saved || s->written < s->size)
 			continue;
 		e = log_save_index_await(self, l, s);

@@ -267,7 +267,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	if (found)
 		s->storage->accounted[found - s->storage->found] = true;
 	l->last_flush_ms = shard_now_ms(s->shard);
-	l->start_durable = l->start;
+	l->start_kept = l->start_durable = l->start;
 	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;
 	if (l->clean_offset > l->end)
 		l->clean_offset = 0; /* of an earlier topic of the name, whose deletion a kill cut short */

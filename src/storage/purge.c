@@ -2,7 +2,8 @@
  * purge: what leaves a log from below: its start moves, durably; segments wholly below it are no part of it any more, and their files
  * become *.deleted, to go when nobody can still be reading them.
  *
- *      start moves in memory -> bounds written (one write for all that wait) -> renamed -> file.delete.delay.ms -> removed
+ *      start moves in memory -> producers kept (snapshot.c) -> bounds written (one write for all that wait) -> renamed
+ *      -> file.delete.delay.ms -> removed
  *
  * Fibers only. Uses runtime/file and the keeper's checkpoint of bounds.
  */
@@ -102,7 +103,6 @@ void log_move_start(struct log *l, int64_t offset)
 	if (offset <= l->start)
 		return;
 	l->start = offset;
-	l->start_ticket = ++l->folder->starts_asked;
 	l->side_files_dirty = l->epochs_dirty = true;
 	epoch_cache_truncate_start(&l->epochs, offset);
 }
@@ -166,20 +166,39 @@ static void leave_log_await(struct fiber *self, struct log *l)
 	(void)!log_doom_files_await(self, l, s->base_offset, ALL_SEGMENT_FILES);
 }
 
+static bool may_leave(const struct log *l)
+{
+	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
+	return !l->closing && !l->swapping && l->segment_count > 1 && l->segments[1]->base_offset <= l->start_durable &&
+	       l->file_synced >= l->segments[1]->base_offset;
+}
+
+static struct segment *first_that_stays(const struct log *l)
+{
+	int64_t below = l->file_synced < l->start_durable ? l->file_synced : l->start_durable;
+
+	return l->segments[log_segment_at(l, below)];
+}
+
 enum err log_settle_start_await(struct fiber *self, struct log *l)
 {
 	int64_t start = l->start;
 	enum err e = OK;
 
 	log_pin(l);
-	if (start > l->start_durable && !MUTANT(START_NOT_DURABLE))
+	if (start > l->start_durable)
+		e = log_keep_producers_await(self, l, start);
+	if (!e && start > l->start_durable && !MUTANT(START_NOT_DURABLE))
 		e = save_start_await(self, l);
 	if (!e && start > l->start_durable)
 		l->start_durable = start;
-	/* A segment that is not synced yet would be missed by the next sync: it goes when it is. */
-	while (!e && !l->closing && !l->swapping && l->segment_count > 1 &&
-	       l->segments[1]->base_offset <= l->start_durable && l->file_synced >= l->segments[1]->base_offset)
-		leave_log_await(self, l);
+	while (!e && may_leave(l)) {
+		struct segment *s = first_that_stays(l);
+
+		e = log_keep_snapshot_await(self, l, s);
+		if (!e && may_leave(l) && s == first_that_stays(l))
+			leave_log_await(self, l);
+	}
 	log_unpin(l);
 	return e;
 }

@@ -106,14 +106,15 @@ enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position
 /* --- producers ---------------------------------------------------------------------------------------------------- */
 
 /* Loads the newest snapshot that is whole and not beyond `limit`; gives the offset it is of, the log's first one when there is none. */
-static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, int64_t *ret_offset)
+static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, struct producer_state *into,
+				    int64_t *ret_offset)
 {
 	char path[LOG_PATH_SIZE], *text;
 	struct folder_list list;
 	size_t size;
 	enum err e;
 
-	producer_state_clear(&l->producers);
+	producer_state_clear(into);
 	*ret_offset = l->segments[0]->base_offset;
 	log_folder_path(l, path);
 	e = folder_list_await(self, path, &list);
@@ -132,7 +133,7 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 			break;
 		e = shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING)
 			    ? ERR_CORRUPT
-			    : producer_state_read(&l->producers, bytes_of(text, size), log_now_s(l));
+			    : producer_state_read(into, bytes_of(text, size), log_now_s(l));
 		mem_free(text);
 		if (!e) {
 			*ret_offset = offset;
@@ -147,6 +148,7 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 struct producer_walk {
 	struct batch_walker walker;
 	struct log *log;
+	struct producer_state *into;
 	int64_t from;
 };
 
@@ -157,13 +159,14 @@ static bool note_producer(struct batch_walker *w, const struct batch_header *h, 
 	(void)whole;
 	(void)position;
 	if (h->base_offset >= p->from)
-		producer_state_update(&p->log->producers, h, log_now_s(p->log), false);
+		producer_state_update(p->into, h, log_now_s(p->log), false);
 	return true;
 }
 
-static enum err walk_producers_await(struct fiber *self, struct log *l, struct segment *s, int64_t from)
+static enum err walk_producers_await(struct fiber *self, struct log *l, struct segment *s, int64_t from,
+				     struct producer_state *into)
 {
-	struct producer_walk p = {.walker = {.batch = note_producer}, .log = l, .from = from};
+	struct producer_walk p = {.walker = {.batch = note_producer}, .log = l, .into = into, .from = from};
 	struct cached_file *f;
 	enum err e;
 
@@ -177,14 +180,20 @@ static enum err walk_producers_await(struct fiber *self, struct log *l, struct s
 	return e;
 }
 
-enum err log_rebuild_producers_await(struct fiber *self, struct log *l)
+enum err log_producers_at_await(struct fiber *self, struct log *l, int64_t base_offset, struct producer_state *into)
 {
 	int64_t from;
-	enum err e = load_snapshot_await(self, l, l->end, &from);
+	enum err e = load_snapshot_await(self, l, base_offset < l->end ? base_offset : l->end, into, &from);
+	struct segment *s = l->segments[log_segment_at(l, from)];
 
-	for (uint32_t i = log_segment_at(l, from); i < l->segment_count && !e; i++)
-		e = walk_producers_await(self, l, l->segments[i], from);
+	for (; s && s->base_offset < base_offset && !e; s = log_segment_after(l, s))
+		e = walk_producers_await(self, l, s, from, into);
 	return e;
+}
+
+enum err log_rebuild_producers_await(struct fiber *self, struct log *l)
+{
+	return log_producers_at_await(self, l, INT64_MAX, &l->producers);
 }
 
 /* --- recovery ----------------------------------------------------------------------------------------------------- */
@@ -397,7 +406,7 @@ static enum err recover_segments_await(struct fiber *self, struct recovery *r, u
 	enum err e = OK;
 
 	for (uint32_t i = log_segment_at(l, r->producers_from); i < scan_from && !e; i++)
-		e = walk_producers_await(self, l, l->segments[i], r->producers_from);
+		e = walk_producers_await(self, l, l->segments[i], r->producers_from, &l->producers);
 	if (e == ERR_CORRUPT) {
 		r->segment = l->segments[0];
 		return damaged(r, 0);
@@ -571,7 +580,7 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	/* What lies wholly below the start is of no use, and may be only half there: it was on its way out. */
 	while (l->segment_count > 1 && l->segments[1]->base_offset <= r.start)
 		drop_leftover_await(self, l, 0);
-	e = load_snapshot_await(self, l, r.recovery_point, &r.producers_from);
+	e = load_snapshot_await(self, l, r.recovery_point, &l->producers, &r.producers_from);
 	if (e)
 		return e;
 	e = scan_from_await(self, &r, &scan_from);

@@ -28,12 +28,13 @@ struct segment {
 	struct offset_index offsets;
 	struct time_index times;
 	struct cached_file *file;
-	struct buf *snapshot; /* producer snapshot at base_offset that is not on disk yet */
-	bool made;            /* the file exists */
-	bool reserved;        /* the file has disk space for a whole segment (preallocate) */
-	bool saving_index;    /* somebody is just writing the files */
-	bool swapped;         /* its files have the names *.swap still: it is just taking the place of others */
-	bool replaced;        /* by one that was made of it: what its files' names lead to is another's now */
+	struct buf *snapshot;  /* producer snapshot at base_offset that is not on disk yet */
+	bool snapshot_durable; /* there is one at base_offset that a power failure leaves */
+	bool made;             /* the file exists */
+	bool reserved;         /* the file has disk space for a whole segment (preallocate) */
+	bool saving_index;     /* somebody is just writing the files */
+	bool swapped;          /* its files have the names *.swap still: it is just taking the place of others */
+	bool replaced;         /* by one that was made of it: what its files' names lead to is another's now */
 	bool name_synced;
 	bool times_known; /* max_timestamp is right */
 	bool index_loaded;

@@ -239,6 +239,7 @@ struct log {
 	uint32_t segment_capacity;
 	int64_t clean_offset;  /* compacted up to here */
 	uint32_t swaps;        /* how often cleaned segments took the place of others */
+	int64_t start_kept;    /* what the disk may be told: who wrote below it alone is in a durable snapshot */
 	int64_t start_durable; /* no restart brings a start below it */
 	uint64_t start_ticket; /* of the folder's moves: the last one of this log */
 	int64_t over_below;    /* segments that begin below it go since retention.ms is over, */
@@ -265,6 +266,7 @@ struct log {
 	bool epochs_dirty;
 	bool read_failed; /* and the log says so: once is enough */
 	bool future_told;
+	bool saving_snapshot;  /* somebody is just writing one */
 	bool uncleanable;      /* the cleaner failed at it, and the log says so */
 	bool swapping;         /* files of its segments are being renamed */
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
@@ -399,6 +401,12 @@ void log_sweep_doomed_await(struct fiber *self, struct log *l, int64_t now_us);
 void log_forget_doomed(struct log *l);
 /* Moves the start in memory. Nothing may be told of it, and nothing goes, before it is settled. */
 void log_move_start(struct log *l, int64_t offset);
+/* snapshot.c: before the start is made durable, whoever wrote only below it is in a snapshot that a power failure leaves. */
+enum err log_keep_producers_await(struct fiber *self, struct log *l, int64_t start) MUST_CHECK;
+/* The same of the one segment that will be the first. */
+enum err log_keep_snapshot_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* The snapshot that a roll left in memory goes to disk, not synced. */
+enum err log_put_snapshot_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 /* Makes the start durable where it is now, then segments wholly below it leave the log. */
 enum err log_settle_start_await(struct fiber *self, struct log *l) MUST_CHECK;
 
@@ -460,6 +468,9 @@ enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position
 void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond);
 /* Producer state at the log's end from the newest snapshot and the batches behind it. */
 enum err log_rebuild_producers_await(struct fiber *self, struct log *l) MUST_CHECK;
+/* The producers as they were where a segment begins, from an older snapshot and the records behind it. ERR_AGAIN: of segments just replaced. */
+enum err log_producers_at_await(struct fiber *self, struct log *l, int64_t base_offset, struct producer_state *into)
+	MUST_CHECK;
 
 /* manifest.c */
 struct manifest_entry {

@@ -275,3 +275,93 @@ TEST(a_sync_leaves_the_journals_claim_on_what_was_written_behind_it)
 	}
 	CHECK(folder.bounds_dirty);
 }
+
+/* --- power fails when the segments of a producer are gone ---------------------------------------------------------- */
+
+enum { PRODUCER = 7, PRODUCED = 4, KEEP_FROM = 13 };
+
+struct producing {
+	struct fixture x;
+	bool again; /* power fails before segments go, too: no snapshot is on disk when they do */
+};
+
+static struct test_batch produced(int32_t sequence)
+{
+	struct test_batch b = plain(sequence, 1, 1000);
+
+	b.producer_id = PRODUCER;
+	b.sequence = sequence;
+	return b;
+}
+
+static void drop_oldest_await(struct fiber *self, struct log *l)
+{
+	EXPECT_OK(log_sync_files_await(self, l));
+	EXPECT(l->segment_count == 5);
+	EXPECT_OK(log_advance_start_await(self, l, KEEP_FROM));
+	EXPECT(l->segment_count == 2 && log_start_offset(l) == KEEP_FROM);
+	DIE();
+}
+
+/* The producer's records are all in the first segment. */
+static void produce_and_die_main(struct fiber *self, void *argument)
+{
+	struct producing *p = argument;
+	struct log_config config = four_records_a_segment();
+	struct log *l;
+
+	fixture_open_await(self, &p->x);
+	l = fixture_log_await(self, &p->x, "t", 0, &config);
+	for (int i = 0; i < CUT_RECORDS; i++) {
+		struct test_batch b = i < PRODUCED ? produced(i) : plain(i, 1, 1000);
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, l->end);
+	if (p->again)
+		DIE();
+	drop_oldest_await(self, l);
+}
+
+static void drop_and_die_main(struct fiber *self, void *argument)
+{
+	struct producing *p = argument;
+	struct log_config config = four_records_a_segment();
+
+	fixture_open_await(self, &p->x);
+	drop_oldest_await(self, fixture_log_await(self, &p->x, "t", 0, &config));
+}
+
+static void go_on_producing_main(struct fiber *self, void *argument)
+{
+	struct producing *p = argument;
+	struct log_config config = four_records_a_segment();
+	struct test_batch again = produced(PRODUCED - 1), next = produced(PRODUCED), later = produced(PRODUCED + 2);
+	struct log *l;
+
+	fixture_open_await(self, &p->x);
+	l = fixture_log_await(self, &p->x, "t", 0, &config);
+	EXPECT(log_start_offset(l) == KEEP_FROM && log_end_offset(l) == CUT_RECORDS);
+	EXPECT_ERR(append(l, &again, NULL), ERR_DUPLICATE_SEQUENCE_NUMBER);
+	EXPECT_OK(append(l, &next, NULL));
+	EXPECT_ERR(append(l, &later, NULL), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	EXPECT_OK(log_flush_await(self, l));
+	DIE();
+}
+
+TEST(a_producer_is_known_after_a_power_failure_though_the_segments_with_its_records_are_gone)
+{
+	static const bool again[] = {false, true};
+
+	for (size_t i = 0; i < countof(again); i++) {
+		struct producing p = {.again = again[i]};
+
+		fixture_init(&p.x);
+		run_and_lose(produce_and_die_main, &p);
+		if (p.again)
+			run_and_lose(drop_and_die_main, &p);
+		run_and_lose(go_on_producing_main, &p);
+		fixture_fini(&p.x);
+	}
+}
