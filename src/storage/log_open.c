@@ -383,6 +383,7 @@ enum err log_settle_unsynced_await(struct fiber *self, struct log *l)
 {
 	enum err e = quiesce_await(self, l);
 
+	l->indexes_wait = !e;
 	return e ? e : save_side_files_await(self, l);
 }
 

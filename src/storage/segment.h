@@ -39,6 +39,7 @@ struct segment {
 	bool times_known; /* max_timestamp is right */
 	bool index_loaded;
 	bool index_saved; /* the files on disk are as the memory is */
+	bool index_waits; /* written under other names, which the stop syncs with all others' before it changes them */
 	struct list_node grave;
 };
 

@@ -343,7 +343,7 @@ static void purge_indexes(struct store *store)
 		struct log *l = container_of(n, struct log, node);
 
 		for (uint32_t i = 0; i + 1 < l->segment_count; i++)
-			if (l->segments[i]->index_saved)
+			if (l->segments[i]->index_saved && !l->segments[i]->index_waits)
 				segment_drop_index(l->segments[i]);
 	}
 	store->index_memory = 0;
@@ -458,10 +458,32 @@ static enum err save_whole_await(struct fiber *self, struct log *l, int64_t base
 	if (e)
 		return e;
 	e = file_write_await(self, file, content, 0);
-	if (!e)
+	if (!e && !l->indexes_wait)
 		e = file_sync_await(self, file);
 	file_close(file);
-	return e ? e : file_rename_await(self, made, path);
+	return e || l->indexes_wait ? e : file_rename_await(self, made, path);
+}
+
+enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced)
+{
+	char path[LOG_PATH_SIZE], made[LOG_PATH_SIZE + 8];
+	enum err e = OK;
+
+	for (uint32_t k = 0; k < l->segment_count; k++) {
+		struct segment *s = l->segments[k];
+
+		if (!s->index_waits)
+			continue;
+		for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX && synced && !e; i++) {
+			log_file_path(l, s->base_offset, (enum segment_file)i, path);
+			snprintf(made, sizeof(made), "%s.tmp", path);
+			e = file_rename_await(self, made, path);
+		}
+		s->index_waits = false;
+		s->index_saved = synced && !e;
+	}
+	l->indexes_wait = false;
+	return e;
 }
 
 /* With no entry, or only the one at the end, which nobody looks up, there is nothing to be torn. */
@@ -497,6 +519,7 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 		e = save_index_file_await(self, l, s, SEGMENT_TIMEINDEX, buf_bytes(&times));
 	if (e)
 		s->index_saved = false;
+	s->index_waits = !e && l->indexes_wait && s->offsets.count > 0;
 	s->saving_index = false;
 	event_signal(&l->unpinned);
 	buf_fini(&offsets);

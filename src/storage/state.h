@@ -268,6 +268,7 @@ struct log {
 	bool future_told;
 	bool saving_snapshot;  /* somebody is just writing one */
 	bool uncleanable;      /* the cleaner failed at it, and the log says so */
+	bool indexes_wait;     /* what is saved of indexes is synced, and gets its name, later */
 	bool swapping;         /* files of its segments are being renamed */
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
 	bool blocked;          /* no appends: being cut, closed or deleted */
@@ -373,6 +374,8 @@ enum err log_load_index_await(struct fiber *self, struct log *l, struct segment 
 /* Of the space that was kept for a segment that is full, or whose log is closed, the rest goes back. */
 enum err log_give_back_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* Indexes that waited for a sync get their names; when there was none they are to be saved again. The names are to be synced. */
+enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced) MUST_CHECK;
 /* Of a segment that was cut: they point at what is gone. The caller syncs the folder before the log goes on. */
 void log_remove_indexes_await(struct fiber *self, struct log *l, const struct segment *s);
 enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot) MUST_CHECK;

@@ -163,6 +163,22 @@ static void settle_one_await(struct fiber *self, struct closer *c, struct log *l
 	/* What fails is tried again, and told, when the log is closed. */
 	if (log_settle_unsynced_await(self, l) == OK)
 		l->settled_but_sync = true;
+	else
+		(void)!log_place_indexes_await(self, l, false);
+}
+
+/* What was synced under other names. */
+static void place_indexes_await(struct fiber *self, struct closer *c, struct log *l)
+{
+	(void)c;
+	if (log_place_indexes_await(self, l, l->settled_but_sync) != OK)
+		l->settled_but_sync = false;
+}
+
+/* By the sync of the whole file system, and not one by one. */
+static bool all_was_synced(const struct log *l, enum err e)
+{
+	return !e && !l->folder->syncs_each && l->place == PLACE_HOME && l->file_synced == l->end && l->names_synced;
 }
 
 /* Thousands of logs that were written to wait for one sync, not each for its own. */
@@ -182,12 +198,16 @@ static void settle_folder_await(struct fiber *self, struct closer *c, struct sto
 		log_pin(c->logs[i]);
 	e = sync_many_await(self, f, c->logs, count);
 	for (size_t i = 0; i < count; i++) {
-		struct log *l = c->logs[i];
-
-		log_unpin(l);
-		if (!e && l->file_synced == l->end && l->names_synced)
-			l->side_files_dirty = false;
+		log_unpin(c->logs[i]);
+		c->logs[i]->settled_but_sync = all_was_synced(c->logs[i], e);
 	}
+	c->count = count;
+	for_all_await(self, c, place_indexes_await);
+	if (!e) /* the new names */
+		e = f->syncs_each ? OK : file_sync_all_await(self, f->journal.files[0]);
+	for (size_t i = 0; i < count; i++)
+		if (!e && c->logs[i]->settled_but_sync)
+			c->logs[i]->side_files_dirty = false;
 	if (e && e != ERR_TOO_MANY_FILES)
 		folder_fail(f, e, "syncing");
 }

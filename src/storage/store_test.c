@@ -114,6 +114,43 @@ TEST(many_logs_keep_what_was_synced_together_through_power_failures)
 	fixture_fini(&m.x);
 }
 
+/* Their indexes have entries, and are synced with all the rest. */
+static void indexed_main(struct fiber *self, void *argument)
+{
+	struct many *m = argument;
+
+	fixture_open_await(self, &m->x);
+	for (int i = 0; i < LOGS; i++) {
+		struct log *l = fixture_log_await(self, &m->x, "many", i, NULL);
+
+		EXPECT(log_end_offset(l) == 5 * m->records);
+		EXPECT(read_all_await(self, l, 0, 100000) == 5 * m->records);
+		for (int k = 0; k < 5; k++) {
+			struct test_batch b = plain(k, 1, 3000);
+
+			EXPECT_OK(append(l, &b, NULL));
+		}
+		EXPECT_OK(log_flush_await(self, l));
+	}
+	fixture_close_await(self, &m->x);
+	DIE();
+}
+
+TEST(indexes_that_were_synced_together_are_whole_after_a_power_failure)
+{
+	struct many m;
+
+	fixture_init(&m.x);
+	m.x.sync_together_from = 4;
+	for (m.records = 0; m.records < 3; m.records++) {
+		run_and_lose(indexed_main, &m);
+		shell(&m.x, "test $(find . -name '*.index' -size +0 | wc -l) = 20");
+		shell(&m.x, "test $(find . -name '*.timeindex' -size +0 | wc -l) = 20");
+		shell(&m.x, "test $(find . -name '*.tmp' | wc -l) = 0");
+	}
+	fixture_fini(&m.x);
+}
+
 /* --- power fails while logs are being recovered ------------------------------------------------------------------- */
 
 static void first_life_main(struct fiber *self, void *argument)
