@@ -266,11 +266,12 @@ static enum err make_segment_await(struct fiber *self, struct pass *p, struct se
 	e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
 	if (e)
 		return e;
-	for (size_t i = 0; i < count && !e; i++, s = log_segment_after(l, s)) {
+	for (size_t i = 0; i < count && !e; i++) {
 		if (!s || s->replaced || list_linked(&s->grave))
 			e = ERR_CANCELLED;
 		else
 			e = filter_segment_await(self, p, s, made, file);
+		s = e ? NULL : log_segment_after(l, s); /* none, when the log was cut meanwhile */
 	}
 	if (!e)
 		e = file_sync_await(self, file);
