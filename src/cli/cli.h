@@ -8,6 +8,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,12 @@ int cli_is(const struct cli_options *o, const char *name);
 const char *cli_value(struct cli_options *o);
 /* Says that the option is unknown; returns CLI_USAGE. */
 int cli_unknown(struct cli_options *o);
+
+/*
+ * All of them for verbs that share one `take` (false after its complaint): what a verb's help does not name is unknown to it. CLI_DONE or
+ * CLI_USAGE.
+ */
+int cli_take_all(struct cli_options *o, bool (*take)(void *arguments, struct cli_options *o), void *arguments);
 
 /* "1.5 GiB", "640 KiB", "12 bytes". */
 const char *cli_size(uint64_t bytes, char *ret_text, size_t size);

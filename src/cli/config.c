@@ -237,9 +237,10 @@ static bool take_entity_option(struct config_arguments *a, struct cli_options *o
 	return true;
 }
 
-/* False after a complaint. Which options a verb has is asked of its help: what is not in there is unknown. */
-static bool take_option(struct config_arguments *a, struct cli_options *o)
+/* False after a complaint; for cli_take_all. */
+static bool take_option(void *arguments, struct cli_options *o)
 {
+	struct config_arguments *a = arguments;
 	bool good;
 
 	if (session_takes(&a->session, o))
@@ -283,17 +284,7 @@ static struct config_arguments *parse(const struct cli_verb *verb, int argc, cha
 	a->partitions = a->partition = -1;
 	a->offset = ALL_RECORDS;
 	session_init(&a->session, verb);
-	*ret_code = CLI_DONE;
-	while (cli_next(&o)) {
-		if (!o.is_argument && !strstr(verb->help, o.attached ? "--" : o.name))
-			*ret_code = cli_unknown(&o);
-		else if (!take_option(a, &o))
-			*ret_code = CLI_USAGE;
-		if (*ret_code)
-			return a;
-	}
-	if (o.failed)
-		*ret_code = CLI_USAGE;
+	*ret_code = cli_take_all(&o, take_option, a);
 	return a;
 }
 

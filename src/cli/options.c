@@ -131,3 +131,22 @@ const char *cli_size(uint64_t bytes, char *ret_text, size_t size)
 	snprintf(ret_text, size, value == (double)(uint64_t)value ? "%.0f %s" : "%.1f %s", value, units[unit]);
 	return ret_text;
 }
+
+static bool is_in_help(const struct cli_options *o)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)o->name_size, o->name);
+	return strstr(o->verb->help, name) != NULL;
+}
+
+int cli_take_all(struct cli_options *o, bool (*take)(void *arguments, struct cli_options *o), void *arguments)
+{
+	while (cli_next(o)) {
+		if (!o->is_argument && !is_in_help(o))
+			return cli_unknown(o);
+		if (!take(arguments, o))
+			return CLI_USAGE;
+	}
+	return o->failed ? CLI_USAGE : CLI_DONE;
+}

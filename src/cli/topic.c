@@ -79,9 +79,11 @@ static bool add_config(struct topic_arguments *a, struct cli_options *o)
 	return true;
 }
 
-/* False after a complaint. Which options a verb has is asked of its help: what is not in there is unknown. */
-static bool take_option(struct topic_arguments *a, struct cli_options *o)
+/* False after a complaint; for cli_take_all. */
+static bool take_option(void *arguments, struct cli_options *o)
 {
+	struct topic_arguments *a = arguments;
+
 	if (session_takes(&a->session, o))
 		return !a->session.usage_error;
 	if (cli_is(o, NULL))
@@ -119,17 +121,7 @@ static struct topic_arguments *parse(const struct cli_verb *verb, int argc, char
 		abort();
 	a->partitions = a->replication_factor = -1;
 	session_init(&a->session, verb);
-	*ret_code = CLI_DONE;
-	while (cli_next(&o)) {
-		if (!o.is_argument && !strstr(verb->help, o.attached ? "--" : o.name))
-			*ret_code = cli_unknown(&o);
-		else if (!take_option(a, &o))
-			*ret_code = CLI_USAGE;
-		if (*ret_code)
-			return a;
-	}
-	if (o.failed)
-		*ret_code = CLI_USAGE;
+	*ret_code = cli_take_all(&o, take_option, a);
 	return a;
 }
 
