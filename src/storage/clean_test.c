@@ -1,6 +1,4 @@
 /* clean_test: compaction of real logs: what is left, over restarts, amid reads and appends, and when the process dies between two steps. */
-#include <dirent.h>
-
 #include "base/prng.h"
 #include "runtime/linux/backends.h"
 #include "storage/log_fixture.h"
@@ -169,25 +167,6 @@ static void expect_last_of_each(const struct written *w, const struct found *f)
 		EXPECT(f->last[i] == last[i]);
 }
 
-static int files_with(const struct fixture *x, const char *log, const char *suffix)
-{
-	char path[512];
-	struct dirent *entry;
-	int count = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/%s", x->folder, log);
-	d = opendir(path);
-	EXPECT(d);
-	while ((entry = readdir(d)) != NULL) {
-		size_t length = strlen(entry->d_name), wanted = strlen(suffix);
-
-		count += length > wanted && strcmp(entry->d_name + length - wanted, suffix) == 0;
-	}
-	closedir(d);
-	return count;
-}
-
 /* --- what is left -------------------------------------------------------------------------------------------------- */
 
 static void ordinary_main(struct fiber *self, void *argument)
@@ -219,9 +198,9 @@ static void ordinary_main(struct fiber *self, void *argument)
 		}
 		/* All keys once, and what the active segment adds. */
 		EXPECT(f.records <= KEYS + (int)(log_end_offset(l) - log_active(l)->base_offset));
-		EXPECT(files_with(&x, "t-0", ".swap") == 0);
-		EXPECT(files_with(&x, "t-0", ".cleaned") == 0 &&
-		       files_with(&x, "t-0", ".log") == (int)l->segment_count);
+		EXPECT(fixture_files_with(&x, "t-0", ".swap") == 0);
+		EXPECT(fixture_files_with(&x, "t-0", ".cleaned") == 0 &&
+		       fixture_files_with(&x, "t-0", ".log") == (int)l->segment_count);
 		for (int64_t from = 0; from < w->count; from += 37)
 			scan_await(self, l, w, from, 500, &f);
 		EXPECT_OK(log_find_max_timestamp_await(self, l, log_end_offset(l), &offset, &timestamp, &epoch));
@@ -399,8 +378,8 @@ static void after_main(struct fiber *self, void *argument)
 	fixture_open_await(self, &m->x);
 	l = fixture_log_await(self, &m->x, "t", 0, &config);
 	EXPECT(log_end_offset(l) == m->written->count);
-	EXPECT(files_with(&m->x, "t-0", ".swap") + files_with(&m->x, "t-0", ".cleaned") +
-		       files_with(&m->x, "t-0", ".deleted") ==
+	EXPECT(fixture_files_with(&m->x, "t-0", ".swap") + fixture_files_with(&m->x, "t-0", ".cleaned") +
+		       fixture_files_with(&m->x, "t-0", ".deleted") ==
 	       0);
 	scan_await(self, l, m->written, 0, 2000, &f);
 	expect_last_of_each(m->written, &f);

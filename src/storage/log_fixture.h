@@ -8,6 +8,7 @@
 /* Test programs include runtime/linux/backends.h first: a header of storage/ may not, so without it there is nothing here. */
 #ifdef RUNTIME_LINUX_BACKENDS_H
 
+#include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,6 +46,26 @@ static inline void fixture_fini(struct fixture *x)
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", x->folder);
 	EXPECT(system(command) == 0);
+}
+
+/* How many files of the log's folder have names that end so. */
+static inline int fixture_files_with(const struct fixture *x, const char *log, const char *suffix)
+{
+	char path[512];
+	struct dirent *entry;
+	int count = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s", x->folder, log);
+	d = opendir(path);
+	EXPECT(d);
+	while ((entry = readdir(d)) != NULL) {
+		size_t length = strlen(entry->d_name), wanted = strlen(suffix);
+
+		count += length > wanted && strcmp(entry->d_name + length - wanted, suffix) == 0;
+	}
+	closedir(d);
+	return count;
 }
 
 static inline void fixture_failed(void *context, const char *folder)

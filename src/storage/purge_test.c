@@ -1,29 +1,7 @@
 /* purge_test: the start moves, segments below it go, and what was told stays so when the process dies; over the real file system. */
-#include <dirent.h>
-
 #include "runtime/linux/backends.h"
 #include "storage/log_fixture.h"
 #include "storage/state.h"
-
-/* How many files of the log's folder have names that end so. */
-static int files_with(const struct fixture *x, const char *log, const char *suffix)
-{
-	char path[512];
-	struct dirent *entry;
-	int count = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/%s", x->folder, log);
-	d = opendir(path);
-	EXPECT(d);
-	while ((entry = readdir(d)) != NULL) {
-		size_t length = strlen(entry->d_name), wanted = strlen(suffix);
-
-		count += length > wanted && strcmp(entry->d_name + length - wanted, suffix) == 0;
-	}
-	closedir(d);
-	return count;
-}
 
 static struct log_config four_batches_a_segment(void)
 {
@@ -81,14 +59,14 @@ static void moved_main(struct fiber *self, void *argument)
 	for (size_t i = 0; i < countof(steps); i++) {
 		EXPECT_ERR(log_advance_start_await(self, l, steps[i].to), steps[i].err);
 		EXPECT(log_start_offset(l) == steps[i].start && l->segment_count == (uint32_t)steps[i].segments);
-		EXPECT(files_with(&x, "t-0", ".log") == steps[i].segments);
-		EXPECT(files_with(&x, "t-0", ".log.deleted") == steps[i].deleted);
+		EXPECT(fixture_files_with(&x, "t-0", ".log") == steps[i].segments);
+		EXPECT(fixture_files_with(&x, "t-0", ".log.deleted") == steps[i].deleted);
 		expect_refused_await(self, l, steps[i].start - 1);
 		EXPECT(read_all_await(self, l, steps[i].start, 2000) == 20 - steps[i].start);
 	}
 	fixture_close_await(self, &x);
 	/* A clean stop leaves none: the start after it does not look. */
-	EXPECT(files_with(&x, "t-0", ".deleted") == 0);
+	EXPECT(fixture_files_with(&x, "t-0", ".deleted") == 0);
 	fixture_open_await(self, &x);
 	l = fixture_log_await(self, &x, "t", 0, &config);
 	EXPECT(log_start_offset(l) == 20 && log_end_offset(l) == 20);
@@ -120,10 +98,10 @@ static void survives_main(struct fiber *self, void *argument)
 	struct log *l;
 
 	fixture_open_await(self, x);
-	EXPECT(files_with(x, "t-0", ".log.deleted") == 2);
+	EXPECT(fixture_files_with(x, "t-0", ".log.deleted") == 2);
 	l = fixture_log_await(self, x, "t", 0, &config);
 	EXPECT(log_start_offset(l) == 10 && log_end_offset(l) == 20);
-	EXPECT(files_with(x, "t-0", ".deleted") == 0);
+	EXPECT(fixture_files_with(x, "t-0", ".deleted") == 0);
 	expect_refused_await(self, l, 9);
 	EXPECT(read_all_await(self, l, 10, 100000) == 10);
 	fixture_close_await(self, x);
@@ -296,7 +274,7 @@ static void delay_main(struct fiber *self, void *argument)
 	EXPECT_OK(log_advance_start_await(self, l, 16));
 	while (!list_empty(&l->doomed) || l->pins > 0)
 		fiber_yield_await(self);
-	EXPECT(files_with(&x, "t-0", ".deleted") == 0 && files_with(&x, "t-0", ".log") == 1);
+	EXPECT(fixture_files_with(&x, "t-0", ".deleted") == 0 && fixture_files_with(&x, "t-0", ".log") == 1);
 	EXPECT(x.store->next_doomed_us == INT64_MAX);
 	fixture_close_await(self, &x);
 	fixture_fini(&x);
