@@ -333,7 +333,8 @@ static void commit_main(struct fiber *self, void *argument)
 		/* Room for a record of the journal alone may have to be made by the keeper first. */
 		if (list_empty(&f->dirty) && !f->offline && !f->note_wanted && f->journal.ready &&
 		    !journal_make_room(f, JOURNAL_BLOCK * 4)) {
-			(void)!event_wait_await(self, &f->work, FIBER_NO_DEADLINE);
+			if (event_wait_await(self, &f->work, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+				fiber_yield_await(self);
 			continue;
 		}
 		if (list_empty(&rounds->free)) {
