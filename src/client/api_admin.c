@@ -64,7 +64,11 @@ static void create_await(struct fiber *self, struct api_job *job)
 
 	arena_init(&arena, API_ARENA_MAX);
 	topic.configs = arena_alloc_array(&arena, t->config_count + 1, sizeof(*topic.configs));
-	must(topic.configs);
+	if (!topic.configs) {
+		fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), t->name);
+		arena_fini(&arena);
+		return;
+	}
 	for (size_t i = 0; i < t->config_count; i++) {
 		topic.configs[i].name = bytes_str(t->configs[i].name);
 		topic.configs[i].value = bytes_str(t->configs[i].value);
