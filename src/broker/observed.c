@@ -87,7 +87,8 @@ const struct metric observed_metrics[OBSERVED_COUNT] = {
 	[OBSERVED_TOPICS] = {"moldau_topics", "Topics.", METRIC_GAUGE, METRIC_NUMBER, 0, 0},
 	[OBSERVED_PARTITIONS] = {"moldau_partitions", "Partitions of this broker.", METRIC_GAUGE, METRIC_NUMBER, 0, 0},
 	[OBSERVED_PARTITIONS_OPEN] = {"moldau_partitions_open",
-				      "Those whose log is open; others are opened when they are asked for.",
+				      "Those whose log is open; others are opened when they are asked for, or after "
+				      "`log.initial.task.delay.ms`.",
 				      METRIC_GAUGE, METRIC_NUMBER, 0, 0},
 	[OBSERVED_PARTITIONS_OPENING] = {"moldau_partitions_opening",
 					 "Those whose log is being opened or recovered, or in line for it.",

@@ -1,6 +1,5 @@
 /*
- * log_open: how a log comes to be and goes: opening from the manifest, by recovery or anew; closing, deleting, cutting, moving its
- * start. Fibers only.
+ * log_open: how a log comes to be and goes: opening from the manifest, by recovery or anew; closing, deleting, cutting. Fibers only.
  */
 #include <inttypes.h>
 #include <stdio.h>

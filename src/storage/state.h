@@ -6,8 +6,8 @@
  *      store_folder       (shard x folder) committer and keeper, journal, who has something to commit
  *      log                segments, indexes, producers, epochs; appends that wait for the committer
  *
- * The committer (commit.c) alone writes segments and the journal; the keeper (keeper.c) does in the background what frees the
- * journal and saves work at the next start. Both are fibers of the store_folder.
+ * The committer (commit.c and commit_sync.c, a fiber each: round.h) appends to segments and writes the journal; the keeper (keeper.c) does
+ * in the background what frees the journal and saves work at the next start. All are fibers of the store_folder.
  */
 #ifndef STORAGE_STATE_H
 #define STORAGE_STATE_H

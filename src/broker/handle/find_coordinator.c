@@ -56,7 +56,7 @@ static void say_none(struct request *rq, int8_t key_type)
 	rq->broker->no_coordinator_due_us = now_us + LINE_EVERY_US;
 	log_warn(shard_log(rq->shard),
 		 "a client asks for a coordinator (COORDINATOR_NOT_AVAILABLE): there are no %s; said at most "
-		 "once a minute",
+		 "once a minute by each shard",
 		 kinds[key_type]);
 }
 
