@@ -1,20 +1,12 @@
 /*
- * folder: the log folders of the process, opened and closed by shard 0: lock, ids, marker of a clean stop, checkpoints, manifest,
- * replay of the journals, what partitions are there.
+ * folder: the log folders of the process, opened and closed by shard 0: locks, ids, and the order of what folder_own.h names.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
-#include "storage/state.h"
+#include "storage/folder_own.h"
 
-#define MARKER ".kafka_cleanshutdown"
-#define MANIFEST "moldau-manifest"
-#define STATE "moldau-state"
-#define CHECKPOINT_PREFIX "moldau-checkpoint-"
-#define MANIFEST_MAX ((size_t)1 << 30)
-
-static void path_in(struct storage_folder *sf, const char *name, char path[static LOG_PATH_SIZE])
+void folder_path_in(struct storage_folder *sf, const char *name, char path[static LOG_PATH_SIZE])
 {
 	snprintf(sf->at_file, sizeof(sf->at_file), "%s", name);
 	snprintf(path, LOG_PATH_SIZE, "%s/%s", sf->path, name);
@@ -39,7 +31,7 @@ struct log_bounds *bounds_of(struct map *bounds, struct bytes topic, int32_t par
 	return b;
 }
 
-static void free_values(struct map *m)
+void folder_free_values(struct map *m)
 {
 	const struct map_entry *at;
 	size_t place = 0;
@@ -84,7 +76,7 @@ static enum err lock_folder_await(struct fiber *self, struct storage *s, struct 
 		e = sync_way_await(self, sf->path);
 	if (e)
 		return e;
-	path_in(sf, ".lock", path);
+	folder_path_in(sf, ".lock", path);
 	e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &sf->lock);
 	return e ? e : file_lock_await(self, sf->lock);
 }
@@ -96,7 +88,7 @@ static enum err load_meta_await(struct fiber *self, struct storage *s, struct st
 	size_t size;
 	enum err e;
 
-	path_in(sf, "meta.properties", path);
+	folder_path_in(sf, "meta.properties", path);
 	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 	if (e == ERR_NOT_FOUND)
 		return OK;
@@ -136,336 +128,13 @@ static enum err save_meta_await(struct fiber *self, struct storage *s, struct st
 		sf->meta.directory_id = uuid_random(shard_random(fiber_shard(self)));
 	buf_init(&out, 4096);
 	meta_properties_write(&sf->meta, &out);
-	path_in(sf, "meta.properties", path);
+	folder_path_in(sf, "meta.properties", path);
 	e = file_replace_await(self, path, buf_bytes(&out));
 	buf_fini(&out);
 	return e;
-}
-
-/* --- how the last run ended --------------------------------------------------------------------------------------- */
-
-/* A run that is not known would void the journals, and with them what was acknowledged: then nobody starts. */
-static enum err load_state_await(struct fiber *self, struct storage_folder *sf, struct logger *log)
-{
-	char path[LOG_PATH_SIZE], *text;
-	size_t size;
-	enum err e;
-
-	path_in(sf, STATE, path);
-	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	e = run_state_read(bytes_of(text, size), &sf->run);
-	mem_free(text);
-	if (e)
-		log_error(log,
-			  "%s: damaged, and only it says which records of the journals count. If the last stop was "
-			  "clean, or if what "
-			  "only the journals have may be lost, remove it and start again",
-			  path);
-	return e;
-}
-
-static enum err save_state_await(struct fiber *self, struct storage_folder *sf, uint64_t run)
-{
-	char path[LOG_PATH_SIZE];
-	struct buf out;
-	enum err e;
-
-	path_in(sf, STATE, path);
-	buf_init(&out, SMALL_FILE_MAX);
-	run_state_write(run, &out);
-	e = file_replace_await(self, path, buf_bytes(&out));
-	buf_fini(&out);
-	if (!e)
-		sf->run = run;
-	return e;
-}
-
-/* The marker of a clean stop, ours or Kafka's; the manifest is good only with the very marker that it names. */
-static enum err load_marker_await(struct fiber *self, struct storage_folder *sf, struct logger *log)
-{
-	char path[LOG_PATH_SIZE], *text;
-	size_t size;
-	int64_t marker;
-	enum err e;
-
-	path_in(sf, MARKER, path);
-	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	sf->clean = true;
-	e = clean_marker_read(bytes_of(text, size), &marker);
-	mem_free(text);
-	if (e && size > 0) /* an older Kafka's is empty */
-		log_warn(log,
-			 "%s: damaged, though it says that the last stop was clean: the partitions' folders are read",
-			 path);
-	if (e)
-		return OK;
-	path_in(sf, MANIFEST, path);
-	e = file_load_await(self, path, MANIFEST_MAX, &text, &size);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	sf->manifest_text = text;
-	sf->manifest_trusted = manifest_read(bytes_of(text, size), marker, &sf->manifest) == OK;
-	if (!sf->manifest_trusted) {
-		log_info(log, "%s: the manifest is not of the last clean stop: the partitions' folders are read",
-			 sf->path);
-		free_values(&sf->manifest);
-		map_init(&sf->manifest);
-	}
-	return OK;
-}
-
-struct bounds_reader {
-	struct bounds_visitor ours;
-	struct checkpoint_visitor kafkas;
-	struct storage_folder *folder;
-	bool start; /* which of Kafka's two */
-};
-
-static void take_bounds(struct bounds_visitor *v, struct bytes topic, int32_t partition, const struct log_bounds *b)
-{
-	struct bounds_reader *r = container_of(v, struct bounds_reader, ours);
-
-	*bounds_of(&r->folder->bounds, topic, partition, true) = *b;
-}
-
-static void take_offset(struct checkpoint_visitor *v, struct bytes topic, int32_t partition, int64_t offset)
-{
-	struct bounds_reader *r = container_of(v, struct bounds_reader, kafkas);
-	struct log_bounds *b = bounds_of(&r->folder->recovery_points, topic, partition, true);
-
-	if (r->start)
-		b->start = offset > 0 ? offset : 0;
-	else
-		b->recovery_point = offset > 0 ? offset : 0;
-}
-
-static enum err load_kafka_checkpoint_await(struct fiber *self, struct storage_folder *sf, const char *name, bool start,
-					    struct logger *log)
-{
-	struct bounds_reader r = {.kafkas = {.entry = take_offset}, .folder = sf, .start = start};
-	char path[LOG_PATH_SIZE], *text;
-	size_t size;
-	enum err e;
-
-	path_in(sf, name, path);
-	e = file_load_await(self, path, CHECKPOINT_FILE_MAX, &text, &size);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	if (offset_checkpoint_read(bytes_of(text, size), &r.kafkas) != OK)
-		log_warn(log, "%s: not readable; logs are scanned from their beginning", path);
-	mem_free(text);
-	return OK;
-}
-
-/* The merged one of the last start first, then what the shards have written since. */
-static enum err load_bounds_await(struct fiber *self, struct storage_folder *sf, const struct folder_list *list,
-				  struct logger *log)
-{
-	struct bounds_reader r = {.ours = {.entry = take_bounds}, .folder = sf};
-	char path[LOG_PATH_SIZE], *text;
-	size_t size;
-	enum err e = OK;
-
-	for (int pass = 0; pass < 2 && !e; pass++) {
-		for (size_t i = 0; i < list->count && !e; i++) {
-			const char *name = list->entries[i].name;
-			size_t length = strlen(name);
-
-			if (strncmp(name, CHECKPOINT_PREFIX, sizeof(CHECKPOINT_PREFIX) - 1) != 0 ||
-			    (length > 4 && strcmp(name + length - 4, ".tmp") == 0) ||
-			    (strcmp(name, CHECKPOINT_PREFIX "start") == 0) != (pass == 0))
-				continue;
-			path_in(sf, name, path);
-			e = file_load_await(self, path, CHECKPOINT_FILE_MAX, &text, &size);
-			if (e)
-				break;
-			if (bounds_checkpoint_read(bytes_of(text, size), &r.ours) != OK)
-				log_warn(log, "%s: damaged; what it says of later lines is not used", path);
-			mem_free(text);
-		}
-	}
-	return e;
-}
-
-/* After a clean stop all is synced up to each log's end; what the shards' files say is older than what may have been cut since. */
-static void bounds_from_manifest(struct storage_folder *sf)
-{
-	const struct map_entry *at;
-	size_t place = 0;
-
-	while ((at = map_next(&sf->manifest, &place)) != NULL) {
-		const struct manifest_entry *entry = at->value;
-		struct manifest_log m;
-
-		if (manifest_read_identity(entry->content, &m) == OK)
-			*bounds_of(&sf->bounds, m.topic, m.partition, true) = (struct log_bounds){m.topic_id, m.end,
-												  m.start, m.end};
-	}
-}
-
-/* One file instead of the shards': their number may change from start to start. */
-static enum err merge_bounds_await(struct fiber *self, struct storage_folder *sf, const struct folder_list *list)
-{
-	char path[LOG_PATH_SIZE];
-	const struct map_entry *at;
-	size_t place = 0;
-	struct buf out;
-	enum err e;
-
-	buf_init(&out, CHECKPOINT_FILE_MAX);
-	bounds_checkpoint_write_head(&out);
-	while ((at = map_next(&sf->bounds, &place)) != NULL) {
-		struct bytes topic;
-		int32_t partition;
-
-		if (folder_name_parse(bytes_of(at->key, at->key_size), &topic, &partition) == FOLDER_LOG)
-			bounds_checkpoint_write_entry(&out, topic, partition, at->value);
-	}
-	bounds_checkpoint_write_end(&out);
-	path_in(sf, CHECKPOINT_PREFIX "start", path);
-	e = file_replace_await(self, path, buf_bytes(&out));
-	buf_fini(&out);
-	for (size_t i = 0; i < list->count && !e; i++) {
-		const char *name = list->entries[i].name;
-
-		if (strncmp(name, CHECKPOINT_PREFIX, sizeof(CHECKPOINT_PREFIX) - 1) != 0 ||
-		    strcmp(name, CHECKPOINT_PREFIX "start") == 0)
-			continue;
-		path_in(sf, name, path);
-		e = file_remove_await(self, path);
-		if (e == ERR_NOT_FOUND)
-			e = OK; /* a leftover of a replacement, which took it */
-	}
-	return e;
-}
-
-/* --- what is there ------------------------------------------------------------------------------------------------ */
-
-static enum err load_topic_id_await(struct fiber *self, struct storage_folder *sf, const char *name,
-				    struct uuid *ret_id)
-{
-	char path[LOG_PATH_SIZE], *text;
-	size_t size;
-	enum err e;
-
-	snprintf(path, sizeof(path), "%s/%s/partition.metadata", sf->path, name);
-	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
-	if (e == ERR_NOT_FOUND)
-		return OK;
-	if (e)
-		return e;
-	(void)!partition_metadata_read(bytes_of(text, size), ret_id); /* torn at a power failure: unknown */
-	mem_free(text);
-	return OK;
-}
-
-static enum err find_log_await(struct fiber *self, struct storage *s, struct storage_folder *sf, const char *name,
-			       struct bytes topic, int32_t partition, size_t *capacity)
-{
-	struct found_log found = {.partition = partition, .folder_index = (size_t)(sf - s->folders)};
-	struct manifest_entry *entry = map_get(&sf->manifest, bytes_str(name));
-	struct manifest_log m;
-	enum err e = OK;
-
-	if (entry && manifest_read_identity(entry->content, &m) == OK)
-		found.topic_id = m.topic_id;
-	else
-		e = load_topic_id_await(self, sf, name, &found.topic_id);
-	if (e)
-		return e;
-	found.topic = mem_alloc(topic.size + 1);
-	memcpy(found.topic, topic.data, topic.size);
-	found.topic[topic.size] = 0;
-	s->found = mem_grow(s->found, capacity, s->found_count + 1, sizeof(*s->found));
-	s->found[s->found_count++] = found;
-	return OK;
-}
-
-static enum err find_logs_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t *capacity,
-				struct logger *log)
-{
-	struct folder_list list;
-	enum err e = folder_list_await(self, sf->path, &list);
-
-	if (e)
-		return e;
-	for (size_t i = 0; i < list.count && !e; i++) {
-		struct bytes topic;
-		int32_t partition;
-		char path[LOG_PATH_SIZE];
-
-		if (!list.entries[i].is_folder)
-			continue;
-		switch (folder_name_parse(bytes_str(list.entries[i].name), &topic, &partition)) {
-		case FOLDER_LOG:
-			e = find_log_await(self, s, sf, list.entries[i].name, topic, partition, capacity);
-			break;
-		case FOLDER_DELETED:
-			path_in(sf, list.entries[i].name, path);
-			log_info(log, "%s: finishing the deletion that the last run began", path);
-			e = folder_remove_all_await(self, path);
-			break;
-		case FOLDER_STRAY:
-		case FOLDER_OTHER:
-			break;
-		}
-	}
-	folder_list_free(&list);
-	return e;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct found_log *x = a, *y = b;
-	int order = strcmp(x->topic, y->topic);
-
-	return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
-
-static enum err recover_folder_await(struct fiber *self, struct storage *s, struct storage_folder *sf,
-				     struct logger *log)
-{
-	struct folder_list list;
-	char path[LOG_PATH_SIZE];
-	uint64_t run = prng_next(shard_random(fiber_shard(self))) | 1;
-	enum err e = load_state_await(self, sf, log);
-
-	if (!e)
-		e = load_marker_await(self, sf, log);
-	if (!e)
-		e = load_kafka_checkpoint_await(self, sf, "recovery-point-offset-checkpoint", false, log);
-	if (!e)
-		e = load_kafka_checkpoint_await(self, sf, "log-start-offset-checkpoint", true, log);
-	if (!e)
-		e = clean_point_load_await(self, sf);
-	if (!e)
-		e = folder_list_await(self, sf->path, &list);
-	if (e)
-		return e;
-	if (sf->clean)
-		bounds_from_manifest(sf);
-	else
-		e = load_bounds_await(self, sf, &list, log);
-	if (!e && !sf->clean && sf->run)
-		e = journal_replay_await(self, s, sf, list.count, log);
-	if (!e)
-		e = merge_bounds_await(self, sf, &list);
-	folder_list_free(&list);
-	if (e)
-		return e;
-	/* From here on the folder is in use: the marker goes, and the journals' records of earlier runs are void. */
-	path_in(sf, MARKER, path);
-	e = file_remove_await(self, path);
-	if (e && e != ERR_NOT_FOUND)
-		return e;
-	return save_state_await(self, sf, run);
-}
 
 static const char *reason_of(enum err e)
 {
@@ -520,7 +189,6 @@ static enum err meta_step_await(struct fiber *self, struct storage *s, struct st
 
 static enum err open_folders_await(struct fiber *self, struct storage *s)
 {
-	size_t capacity = 0;
 	enum err e = each_folder_await(self, s, lock_step_await);
 
 	if (e)
@@ -533,12 +201,9 @@ static enum err open_folders_await(struct fiber *self, struct storage *s)
 	}
 	e = each_folder_await(self, s, meta_step_await);
 	if (!e)
-		e = each_folder_await(self, s, recover_folder_await);
-	for (size_t i = 0; i < s->folder_count && !e; i++)
-		if (s->folders[i].online)
-			e = find_logs_await(self, s, &s->folders[i], &capacity, shard_log(fiber_shard(self)));
-	if (!e && s->found_count)
-		qsort(s->found, s->found_count, sizeof(*s->found), by_name);
+		e = each_folder_await(self, s, folder_take_await);
+	if (!e)
+		e = folder_find_all_await(self, s, shard_log(fiber_shard(self)));
 	s->accounted = mem_zalloc(s->found_count + 1);
 	return e;
 }
@@ -551,9 +216,9 @@ static void storage_free(struct storage *s)
 		struct storage_folder *sf = &s->folders[i];
 
 		file_close(sf->lock);
-		free_values(&sf->bounds);
-		free_values(&sf->recovery_points);
-		free_values(&sf->manifest);
+		folder_free_values(&sf->bounds);
+		folder_free_values(&sf->recovery_points);
+		folder_free_values(&sf->manifest);
 		clean_point_free(sf);
 		mem_free(sf->manifest_text);
 		mem_free(sf->path);
@@ -616,110 +281,6 @@ enum err storage_open_await(struct fiber *self, const struct storage_options *o,
 
 /* --- closing ------------------------------------------------------------------------------------------------------ */
 
-struct close_files {
-	struct buf manifest;
-	struct buf recovery;
-	struct buf start;
-	struct buf replication;
-	size_t count;
-};
-
-static void close_entry(struct close_files *c, struct bytes content)
-{
-	struct manifest_log m;
-
-	if (manifest_read_identity(content, &m) != OK)
-		return;
-	buf_put_u32(&c->manifest, (uint32_t)content.size);
-	buf_put_bytes(&c->manifest, content);
-	offset_checkpoint_write_entry(&c->recovery, m.topic, m.partition, m.end);
-	offset_checkpoint_write_entry(&c->start, m.topic, m.partition, m.start);
-	offset_checkpoint_write_entry(&c->replication, m.topic, m.partition, m.end);
-	c->count++;
-}
-
-/* What the shards closed, and what nobody opened in this run. */
-static void close_entries(struct storage *s, size_t folder, struct close_files *c)
-{
-	const struct map_entry *at;
-	size_t place = 0;
-
-	for (unsigned shard = 0; shard < runtime_shard_count(s->runtime); shard++) {
-		struct bytes rest = buf_bytes(&s->closing[shard * s->folder_count + folder]);
-
-		while (rest.size >= 4) {
-			uint32_t size = get_be32(rest.data);
-
-			close_entry(c, bytes_of(rest.data + 4, size));
-			rest = bytes_of(rest.data + 4 + size, rest.size - 4 - size);
-		}
-	}
-	while ((at = map_next(&s->folders[folder].manifest, &place)) != NULL) {
-		const struct manifest_entry *entry = at->value;
-
-		if (!entry->taken)
-			close_entry(c, entry->content);
-	}
-}
-
-static enum err replace_await(struct fiber *self, struct storage_folder *sf, const char *name,
-			      const struct buf *content)
-{
-	char path[LOG_PATH_SIZE];
-
-	path_in(sf, name, path);
-	return content->error ? content->error : file_replace_await(self, path, buf_bytes(content));
-}
-
-static enum err replace_checkpoint_await(struct fiber *self, struct storage_folder *sf, const char *name,
-					 const struct buf *lines, size_t count)
-{
-	struct buf whole;
-	enum err e;
-
-	buf_init(&whole, MANIFEST_MAX);
-	offset_checkpoint_write_head(&whole, count);
-	buf_put_bytes(&whole, buf_bytes(lines));
-	e = lines->error ? lines->error : replace_await(self, sf, name, &whole);
-	buf_fini(&whole);
-	return e;
-}
-
-static enum err close_folder_await(struct fiber *self, struct storage *s, size_t folder)
-{
-	struct storage_folder *sf = &s->folders[folder];
-	struct close_files c = {0};
-	struct buf marker;
-	/* Above what a Kafka controller will ever count to, so that a marker of Kafka's is never taken for ours. */
-	int64_t number = (int64_t)(prng_next(shard_random(fiber_shard(self))) >> 2) | ((int64_t)1 << 61);
-	enum err e;
-
-	buf_init(&c.manifest, MANIFEST_MAX);
-	buf_init(&c.recovery, MANIFEST_MAX);
-	buf_init(&c.start, MANIFEST_MAX);
-	buf_init(&c.replication, MANIFEST_MAX);
-	buf_init(&marker, 4096);
-	manifest_write_head(&c.manifest, number);
-	close_entries(s, folder, &c);
-	manifest_write_end(&c.manifest);
-	e = replace_await(self, sf, MANIFEST, &c.manifest);
-	if (!e)
-		e = replace_checkpoint_await(self, sf, "recovery-point-offset-checkpoint", &c.recovery, c.count);
-	if (!e)
-		e = replace_checkpoint_await(self, sf, "log-start-offset-checkpoint", &c.start, c.count);
-	if (!e)
-		e = replace_checkpoint_await(self, sf, "replication-offset-checkpoint", &c.replication, c.count);
-	clean_marker_write(number, &marker);
-	if (!e)
-		e = replace_await(self, sf, MARKER, &marker);
-	buf_fini(&c.manifest);
-	buf_fini(&c.recovery);
-	buf_fini(&c.start);
-	buf_fini(&c.replication);
-	buf_fini(&marker);
-	return e;
-}
-
 /*
  * A log that was not opened, since the start failed or the log is damaged, and that no manifest tells of: a clean stop would forget its start and
  * what of it was acknowledged. The next start has them from where this one had them.
@@ -758,7 +319,7 @@ enum err storage_close_await(struct fiber *self, struct storage *s)
 		enum err e = OK;
 
 		if (s->folders[i].online && !lost_by_any(s, i))
-			e = any_unaccounted(s, i) ? OK : close_folder_await(self, s, i);
+			e = any_unaccounted(s, i) ? OK : folder_close_await(self, s, i);
 		else
 			failure = failure ? failure : ERR_OFFLINE;
 		failure = failure ? failure : e;
@@ -800,24 +361,4 @@ bool storage_was_clean(const struct storage *s)
 		if (s->folders[i].online && !s->folders[i].clean)
 			return s->found_count == 0;
 	return true;
-}
-
-enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f)
-{
-	struct storage_folder *sf = &s->folders[f->folder_index];
-	char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE], name[LOG_NAME_SIZE], id[UUID_TEXT_SIZE];
-	struct manifest_entry *entry;
-	enum err e;
-
-	folder_name_format(name, bytes_str(f->topic), f->partition);
-	uuid_format(uuid_random(shard_random(fiber_shard(self))), id);
-	path_in(sf, name, from);
-	snprintf(to, sizeof(to), "%s/%.*s.%s-stray", sf->path, 220, name, id);
-	entry = map_get(&sf->manifest, bytes_str(name));
-	if (entry)
-		entry->taken = true;
-	e = file_rename_await(self, from, to);
-	if (!e)
-		s->accounted[f - s->found] = true;
-	return e ? e : folder_sync_await(self, sf->path);
 }

@@ -1,0 +1,122 @@
+/*
+ * folder_found: what partitions are in the log folders at a start: listed, leftovers of deletions removed, strays set aside.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "storage/folder_own.h"
+
+static enum err load_topic_id_await(struct fiber *self, struct storage_folder *sf, const char *name,
+				    struct uuid *ret_id)
+{
+	char path[LOG_PATH_SIZE], *text;
+	size_t size;
+	enum err e;
+
+	snprintf(path, sizeof(path), "%s/%s/partition.metadata", sf->path, name);
+	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	if (e)
+		return e;
+	(void)!partition_metadata_read(bytes_of(text, size), ret_id); /* torn at a power failure: unknown */
+	mem_free(text);
+	return OK;
+}
+
+static enum err find_log_await(struct fiber *self, struct storage *s, struct storage_folder *sf, const char *name,
+			       struct bytes topic, int32_t partition, size_t *capacity)
+{
+	struct found_log found = {.partition = partition, .folder_index = (size_t)(sf - s->folders)};
+	struct manifest_entry *entry = map_get(&sf->manifest, bytes_str(name));
+	struct manifest_log m;
+	enum err e = OK;
+
+	if (entry && manifest_read_identity(entry->content, &m) == OK)
+		found.topic_id = m.topic_id;
+	else
+		e = load_topic_id_await(self, sf, name, &found.topic_id);
+	if (e)
+		return e;
+	found.topic = mem_alloc(topic.size + 1);
+	memcpy(found.topic, topic.data, topic.size);
+	found.topic[topic.size] = 0;
+	s->found = mem_grow(s->found, capacity, s->found_count + 1, sizeof(*s->found));
+	s->found[s->found_count++] = found;
+	return OK;
+}
+
+static enum err find_logs_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t *capacity,
+				struct logger *log)
+{
+	struct folder_list list;
+	enum err e = folder_list_await(self, sf->path, &list);
+
+	if (e)
+		return e;
+	for (size_t i = 0; i < list.count && !e; i++) {
+		struct bytes topic;
+		int32_t partition;
+		char path[LOG_PATH_SIZE];
+
+		if (!list.entries[i].is_folder)
+			continue;
+		switch (folder_name_parse(bytes_str(list.entries[i].name), &topic, &partition)) {
+		case FOLDER_LOG:
+			e = find_log_await(self, s, sf, list.entries[i].name, topic, partition, capacity);
+			break;
+		case FOLDER_DELETED:
+			folder_path_in(sf, list.entries[i].name, path);
+			log_info(log, "%s: finishing the deletion that the last run began", path);
+			e = folder_remove_all_await(self, path);
+			break;
+		case FOLDER_STRAY:
+		case FOLDER_OTHER:
+			break;
+		}
+	}
+	folder_list_free(&list);
+	return e;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct found_log *x = a, *y = b;
+	int order = strcmp(x->topic, y->topic);
+
+	return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+enum err folder_find_all_await(struct fiber *self, struct storage *s, struct logger *log)
+{
+	size_t capacity = 0;
+	enum err e = OK;
+
+	for (size_t i = 0; i < s->folder_count && !e; i++)
+		if (s->folders[i].online)
+			e = find_logs_await(self, s, &s->folders[i], &capacity, log);
+	if (!e && s->found_count)
+		qsort(s->found, s->found_count, sizeof(*s->found), by_name);
+	return e;
+}
+
+enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f)
+{
+	struct storage_folder *sf = &s->folders[f->folder_index];
+	char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE], name[LOG_NAME_SIZE], id[UUID_TEXT_SIZE];
+	struct manifest_entry *entry;
+	enum err e;
+
+	folder_name_format(name, bytes_str(f->topic), f->partition);
+	uuid_format(uuid_random(shard_random(fiber_shard(self))), id);
+	folder_path_in(sf, name, from);
+	snprintf(to, sizeof(to), "%s/%.*s.%s-stray", sf->path, 220, name, id);
+	entry = map_get(&sf->manifest, bytes_str(name));
+	if (entry)
+		entry->taken = true;
+	e = file_rename_await(self, from, to);
+	if (!e)
+		s->accounted[f - s->found] = true;
+	return e ? e : folder_sync_await(self, sf->path);
+}
