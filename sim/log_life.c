@@ -284,9 +284,7 @@ static void append_again(struct live_log *l)
 		if (a->log.base_offset != b->base_offset || a->log.last_offset != b->base_offset + b->count - 1)
 			report(l->p, "a duplicate was told other offsets than its original's");
 	} else if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
-		/* Compaction takes all but a producer's last batch; the others are known by snapshots, which are not synced. */
-		if (!l->p->compacts || !back)
-			report(l->p, "one of a producer's last batches was not known again");
+		report(l->p, "one of a producer's last batches was not known again");
 	} else if (!is_trouble(e)) {
 		report(l->p, "a duplicate was refused for another reason");
 	}

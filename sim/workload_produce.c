@@ -281,11 +281,8 @@ static bool batch_failed(struct producer *p, struct out_batch *b, enum err e)
 	if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && p->idempotent) {
 		if (!is_oldest_of_partition(p, b))
 			return true; /* what is before it has to be sent again first */
-		/*
-		 * What a failed disk took with it may have been the batches before; or their segment was deleted, and the snapshot that knew of
-		 * them was not on disk when the power went.
-		 */
-		if (p->world->disk_trouble || p->world->trims)
+		/* What a failed disk took with it may have been the batches before. */
+		if (p->world->disk_trouble)
 			return false;
 	}
 	if (!may_fail_with(p, b, e))

@@ -105,6 +105,16 @@ enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position
 
 /* --- producers ---------------------------------------------------------------------------------------------------- */
 
+/*
+ * Only what is written unsynced can be missing: where records are gone, below the first segment or by compaction, the snapshot behind them was
+ * synced before they went.
+ */
+static bool may_be_missing(const struct log *l, int64_t offset)
+{
+	return !l->config.cleanup_compact && offset > l->segments[0]->base_offset &&
+	       shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING);
+}
+
 /* Loads the newest snapshot that is whole and not beyond `limit`; gives the offset it is of, the log's first one when there is none. */
 static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, struct producer_state *into,
 				    int64_t *ret_offset)
@@ -131,9 +141,8 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 		if (e)
 			break;
-		e = shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING)
-			    ? ERR_CORRUPT
-			    : producer_state_read(into, bytes_of(text, size), log_now_s(l));
+		e = may_be_missing(l, offset) ? ERR_CORRUPT
+					      : producer_state_read(into, bytes_of(text, size), log_now_s(l));
 		mem_free(text);
 		if (!e) {
 			*ret_offset = offset;
@@ -559,6 +568,7 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 {
 	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point, .start = bounds->start};
 	uint32_t scan_from;
+	int64_t limit;
 	enum err e;
 
 	r.bound = bounds->acknowledged > bounds->recovery_point ? bounds->acknowledged : bounds->recovery_point;
@@ -580,7 +590,9 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	/* What lies wholly below the start is of no use, and may be only half there: it was on its way out. */
 	while (l->segment_count > 1 && l->segments[1]->base_offset <= r.start)
 		drop_leftover_await(self, l, 0);
-	e = load_snapshot_await(self, l, r.recovery_point, &l->producers, &r.producers_from);
+	/* The first segment's was synced before the start moved there, which the recovery point need not have followed yet. */
+	limit = r.recovery_point > l->segments[0]->base_offset ? r.recovery_point : l->segments[0]->base_offset;
+	e = load_snapshot_await(self, l, limit, &l->producers, &r.producers_from);
 	if (e)
 		return e;
 	e = scan_from_await(self, &r, &scan_from);
