@@ -1,6 +1,7 @@
 /* crc32c and murmur2: what primitives_test.c does not show - in parts, at any alignment. */
 #include "base/alloc.h"
 #include "base/crc32c.h"
+#include "base/java_hash.h"
 #include "base/murmur2.h"
 #include "base/prng.h"
 #include "base/test.h"
@@ -48,4 +49,16 @@ TEST(hashes_read_no_byte_beyond_their_key_at_any_alignment)
 			mem_free(same);
 		}
 	}
+}
+
+TEST(java_orders_text_by_units_of_utf16)
+{
+	CHECK(java_compare(bytes_str("a"), bytes_str("b")) < 0);
+	CHECK(java_compare(bytes_str("ab"), bytes_str("a")) > 0);
+	CHECK(java_compare(bytes_str("a"), bytes_str("a")) == 0);
+	CHECK(java_compare(bytes_str("z"), bytes_str("\u00e9")) < 0);
+	/* A surrogate is less than a private character, and more than what is below the surrogates. */
+	CHECK(java_compare(bytes_str("\U0001f600"), bytes_str("\ue000")) < 0);
+	CHECK(java_compare(bytes_str("\U0001f600"), bytes_str("\ud7a3")) > 0);
+	CHECK(java_compare(bytes_str("\U0001f600"), bytes_str("\U0001f601")) < 0);
 }

@@ -72,3 +72,18 @@ int32_t java_hash_partition(struct bytes text, int32_t partitions)
 	must(partitions > 0);
 	return (h == INT32_MIN ? 0 : h < 0 ? -h : h) % partitions;
 }
+
+int java_compare(struct bytes a, struct bytes b)
+{
+	size_t common = a.size < b.size ? a.size : b.size;
+
+	for (size_t i = 0; i < common; i++) {
+		if (a.data[i] == b.data[i])
+			continue;
+		/* Only the first byte of a sequence tells planes apart: surrogates (of 0xf0 and more) are less than U+E000 (0xee). */
+		if (a.data[i] >= 0xee && b.data[i] >= 0xee && (a.data[i] >= 0xf0) != (b.data[i] >= 0xf0))
+			return a.data[i] >= 0xf0 ? -1 : 1;
+		return a.data[i] < b.data[i] ? -1 : 1;
+	}
+	return a.size < b.size ? -1 : a.size > b.size;
+}
