@@ -38,9 +38,10 @@ struct coordinator_call {
 	struct list_node node; /* the machine's while it waits in the state, then the step's, then the coordinator's */
 	/* NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, or OK: the machine answered. */
 	enum err error;
-	void (*finished)(
-		struct coordinator_call *c); /* on the partition's shard, never inside the call that submitted it */
-	int64_t awaits_offset;               /* the coordinator's own */
+	/* On the partition's shard, never inside the call that submitted it. */
+	void (*finished)(struct coordinator_call *c);
+	void *owner; /* the submitter's own */
+	void *place; /* the coordinator's own: where it waits for its answer */
 };
 
 /* A record of the internal topic: key = int16 type + key, value = int16 version + value, or null. */
@@ -115,6 +116,11 @@ struct machine_ops {
 	void (*tick)(void *state, struct step *out);
 	/* Topics came, went or grew. May be NULL. */
 	void (*image_changed)(void *state, struct step *out);
+	/*
+	 * Whoever asked does not wait any more for this call, which waits in the state: it is answered now, with an error, and forgotten; what else
+	 * it brought about stays. May be NULL where no call waits for longer than its step.
+	 */
+	void (*abandon)(void *state, struct coordinator_call *c, struct step *out);
 	/* Every call that waits in the state is answered with `why` (coordinator_call.error). The state is freed next. */
 	void (*give_up)(void *state, enum err why, struct step *out);
 	void (*free)(void *state);
