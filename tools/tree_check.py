@@ -46,6 +46,7 @@ LIBRARIES = {
     "base": re.compile(r"^crc32_iscsi$"),
     "http": re.compile(r"^http_(parser|should)_.*$"),
     "record": re.compile(r"^(LZ4F?_.*|ZSTD_.*|snappy_.*|isal_.*|crc32.*|adler32.*|(in|de)flate.*|compressBound)$"),
+    "regex": re.compile(r"^(_ZN?K?3re2.*|_ZNK3re2.*|_Zn[aw]m|_Zd[al]Pvm?|_ZS.*|_ZNKS.*|_ZNS.*|_ZTV.*|__gxx_personality_v0)$"),
     "runtime": re.compile(r"^(make|jump|ontop)_fcontext$"),
 }
 
