@@ -9,8 +9,8 @@
  *
  * Pure. What members sent is foreign: all that can be wrong with it is an error or ignored as Java ignores it.
  * Invariants
- * 1. With equal members, in equal order, the result is Java's, list by list in its order. One difference: a partition that a member says it owns and
- *    its topic does not have is nobody's (Java hands it out).
+ * 1. With equal members, in equal order, the result is Java's, list by list in its order (tests/compat/assignors). But nobody gets what he does not
+ *    want, or what a topic does not have; Java's sticky ones may, when members claim such things or name topics twice.
  * 2. No partition has two owners. Cooperatively one that moves has none for now: its old owner gives it up first, and who gave up joins again.
  * Not here: the conversation (client's member), assignors on the broker (KIP-848).
  */

@@ -99,13 +99,14 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /*
- * Whether all want the same topics, known or not. As in Java a member that names one twice wants something else; other than in Java one that wants
- * nothing does too, also when it comes first (there it would be given what it does not want).
+ * Whether all want the same topics, known or not. As in Java a member that names one twice wants something else. Other than in Java so does one
+ * that wants nothing and comes first, or that names as many with one twice: there they are given what they do not want.
  */
 static bool same_subscriptions(const struct plan *p, bool *ret_same)
 {
 	const struct consumer_protocol_subscription *first;
 	struct bytes *names;
+	uint32_t *named_by; /* the member that named it last; its place, from 1 on */
 	int32_t kept = 0;
 
 	*ret_same = true;
@@ -113,7 +114,8 @@ static bool same_subscriptions(const struct plan *p, bool *ret_same)
 		return true;
 	first = &p->members[p->member_order[0]].of->subscription;
 	names = arena_alloc_array(p->arena, (size_t)first->topics_count + 1, sizeof(*names));
-	if (!names)
+	named_by = arena_alloc_array(p->arena, (size_t)first->topics_count + 1, sizeof(*named_by));
+	if (!names || !named_by)
 		return false;
 	for (int32_t i = 0; i < first->topics_count; i++)
 		names[i] = first->topics[i];
@@ -125,8 +127,13 @@ static bool same_subscriptions(const struct plan *p, bool *ret_same)
 		const struct consumer_protocol_subscription *s = &p->members[p->member_order[i]].of->subscription;
 
 		*ret_same = s->topics_count == kept;
-		for (int32_t t = 0; t < s->topics_count && *ret_same; t++)
-			*ret_same = bsearch(&s->topics[t], names, (size_t)kept, sizeof(*names), by_bytes) != NULL;
+		for (int32_t t = 0; t < s->topics_count && *ret_same; t++) {
+			const struct bytes *at = bsearch(&s->topics[t], names, (size_t)kept, sizeof(*names), by_bytes);
+
+			*ret_same = at && named_by[at - names] != i;
+			if (at)
+				named_by[at - names] = i;
+		}
 	}
 	return true;
 }
