@@ -20,8 +20,9 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 class Client:
     """`producer` and `consumer` are functions of bootstrap, topic, codec and number of lines to a command; None where it cannot."""
 
-    def __init__(self, name, producer=None, consumer=None, missing=None):
+    def __init__(self, name, producer=None, consumer=None, missing=None, in_group=False):
         self.name, self.producer, self.consumer, self.missing = name, producer, consumer, missing
+        self.in_group = in_group  # consumes as a member of a group of its own
 
 
 def program(name):
@@ -40,6 +41,14 @@ def kcat():
                 "-X", "check.crcs=true", "-X", f"fetch.wait.max.ms={END_MS}"]
 
     return Client("kcat", produce, consume, program("kcat"))
+
+
+def kcat_group():
+    def consume(bootstrap, topic, _codec, _lines):
+        return ["kcat", "-b", bootstrap, "-q", "-e", "-D", "\\n", "-X", "check.crcs=true", "-X", "auto.offset.reset=earliest", "-X",
+                f"fetch.wait.max.ms={END_MS}", "-G", f"kcat-{topic}-{os.getpid()}", topic]
+
+    return Client("kcat -G", None, consume, program("kcat"), in_group=True)
 
 
 def python():
@@ -64,6 +73,15 @@ def java():
                              "--timeout-ms", "60000")
 
     return Client("java", produce, consume, kafka.missing())
+
+
+def java_group():
+    def consume(bootstrap, topic, _, lines):
+        return kafka.command("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic",
+                             topic, "--group", f"java-{topic}-{os.getpid()}", "--from-beginning", "--max-messages", str(lines),
+                             "--timeout-ms", "60000")
+
+    return Client("java --group", None, consume, kafka.missing(), in_group=True)
 
 
 # --- Go
@@ -94,7 +112,7 @@ def install_node():
     installed = os.path.join(folder, "installed.json")
     lock = os.path.join(source, "package-lock.json")
     os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "produce.js"):
+    for name in ("package.json", "package-lock.json", "produce.js", "consume.js", "member.js"):
         shutil.copy(os.path.join(source, name), folder)
     if not (os.path.exists(installed) and filecmp.cmp(lock, installed, shallow=False)):
         done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder,
@@ -107,8 +125,9 @@ def install_node():
 
 def kafkajs():
     folder, missing = install_node()
-    path = os.path.join(folder or "", "produce.js")
-    return Client("kafkajs", lambda bootstrap, topic, codec, _: ["node", path, bootstrap, topic, codec], None, missing)
+    produce, consume = (os.path.join(folder or "", name) for name in ("produce.js", "consume.js"))
+    return Client("kafkajs", lambda bootstrap, topic, codec, _: ["node", produce, bootstrap, topic, codec],
+                  lambda bootstrap, topic, _, lines: ["node", consume, bootstrap, topic, str(lines)], missing, in_group=True)
 
 
 # --- ours
@@ -128,8 +147,8 @@ def moldau(binary):
 def all_clients(binary, wanted=None):
     """In the order of the matrix. Only those of `wanted` are looked for."""
     os.makedirs(BUILD, exist_ok=True)
-    makers = {"kcat": kcat, "confluent-kafka": python, "java": java, "kafkajs": kafkajs, "moldau": lambda: moldau(binary)}
-    names = [name for name in ("kcat", "confluent-kafka", "java", "franz", "sarama", "kafkajs", "moldau")
+    makers = {"kcat": kcat, "kcat -G": kcat_group, "java --group": java_group, "confluent-kafka": python, "java": java, "kafkajs": kafkajs, "moldau": lambda: moldau(binary)}
+    names = [name for name in ("kcat", "kcat -G", "confluent-kafka", "java", "java --group", "franz", "sarama", "kafkajs", "moldau")
              if wanted is None or name in wanted]
     go, go_missing = build_go() if {"franz", "sarama"} & set(names) else (None, None)
     return [makers[name]() if name in makers else go_client(name, go, go_missing) for name in names]

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import clients
+import wire_admin
 
 START_SECONDS = 30  # of a client
 SLOWEST = 500 * 1000  # bytes a second
@@ -82,6 +83,11 @@ class Matrix:
 
     def run(self, producers, consumers, reader=None, source=None, codecs=clients.CODECS):
         """Every producer with every consumer; with `reader` and `source`, each producer with one consumer and each consumer with one producer."""
+        if "JoinGroup" not in wire_admin.apis(int(self.bootstrap.rpartition(":")[2])):
+            for client in consumers:
+                if client.in_group:
+                    print(f"SKIP {self.label}{client.name} reads: the broker has no groups", flush=True)
+            consumers = [client for client in consumers if not client.in_group]
         for codec in codecs:
             for producer in producers:
                 if self.ended():

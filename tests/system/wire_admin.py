@@ -25,6 +25,12 @@ def call(port, api, version, body, timeout=60):
         return answer
 
 
+def apis(port):
+    """The names of what the broker on that port says that it has."""
+    keys = {api["ApiKey"] for api in call(port, "ApiVersions", 0, {})["ApiKeys"]}
+    return {name for name, key in wire.KEYS.items() if key in keys}
+
+
 def create_topic(port, name, partitions=1, settings=None):
     """Makes a topic and waits until every partition has its leader."""
     answer = call(port, "CreateTopics", 7, {
