@@ -21,7 +21,11 @@
 	X(COMPACTION_LOSES_LAST, 12, "compaction loses the last record of a batch that it rewrites") \
 	X(PURGE_UNCOMMITTED, 13, "retention takes away what is not committed") \
 	X(START_NOT_DURABLE, 14, "a start is told that is not on disk") \
-	X(SWAP_BEFORE_BOUNDS, 15, "a cleaned segment takes its place before the bounds are written")
+	X(SWAP_BEFORE_BOUNDS, 15, "a cleaned segment takes its place before the bounds are written") \
+	X(FENCED_GENERATION_COMMITS, 40, "a member of a generation that is over may commit") \
+	X(EXPIRED_MEMBER_COMMITS, 41, "who is no member any more may commit") \
+	X(COMMIT_ONE_LOW, 42, "an offset is committed one too low") \
+	X(ACTIVE_OFFSETS_EXPIRE, 43, "offsets expire that an active group reads")
 
 enum mutant {
 	MUTANT_NONE = 0,

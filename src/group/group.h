@@ -8,7 +8,7 @@
  *
  * A call embeds a coordinator_call and lies in what carries the request. Its question is borrowed, its answer is built in `arena`, both until
  * `finished`: nothing in an answer points into the state. Where coordinator_call.error is set the answer was not filled in: `_refuse` does
- * that, with what Kafka echoes beside the error. Answers fit the version that the call names.
+ * that, with what Kafka echoes beside the error. (UNKNOWN_SERVER_ERROR there: the arena was full.) Answers fit the version that the call names.
  *
  * Every call is one step; each of these functions may be asked for by any request at any time and answers at once, but for join and sync,
  * which may wait in the state.
@@ -73,6 +73,8 @@ struct sync_group_call {
 	struct sync_group_response response;
 };
 
+/* INCONSISTENT_GROUP_PROTOCOL or INVALID_GROUP_ID: what Kafka refuses before it asks who coordinates. */
+enum err group_sync_check(const struct sync_group_request *request, int16_t version);
 void group_sync(struct groups *g, struct step *s, struct sync_group_call *c);
 void group_sync_refuse(struct sync_group_call *c, enum err why);
 
@@ -112,7 +114,8 @@ struct offset_commit_call {
 };
 
 void group_offset_commit(struct groups *g, struct step *s, struct offset_commit_call *c);
-void group_offset_commit_refuse(struct offset_commit_call *c, enum err why);
+/* Every partition has the error. False when the arena is full: then there is nothing to answer with. */
+bool group_offset_commit_refuse(struct offset_commit_call *c, enum err why) MUST_CHECK;
 
 /* The same in a transaction, which the caller has verified: the step's records belong to the request's producer. */
 struct txn_offset_commit_call {
@@ -125,7 +128,7 @@ struct txn_offset_commit_call {
 };
 
 void group_txn_offset_commit(struct groups *g, struct step *s, struct txn_offset_commit_call *c);
-void group_txn_offset_commit_refuse(struct txn_offset_commit_call *c, enum err why);
+bool group_txn_offset_commit_refuse(struct txn_offset_commit_call *c, enum err why) MUST_CHECK;
 
 /*
  * One group, in the form of version 8 and later. Topics null: all that the group has offsets for; else each has its name, and its id
@@ -251,10 +254,11 @@ struct explain_group_call {
 
 void group_explain(struct groups *g, struct step *s, struct explain_group_call *c);
 
+#define GROUP_FIGURES_OTHER 4 /* behind the classic states: Empty, PreparingRebalance, CompletingRebalance, Stable */
+
 /* What a state holds and what it did since it was made. */
 struct group_figures {
-	size_t groups_in_state
-		[5]; /* classic: Empty, PreparingRebalance, CompletingRebalance, Stable; last: of other protocols */
+	size_t groups_in_state[GROUP_FIGURES_OTHER + 1];
 	size_t members;
 	size_t offsets;
 	size_t pending_offsets;

@@ -54,6 +54,7 @@ enum offset_age {
 struct group_kind {
 	const char *type; /* as in ListGroups: "classic", "consumer" */
 	bool classic;
+	bool yields; /* when it is empty it becomes classic for whoever joins by the classic protocol */
 
 	/* The state's name as Kafka says it, and "" or "consumer" or what Connect says. */
 	const char *(*state_name)(const struct group *g);
@@ -127,8 +128,12 @@ struct groups {
 struct group *groups_find(const struct groups *all, struct bytes id);
 /* The group with that id; one of kind classic, empty and without protocol type, when there was none. */
 struct group *groups_find_or_add(struct groups *all, struct bytes id, int64_t wall_ms);
+/* Its metadata goes: what stays is what holds its offsets, if it has any. While replaying. */
+void groups_forget(struct groups *all, struct group *g, int64_t wall_ms);
 /* It goes with all it has: when its tombstones are put, or replayed. No call waits in it. */
 void groups_remove(struct groups *all, struct group *g);
+/* All of it. No call waits. */
+void groups_free(struct groups *all);
 /* Becomes of another kind, without a body yet; id, offsets and history stay. No call waits in it. */
 void group_become(struct groups *all, struct group *g, const struct group_kind *kind);
 

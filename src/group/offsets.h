@@ -24,6 +24,7 @@
 
 struct group;
 struct groups;
+struct image;
 
 /* A topic's name, shared by whoever has offsets of it. */
 struct topic_name {
@@ -97,6 +98,8 @@ struct offset_transaction {
 void topic_names_init(struct topic_names *n, struct map_seed seed);
 /* Nobody uses any. */
 void topic_names_fini(struct topic_names *n);
+/* Notes the topic's id in the image, when somebody has offsets of it and it is not known yet. */
+void topic_name_look(struct topic_names *n, struct bytes name, const struct image *image);
 
 void offsets_fini(struct offsets *o, struct topic_names *n);
 /* Sets it, whatever there was. */
