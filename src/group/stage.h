@@ -95,6 +95,7 @@ struct stage {
 	struct buf out;
 	size_t max_record_bytes;
 	size_t answered;
+	void (*print_record)(struct stage *t, const struct stage_record *r); /* may be NULL */
 };
 
 /* --- the machine ----------------------------------------------------------------------------------------------------- */
@@ -133,16 +134,14 @@ static inline void stage_take_records(struct stage *t)
 	}
 }
 
-static inline void stage_print_record(struct stage *t, const struct stage_record *r);
-
 /* Takes what the step made: its records are in the log, its calls are answered. */
 static inline void stage_settle(struct stage *t)
 {
 	size_t before = t->record_count;
 
 	stage_take_records(t);
-	for (size_t i = before; i < t->record_count; i++)
-		stage_print_record(t, &t->records[i]);
+	for (size_t i = before; t->print_record && i < t->record_count; i++)
+		t->print_record(t, &t->records[i]);
 	list_for_each(&t->step.answered, node)
 	{
 		struct stage_ask *a = container_of(container_of(node, struct coordinator_call, node), struct stage_ask,

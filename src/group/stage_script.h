@@ -720,6 +720,7 @@ static inline void stage_run_line(struct stage *t, const char *at, const char *e
 static inline void stage_play(struct stage *t, const char *transcript)
 {
 	buf_reset(&t->out);
+	t->print_record = stage_print_record;
 	for (const char *at = transcript; *at;) {
 		const char *end = strchr(at, '\n');
 
