@@ -178,6 +178,7 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 	s->replicas = replicas_new(&o);
 	s->image = image_new();
 	image_seed(s->image, shard_map_seed(s->shard));
+	coordinators_open(part);
 	s->fetch_sessions = fetch_session_cache_new(
 		shard_random(s->shard),
 		(size_t)config_int32(b->config, CONFIG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS),
@@ -265,6 +266,8 @@ static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
 	if (!part->opened)
 		return OK;
 	connection_table_stop(t);
+	/* Who waits for others, as in a JoinGroup, is told to look for another coordinator. */
+	coordinators_stop(part);
 	/* What can still be answered soon is; the rest is dropped, and clients ask again elsewhere or later. */
 	(void)connection_table_quiet_await(self, t, shard_now_us(part->shard.shard) + DRAIN_US);
 	connection_table_close_all(t);
@@ -281,6 +284,7 @@ static enum err part_close_await(struct fiber *self, struct broker_part *part)
 	if (!part->opened)
 		return OK;
 	relief_fini(&part->relief);
+	coordinators_close_await(self, part);
 	replicas_close_await(self, s->replicas);
 	e = store_close_await(self, s->store);
 	connection_table_fini(&part->connections);

@@ -10,7 +10,10 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/uuid.h"
+#include "broker/internal_topics.h"
 #include "controller/controller.h"
+#include "coordinator/coordinator.h"
+#include "group/group.h"
 #include "metadata/image.h"
 #include "replica/replicas.h"
 #include "runtime/fiber.h"
@@ -26,7 +29,9 @@ struct broker_shard {
 	struct shard *shard;
 	struct image *image; /* this shard's copy of the picture of the cluster; changed only by deltas */
 	struct store *store;
-	struct replicas *replicas;                  /* the partitions that live on this shard */
+	struct replicas *replicas;                         /* the partitions that live on this shard */
+	struct coordinator *coordinators[INTERNAL_TOPICS]; /* the machines on those; NULL: none of that kind yet */
+	struct group_options group_options;
 	struct fetch_session_cache *fetch_sessions; /* of connections on this shard */
 	struct budget *frames;
 	struct connection_table *connections;
@@ -48,6 +53,8 @@ const char *broker_listener_name(const struct broker *b, unsigned number);
  * shows in the image.
  */
 void broker_auto_create(struct broker_shard *b, struct bytes topic);
+/* Creates Kafka's own topic and returns when it is there, or cannot be: the image tells. */
+void broker_create_internal_await(struct fiber *self, struct broker_shard *b, enum internal_topic topic);
 
 /* Which lines every shard's log shows from now on, until the broker ends. */
 void broker_set_log_level_await(struct fiber *self, struct broker *b, enum log_level least);

@@ -77,6 +77,14 @@ enum err found_strays_await(struct fiber *self, struct broker *b) MUST_CHECK;
 /* follow_image.c: keeps a shard's partitions as its image says. */
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m);
 
+/* coordinators.c: made with the shard's partitions, stopped before its connections end, closed before its partitions. */
+void coordinators_open(struct broker_part *part);
+void coordinators_topic_added(struct broker_part *part, const struct image_topic *t);
+void coordinators_topic_removed(struct broker_part *part, struct uuid topic_id);
+void coordinators_image_changed(struct broker_part *part);
+void coordinators_stop(struct broker_part *part);
+void coordinators_close_await(struct fiber *self, struct broker_part *part);
+
 /* store_settings.c: of each shard. */
 struct store_settings store_settings_of(const struct broker *b);
 

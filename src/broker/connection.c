@@ -262,6 +262,11 @@ unsigned connection_listener(const struct connection *c)
 	return c->place->listener;
 }
 
+const struct address *connection_peer(const struct connection *c)
+{
+	return conn_peer(c->conn);
+}
+
 void connection_local_address(const struct connection *c, struct address *ret_address)
 {
 	conn_local(c->conn, ret_address);

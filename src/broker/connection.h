@@ -93,6 +93,7 @@ void connection_checked(struct place *place);
 
 /* The number of the listener that it came in by. */
 unsigned connection_listener(const struct connection *c);
+const struct address *connection_peer(const struct connection *c);
 void connection_local_address(const struct connection *c, struct address *ret_address);
 
 /* For request.c. `why` NULL: nothing to say. */

@@ -62,6 +62,7 @@ static void add(struct broker_part *part, struct uuid id)
 		epochs[i] = t->partitions[i].leader_epoch;
 	replicas_add_topic(part->shard.replicas, t->name, t->id, epochs, t->partition_count, &s);
 	mem_free(epochs);
+	coordinators_topic_added(part, t);
 }
 
 static void configure(struct broker_part *part, const struct image_topic *t)
@@ -90,6 +91,11 @@ static void follow_broker_configs(struct broker_part *part)
 		listening_follow(part->shard.broker);
 }
 
+static bool is_of_topics(const struct delta_record *r)
+{
+	return r->kind == DELTA_TOPIC || r->kind == DELTA_PARTITIONS || r->kind == DELTA_TOPIC_REMOVED;
+}
+
 static void follow_record(struct broker_part *part, const struct delta_record *r)
 {
 	switch (r->kind) {
@@ -98,6 +104,7 @@ static void follow_record(struct broker_part *part, const struct delta_record *r
 		add(part, r->topic_id);
 		break;
 	case DELTA_TOPIC_REMOVED:
+		coordinators_topic_removed(part, r->topic_id);
 		replicas_remove_topic(part->shard.replicas, r->topic_id);
 		break;
 	case DELTA_CONFIG:
@@ -116,7 +123,7 @@ static void follow_record(struct broker_part *part, const struct delta_record *r
 void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_message *m)
 {
 	struct broker_part *part = container_of(s, struct broker_part, subscriber);
-	bool of_brokers = false;
+	bool of_brokers = false, of_topics = false;
 	struct reader r;
 
 	(void)m;
@@ -130,9 +137,12 @@ void follow_image(struct image_subscriber *s, struct bytes delta, struct delta_m
 		if (delta_next(&r, &arena, &record))
 			must_not_reach();
 		follow_record(part, &record);
+		of_topics = of_topics || is_of_topics(&record);
 		of_brokers = of_brokers || (record.kind == DELTA_CONFIG && record.resource == CONFIG_OF_BROKER);
 		arena_fini(&arena);
 	}
 	if (of_brokers)
 		follow_broker_configs(part);
+	if (of_topics)
+		coordinators_image_changed(part);
 }

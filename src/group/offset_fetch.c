@@ -136,7 +136,7 @@ void group_offset_fetch(struct groups *all, struct step *s, struct offset_fetch_
 
 	begin_answer(c);
 	c->response.error_code = err_to_kafka(error);
-	if (!error && !(r->topics ? fetch_asked(c, g) : fetch_all(c, g))) {
+	if (!error && !(r->topics_count >= 0 ? fetch_asked(c, g) : fetch_all(c, g))) {
 		answer_without_room(s, &c->call);
 		return;
 	}

@@ -68,7 +68,7 @@ class BadInput(Closes, unittest.TestCase):
         self.closes(wire.frame(wire.request_header(999, 0)), "(key 999) from client \"test\": this API is not served")
 
     def test_api_that_is_not_there_yet(self):
-        self.closes(wire.request("ListGroups", 4, {}), "ListGroups v4 (key 16) from client \"test\": this API is not served")
+        self.closes(wire.request("DescribeAcls", 3, {}), "DescribeAcls v3 (key 29) from client \"test\": this API is not served")
 
     def test_unknown_version(self):
         self.closes(wire.frame(wire.request_header(3, 99, flexible=True)), "Metadata v99 (key 3) from client \"test\": this version")

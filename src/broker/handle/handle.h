@@ -33,5 +33,15 @@ extern const struct api_handler alter_partition_reassignments_handler;
 extern const struct api_handler list_partition_reassignments_handler;
 extern const struct api_handler describe_cluster_handler;
 extern const struct api_handler describe_topic_partitions_handler;
+extern const struct api_handler offset_commit_handler;
+extern const struct api_handler offset_fetch_handler;
+extern const struct api_handler offset_delete_handler;
+extern const struct api_handler join_group_handler;
+extern const struct api_handler sync_group_handler;
+extern const struct api_handler heartbeat_handler;
+extern const struct api_handler leave_group_handler;
+extern const struct api_handler describe_groups_handler;
+extern const struct api_handler list_groups_handler;
+extern const struct api_handler delete_groups_handler;
 
 #endif

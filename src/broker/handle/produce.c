@@ -304,6 +304,12 @@ static enum err find_topic(const struct request *rq, const struct produce_reques
 	return OK;
 }
 
+/* The name by which Kafka's own tools may write to its own topics; it keeps others from doing so by mistake, not on purpose. */
+static bool is_admin_client(const struct request *rq)
+{
+	return bytes_equal_str(rq->header.client_id, "__admin_client");
+}
+
 static void join_group(struct request *rq, struct produce_part *part)
 {
 	struct produce *pr = rq->state;
@@ -343,6 +349,8 @@ static bool take_partition(struct request *rq, const struct image_topic *topic, 
 		answer->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (!answer->error_code && (body->acks < ACKS_ALL || body->acks > ACKS_LEADER))
 		answer->error_code = ERR_INVALID_REQUIRED_ACKS;
+	if (!answer->error_code && topic->internal && !is_admin_client(rq))
+		answer->error_code = ERR_INVALID_TOPIC_EXCEPTION;
 	if (answer->error_code) {
 		pr->failed = true;
 		return true;

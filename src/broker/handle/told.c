@@ -25,10 +25,20 @@ bool told_endpoint_of(struct request *rq, const struct image_broker *b, struct t
 	return true;
 }
 
+struct group_client told_group_client(struct request *rq)
+{
+	char host[ADDRESS_TEXT_SIZE + 1];
+
+	/* As Java prints an address without a name. */
+	snprintf(host, sizeof(host), "/%s", connection_peer(rq->connection)->host);
+	return (struct group_client){.id = rq->header.client_id, .host = arena_copy(&rq->arena, bytes_str(host))};
+}
+
 bool told_is_internal(struct bytes topic)
 {
-	return bytes_equal_str(topic, "__consumer_offsets") || bytes_equal_str(topic, "__transaction_state") ||
-	       bytes_equal_str(topic, "__share_group_state");
+	enum internal_topic t;
+
+	return internal_topic_find(topic, &t);
 }
 
 static bool is_legal(uint8_t c)

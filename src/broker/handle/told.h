@@ -6,6 +6,7 @@
 #define BROKER_HANDLE_TOLD_H
 
 #include "broker/request.h"
+#include "group/group.h"
 
 /* Bits of AclOperation that apply to each: what everybody may do while there is no authorizer. */
 #define TOLD_CLUSTER_OPERATIONS 8096
@@ -22,6 +23,9 @@ struct told_endpoint {
  * local address of the client's own connection. False: that broker has no such listener. The text lives as long as the request.
  */
 bool told_endpoint_of(struct request *rq, const struct image_broker *b, struct told_endpoint *ret_endpoint);
+
+/* Who asks, as groups note it. The text lives as long as the request. */
+struct group_client told_group_client(struct request *rq);
 
 /* Kafka's own topics, which exist when first needed. */
 bool told_is_internal(struct bytes topic);

@@ -1,0 +1,66 @@
+/*
+ * coordinate: a request, or the parts of one, that coordinators decide: there by message, a step of the machine, back when it is committed.
+ *
+ *      home    begin: parts, each with its call ----- go -----> coordinator_submit (the shard of the key's partition)
+ *              over: all are home, the handler answers <-home-- call.finished
+ *              the client is gone, or memory is short -- drop -> coordinator_abandon
+ *
+ * Invariants
+ * 1. A part with its call, and the request's arena, belong to the coordinators' shards between coordination_go and `over`: home touches neither.
+ * 2. `over` runs once, at home, also when the client is gone by then (request_reply is nothing then).
+ * 3. An answer is built in the part's arena: the request's own for the first part, one of its own for each of the others, since they may be at
+ *    work on several shards at once. Those go when `over` has returned.
+ * Not here: what a call means (group/, txn/), which topics hold what (internal_topics.h).
+ */
+#ifndef BROKER_HANDLE_COORDINATE_H
+#define BROKER_HANDLE_COORDINATE_H
+
+#include "broker/request.h"
+
+struct coordination;
+
+/* One call: embedded in the handler's struct beside the machine's own. */
+struct coordinated {
+	/* In. */
+	struct coordinator_call *call;
+	void (*run)(void *state, struct step *out, struct coordinator_call *call);
+	/* For the call, from coordination_add on. */
+	struct arena *arena;
+	/* Own. */
+	struct coordination *coordination;
+	struct coordinated *next;
+	struct broker_shard *target; /* NULL: settled at home */
+	enum internal_topic topic;
+	int32_t partition;
+	struct message message;
+	struct message drop;
+	struct arena own_arena;
+	bool finished; /* on the target */
+	bool dropped;  /* at home: drop was sent */
+	bool home;     /* at home: it came back */
+};
+
+/* The first member of what rq->state points to. */
+struct coordination {
+	struct request *request;
+	void (*over)(struct request *rq);
+	struct coordinated *first;
+	struct coordinated **last;
+	size_t away;
+	bool hurried; /* it was given up for want of memory: who was waiting is told to try again */
+};
+
+void coordination_init(struct coordination *n, struct request *rq, void (*over)(struct request *rq));
+/* To the coordinator of `key`; NOT_COORDINATOR where its topic is not there. */
+void coordination_add(struct coordination *n, struct coordinated *p, enum internal_topic topic, struct bytes key);
+/* To one partition of the topic, on its shard. */
+void coordination_add_partition(struct coordination *n, struct coordinated *p, enum internal_topic topic,
+				const struct image_topic *t, int32_t partition);
+/* Sends all; with nothing to send `over` runs at once. */
+void coordination_go(struct coordination *n);
+
+/* For api_handler.abandon and .hurry of requests that may wait in a machine. */
+void coordination_abandon(struct request *rq);
+void coordination_hurry(struct request *rq);
+
+#endif
