@@ -207,7 +207,7 @@ static struct append *make_append(struct live_log *l, int64_t producer_id, int32
 		.size = batch.size,
 		.facts = &a->facts,
 		.leader_epoch = 0,
-		.from_client = true,
+		.origin = APPEND_CLIENT,
 		.released = released,
 	};
 	batch_builder_fini(&builder);

@@ -22,6 +22,8 @@
 	X(PURGE_UNCOMMITTED, 13, "retention takes away what is not committed") \
 	X(START_NOT_DURABLE, 14, "a start is told that is not on disk") \
 	X(SWAP_BEFORE_BOUNDS, 15, "a cleaned segment takes its place before the bounds are written") \
+	X(STABLE_OFF_BY_ONE, 16, "the last stable offset is one too far") \
+	X(MARKER_LOST_ON_RECOVERY, 17, "recovery passes over the ends of transactions") \
 	X(FENCED_GENERATION_COMMITS, 40, "a member of a generation that is over may commit") \
 	X(EXPIRED_MEMBER_COMMITS, 41, "who is no member any more may commit") \
 	X(COMMIT_ONE_LOW, 42, "an offset is committed one too low") \

@@ -11,6 +11,7 @@ enum small_kind {
 	SMALL_UNKNOWN, /* by its name nothing that can be printed; when it is asked for alone, batches are looked for */
 	SMALL_OFFSET_INDEX,
 	SMALL_TIME_INDEX,
+	SMALL_ABORTED,
 	SMALL_SNAPSHOT,
 	SMALL_OFFSETS,
 	SMALL_BOUNDS,

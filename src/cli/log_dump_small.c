@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "storage/aborted_index.h"
 #include "storage/checkpoint.h"
 #include "storage/log_name.h"
 #include "storage/offset_index.h"
@@ -50,6 +51,21 @@ static bool dump_time_index(struct bytes file, int64_t base)
 	if (!e)
 		printf("%zu entries\n", x.count);
 	time_index_fini(&x);
+	return !e;
+}
+
+static bool dump_aborted(struct bytes file, int64_t base)
+{
+	struct aborted_index x = {0};
+	enum err e = aborted_index_read(file, base, &x);
+
+	for (size_t i = 0; i < x.count && !e; i++)
+		printf("version: 0 producerId: %lld firstOffset: %lld lastOffset: %lld lastStableOffset: %lld\n",
+		       (long long)x.entries[i].producer_id, (long long)x.entries[i].first_offset,
+		       (long long)x.entries[i].last_offset, (long long)x.entries[i].last_stable_offset);
+	if (!e)
+		printf("%zu aborted transactions\n", x.count);
+	aborted_index_fini(&x);
 	return !e;
 }
 
@@ -231,6 +247,7 @@ enum small_kind log_dump_kind(const char *path)
 	case SEGMENT_SNAPSHOT:
 		return SMALL_SNAPSHOT;
 	case SEGMENT_TXNINDEX:
+		return SMALL_ABORTED;
 	case SEGMENT_FILES:
 		break;
 	}
@@ -249,6 +266,8 @@ bool log_dump_small(const char *path, struct bytes file)
 		return dump_offset_index(file, base);
 	case SMALL_TIME_INDEX:
 		return dump_time_index(file, base);
+	case SMALL_ABORTED:
+		return dump_aborted(file, base);
 	case SMALL_SNAPSHOT:
 		return dump_snapshot(file);
 	case SMALL_OFFSETS:

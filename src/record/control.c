@@ -45,6 +45,28 @@ enum err end_marker_read(const struct batch_header *header, const struct record 
 	return OK;
 }
 
+/* Kafka has compressed them, where the topic's records were. */
+#define MAX_CONTROL_BYTES 256
+
+enum err end_marker_of(struct bytes batch, struct end_marker *ret_marker)
+{
+	struct record_iter it;
+	struct record record;
+	struct buf scratch;
+	enum err e;
+
+	buf_init(&scratch, MAX_CONTROL_BYTES);
+	e = record_iter_init(&it, batch, &scratch, MAX_CONTROL_BYTES, NULL);
+	if (!e)
+		e = record_iter_next(&it, &record);
+	if (!e)
+		e = end_marker_read(&it.header, &record, ret_marker);
+	buf_fini(&scratch);
+	if (e == ERR_END)
+		return ERR_NOT_FOUND;
+	return e && e != ERR_NOT_FOUND ? ERR_CORRUPT : e;
+}
+
 /* A control batch with one record of this type and value, appended to `out`. */
 static enum err write_batch(const struct batch_options *options, enum control_type type, struct bytes value,
 			    int64_t timestamp, struct buf *out)
@@ -67,8 +89,6 @@ static enum err write_batch(const struct batch_options *options, enum control_ty
 	batch_builder_fini(&b);
 	return e;
 }
-
-#define MAX_CONTROL_BYTES 256
 
 enum err end_marker_write(const struct end_marker *marker, int64_t timestamp, struct buf *out)
 {

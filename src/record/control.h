@@ -34,6 +34,8 @@ struct end_marker {
 /* Reads the one record of a control batch. ERR_CORRUPT when damaged, ERR_NOT_FOUND when it is another type's. */
 enum err end_marker_read(const struct batch_header *header, const struct record *r, struct end_marker *ret_marker)
 	MUST_CHECK;
+/* The same of a whole control batch. ERR_NOT_FOUND also when compaction has left it no record. */
+enum err end_marker_of(struct bytes batch, struct end_marker *ret_marker) MUST_CHECK;
 /* Appends a whole batch at base offset 0 with no leader epoch. */
 enum err end_marker_write(const struct end_marker *marker, int64_t timestamp, struct buf *out) MUST_CHECK;
 

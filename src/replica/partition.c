@@ -60,6 +60,8 @@ static bool checked_before_the_log(const struct partition_append *a, enum err e)
 		return !is_one_batch(a->records);
 	case ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
 	case ERR_INVALID_PRODUCER_EPOCH:
+	case ERR_INVALID_TXN_STATE:
+	case ERR_TRANSACTION_COORDINATOR_FENCED:
 	case ERR_INVALID_TIMESTAMP:
 	case ERR_UNKNOWN_SERVER_ERROR:
 		return false;
@@ -95,12 +97,24 @@ static struct batch_rules rules_of(const struct partition *p, const struct parti
 	};
 }
 
+/* What a coordinator writes of its own: one whole control batch. */
+static bool is_marker(const struct partition_append *a)
+{
+	return a->origin == APPEND_COORDINATOR && batch_is_control(&a->facts.header);
+}
+
 /* Validates the bytes and mends what may be mended; a->log.batch and size are what goes to the log. */
 static enum err prepare(struct partition *p, struct partition_append *a)
 {
 	struct batch_rules rules = rules_of(p, a);
-	enum err e = batch_validate(a->records, &rules, &a->facts);
+	enum err e;
 
+	if (a->origin == APPEND_COORDINATOR && batch_header_read(a->records, &a->facts.header) == OK && is_marker(a)) {
+		a->log.batch = (uint8_t *)(uintptr_t)a->records.data;
+		a->log.size = a->records.size;
+		return OK;
+	}
+	e = batch_validate(a->records, &rules, &a->facts);
 	if (e)
 		return e;
 	/* The request's frame belongs to this request alone, so its bytes may be changed where they are. */
@@ -158,7 +172,10 @@ static void append_now(struct partition *p, struct partition_append *a)
 		a->log.facts = &a->facts;
 		a->log.leader_epoch = p->leader_epoch;
 		a->log.log_append_time = p->topic->settings.log_append_time;
-		a->log.from_client = true;
+		a->log.origin = a->origin;
+		a->log.transaction_version = a->transaction_version;
+		a->log.verified_only = a->verified_only;
+		a->log.guard = a->guard;
 		a->log.released = released;
 		e = log_append_batch(p->log, &a->log);
 		a->bytes_held = !e;
@@ -429,9 +446,25 @@ enum err partition_delete_records_await(struct fiber *self, struct partition *p,
 	return OK;
 }
 
-int64_t partition_read_bound(const struct partition *p)
+int64_t partition_last_stable(const struct partition *p)
+{
+	int64_t unstable = log_first_unstable(p->log);
+
+	return unstable < p->high_watermark ? unstable : p->high_watermark;
+}
+
+int64_t partition_read_bound(const struct partition *p, bool committed_only)
 {
 	if (MUTANT(FETCH_BEYOND_SYNCED))
 		return log_written_offset(p->log);
-	return p->high_watermark;
+	return committed_only ? partition_last_stable(p) : p->high_watermark;
+}
+
+uint64_t partition_verify(struct partition *p, struct bytes records, bool begins_at_zero)
+{
+	struct batch_header h;
+
+	if (batch_header_read(records, &h) || !batch_is_transactional(&h) || batch_is_control(&h) || h.producer_id < 0)
+		return 0;
+	return log_verify(p->log, &h, begins_at_zero);
 }

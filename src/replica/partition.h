@@ -2,6 +2,7 @@
  * partition: one replica of a partition on its shard: its role, its high watermark, and who waits for either.
  *
  *      high watermark = the least synced offset of the in-sync replicas (write.caching: the least written one)
+ *      last stable offset = where the first transaction begins that is open or whose end is at or behind the high watermark, else the high watermark
  *
  *      CLOSED --touch--> OPENING --> OPEN --deleted--> REMOVED
  *                           \------> OFFLINE (damage, or its folder failed) ------^
@@ -51,7 +52,11 @@ enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
  */
 struct partition_append {
 	/* In. */
-	struct bytes records; /* as they came; mutable, in the frame */
+	struct bytes records;       /* as they came; mutable, in the frame */
+	enum append_origin origin;  /* a coordinator may also write markers, that are taken as they are */
+	int8_t transaction_version; /* of a marker */
+	bool verified_only; /* a transactional batch begins a transaction only with its guard (partition_verify) */
+	uint64_t guard;
 	enum acks acks;
 	bool allow_zstd;
 	int32_t current_leader_epoch; /* -1: not checked */
@@ -96,8 +101,15 @@ void partition_stop_waiting(struct partition_reader *r);
 enum err partition_check_epoch(const struct partition *p, int32_t current_leader_epoch) MUST_CHECK;
 /* OK when it can be read now; KAFKA_STORAGE_ERROR when offline, UNKNOWN_TOPIC_OR_PARTITION when removed; ERR_AGAIN when it must be opened first. */
 enum err partition_readable(const struct partition *p) MUST_CHECK;
-/* Where consumers stop: the high watermark, also for read_committed while there are no transactions. */
-int64_t partition_read_bound(const struct partition *p);
+/* The partition is open. */
+int64_t partition_last_stable(const struct partition *p);
+/* Where consumers stop: the high watermark, or the last stable offset for who reads committed records only. */
+int64_t partition_read_bound(const struct partition *p, bool committed_only);
+/*
+ * A client's transactional records arrived, the partition is open: 0 when their transaction is open here, or when they are no batch that could
+ * be appended; else the guard to append them with once the transaction's coordinator has said yes. `begins_at_zero`: Produce 12 and later.
+ */
+uint64_t partition_verify(struct partition *p, struct bytes records, bool begins_at_zero);
 
 /*
  * DeleteRecords: the log starts at `offset` from now on (-1: at the high watermark); gives where it starts. Nothing to do is OK.

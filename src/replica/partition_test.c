@@ -289,7 +289,7 @@ static void readers_fiber(struct fiber *self, void *argument)
 		while (always.told < i)
 			fiber_yield_await(self);
 		EXPECT(always.told == i); /* once for each move of the high watermark */
-		EXPECT(partition_read_bound(p) == (int64_t)i);
+		EXPECT(partition_read_bound(p, false) == (int64_t)i);
 	}
 	EXPECT(once.told == 1);
 	EXPECT(left.told == 0);

@@ -62,7 +62,7 @@ static enum err append_records(struct log *l, struct written *w, const int *keys
 	t->append.size = whole.size;
 	t->append.facts = &t->facts;
 	t->append.leader_epoch = 0;
-	t->append.from_client = true;
+	t->append.origin = APPEND_CLIENT;
 	t->append.released = test_append_released;
 	e = log_append_batch(l, &t->append);
 	if (e)
@@ -265,7 +265,7 @@ static void small_map_main(struct fiber *self, void *argument)
 		t->append = (struct log_append){.batch = (uint8_t *)(uintptr_t)whole.data,
 						.size = whole.size,
 						.facts = &t->facts,
-						.from_client = true,
+						.origin = APPEND_CLIENT,
 						.released = test_append_released};
 		EXPECT_OK(log_append_batch(l, &t->append));
 	}

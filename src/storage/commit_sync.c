@@ -12,9 +12,10 @@ static bool only_active_unsynced(const struct log *l, const struct segment *s)
 	return l->file_synced >= s->base_offset && l->names_synced && s->name_synced && s->made;
 }
 
+/* One that rolled meanwhile and has aborted transactions that are not in their file is covered by a later sync. */
 static void file_is_synced(const struct round_log *rl)
 {
-	if (rl->log->cuts == rl->cuts)
+	if (rl->log->cuts == rl->cuts && !log_owes_aborted(rl->log, rl->end_offset))
 		log_files_cover(rl->log, rl->end_offset, rl->generation);
 }
 

@@ -28,6 +28,15 @@ int64_t log_synced_offset(const struct log *l)
 	return l->synced;
 }
 
+int64_t log_first_unstable(const struct log *l)
+{
+	int64_t first = txn_state_first_unstable(&l->producers.txns);
+
+	if (MUTANT(STABLE_OFF_BY_ONE) && first < TXN_NONE)
+		first++;
+	return first < l->start_durable ? l->start_durable : first;
+}
+
 int64_t log_size_bytes(const struct log *l)
 {
 	int64_t size = 0;
@@ -64,6 +73,7 @@ void log_note_acknowledged(struct log *l, int64_t offset)
 		offset = l->written;
 	if (offset > l->committed) {
 		l->committed = offset;
+		txn_state_committed(&l->producers.txns, offset);
 		if (list_linked(&l->rolled_node) && !l->folder->tick_armed)
 			event_signal(&l->folder->chores); /* it syncs what has rolled */
 	}
@@ -274,14 +284,24 @@ static enum err may_append(const struct log *l, const struct log_append *a)
 	return OK;
 }
 
-static enum err check_sequence(const struct log *l, struct log_append *a, const struct batch_header *h)
+const struct end_marker *log_marker_of(const struct batch_header *h, struct bytes whole, struct end_marker *marker)
 {
-	struct producer_duplicate original;
-	enum err e;
+	return batch_is_control(h) && h->producer_id >= 0 && end_marker_of(whole, marker) == OK ? marker : NULL;
+}
 
-	if (!a->from_client)
-		return OK;
-	e = producer_state_check(&l->producers, h, &original);
+static enum err check_producer(const struct log *l, struct log_append *a, const struct batch_header *h,
+			       const struct end_marker *marker)
+{
+	const struct producer_append p = {
+		.origin = a->origin,
+		.marker = marker,
+		.transaction_version = a->transaction_version,
+		.verified_only = a->verified_only,
+		.guard = a->guard,
+	};
+	struct producer_duplicate original;
+	enum err e = producer_state_check(&l->producers, h, &p, &original);
+
 	if (e == ERR_DUPLICATE_SEQUENCE_NUMBER) {
 		a->base_offset = original.base_offset;
 		a->last_offset = original.last_offset;
@@ -290,10 +310,24 @@ static enum err check_sequence(const struct log *l, struct log_append *a, const 
 	return e;
 }
 
+uint64_t log_verify(struct log *l, const struct batch_header *h, bool begins_at_zero)
+{
+	return producer_state_verify(&l->producers, h, begins_at_zero, log_now_s(l));
+}
+
+void log_note_ended(struct aborted_index *x, const struct batch_header *h, const struct txn_ended *ended)
+{
+	struct aborted_txn t = {h->producer_id, ended->first_offset, h->base_offset, ended->last_stable_offset};
+
+	if (ended->any && ended->aborted)
+		aborted_index_append(x, &t);
+}
+
 /* A client's batch takes the next offsets; a copied one keeps its own, which must not be below the end. */
 static enum err place_batch(struct log *l, struct log_append *a, struct batch_header *h)
 {
-	int64_t base = a->from_client ? l->end : h->base_offset;
+	bool copied = a->origin == APPEND_REPLICA;
+	int64_t base = copied ? h->base_offset : l->end;
 	enum err e;
 
 	if (base < l->end)
@@ -310,7 +344,7 @@ static enum err place_batch(struct log *l, struct log_append *a, struct batch_he
 	a->last_offset = base + h->last_offset_delta;
 	a->log_append_time_ms = -1;
 	batch_set_base_offset(a->batch, base);
-	if (a->from_client || a->leader_epoch >= 0)
+	if (!copied || a->leader_epoch >= 0)
 		batch_set_leader_epoch(a->batch, a->leader_epoch);
 	if (a->log_append_time) {
 		a->log_append_time_ms = shard_wall_ms(l->store->shard);
@@ -333,6 +367,9 @@ static void count_append(struct log *l, const struct log_append *a)
 
 enum err log_append_batch(struct log *l, struct log_append *a)
 {
+	const struct end_marker *marker;
+	struct end_marker of_marker;
+	struct txn_ended ended;
 	struct batch_header h;
 	struct segment *s;
 	bool rolls;
@@ -345,7 +382,8 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 	if (e)
 		return e;
 	must(batch_size(&h) == a->size);
-	e = check_sequence(l, a, &h);
+	marker = log_marker_of(&h, bytes_of(a->batch, a->size), &of_marker);
+	e = check_producer(l, a, &h, marker);
 	if (e)
 		return e;
 	e = place_batch(l, a, &h);
@@ -356,7 +394,8 @@ enum err log_append_batch(struct log *l, struct log_append *a)
 		log_roll(l);
 	s = log_active(l);
 	a->position = s->size;
-	producer_state_update(&l->producers, &h, log_now_s(l), true);
+	ended = producer_state_update(&l->producers, &h, marker, log_now_s(l), true);
+	log_note_ended(&s->aborted, &h, &ended);
 	log_note_batch(l, h.base_offset, s->size);
 	segment_add(s, &h, l->config.index_interval_bytes);
 	l->end = a->last_offset + 1;

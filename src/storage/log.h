@@ -27,6 +27,7 @@
 #include "record/batch.h"
 #include "runtime/blob.h"
 #include "runtime/fiber.h"
+#include "storage/producer_state.h"
 
 struct log;
 struct store;
@@ -97,6 +98,11 @@ int64_t log_start_offset(const struct log *l);
 int64_t log_end_offset(const struct log *l);
 int64_t log_written_offset(const struct log *l);
 int64_t log_synced_offset(const struct log *l);
+/*
+ * Where the first transaction begins that is open, or whose end is not committed (log_note_acknowledged); INT64_MAX: there is none. Not below
+ * the start.
+ */
+int64_t log_first_unstable(const struct log *l);
 int64_t log_size_bytes(const struct log *l);
 /* OK, or why nothing can be appended any more (ERR_OFFLINE, ERR_CORRUPT). */
 enum err log_state(const struct log *l);
@@ -110,8 +116,11 @@ struct log_append {
 	size_t size;
 	const struct batch_facts *facts;
 	int32_t leader_epoch;
-	bool log_append_time; /* message.timestamp.type */
-	bool from_client;     /* check the producer's sequence; false for what a follower copies */
+	bool log_append_time;       /* message.timestamp.type */
+	enum append_origin origin;  /* what is copied keeps its offsets */
+	bool verified_only;         /* no transaction begins without a guard */
+	uint64_t guard;             /* of log_verify; 0: none */
+	int8_t transaction_version; /* of a marker */
 	/* Called once, on the log's shard and never inside log_append_batch, when the bytes are needed no more. */
 	void (*released)(struct log_append *a);
 	/* Out, set by log_append_batch when it returns OK or ERR_DUPLICATE_SEQUENCE_NUMBER (then those of the original). */
@@ -126,9 +135,21 @@ struct log_append {
 /*
  * Appends at the end. Errors change nothing, and `released` is not called for them: ERR_DUPLICATE_SEQUENCE_NUMBER (one of the producer's last
  * five batches: answer with its offsets once they are committed), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH,
- * ERR_RECORD_LIST_TOO_LARGE (over segment.bytes), ERR_OFFLINE, ERR_CORRUPT, ERR_NO_SPACE (while the disk is full).
+ * ERR_INVALID_TXN_STATE, ERR_TRANSACTION_COORDINATOR_FENCED (storage/producer_state.h), ERR_RECORD_LIST_TOO_LARGE (over segment.bytes), ERR_OFFLINE,
+ * ERR_CORRUPT, ERR_NO_SPACE (while the disk is full).
  */
 enum err log_append_batch(struct log *l, struct log_append *a) MUST_CHECK;
+/*
+ * A client's transactional batch arrived: 0 when its transaction is open here; else the guard to append it with once the coordinator has said
+ * yes. `begins_at_zero`: it is from a client that bumps its epoch for each transaction.
+ */
+uint64_t log_verify(struct log *l, const struct batch_header *h, bool begins_at_zero);
+
+/* A transaction whose records a reader of committed ones drops: those of the producer from `first_offset` on, up to its marker. */
+struct aborted_told {
+	int64_t producer_id;
+	int64_t first_offset;
+};
 
 /* A read under way: embedded; lives until `done`. */
 struct log_read {
@@ -138,6 +159,7 @@ struct log_read {
 	size_t max_bytes;  /* cut in the middle of a batch is allowed after the first whole batch */
 	bool at_least_one; /* the first batch is returned whole even if larger than max_bytes */
 	bool may_stay; /* they are only sent on, as they are: blob->file may then say where they lie, and nobody looks at them here */
+	bool committed_only; /* for a reader of committed records: which transactions were aborted is told */
 	void (*done)(struct log_read *r); /* on the log's shard, never inside log_read_start */
 	bool unwanted; /* set on the log's shard meanwhile: no memory is taken for it any more, it ends with ERR_CANCELLED */
 	/* Out. */
@@ -145,6 +167,9 @@ struct log_read {
 		error; /* OK (also for nothing there: size 0), ERR_OFFSET_OUT_OF_RANGE, ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY, ERR_CANCELLED */
 	struct blob *blob;    /* the reader's reference; NULL when size is 0 */
 	struct bytes records; /* inside the blob; begins with the batch that holds `offset` */
+	struct aborted_told *
+		aborted; /* those that overlap the records, and perhaps later ones; the reader frees it with mem_free */
+	size_t aborted_count;
 	/* The log's own. */
 	struct log *log;
 	struct list_node node;

@@ -86,7 +86,7 @@ static void append_each_await(struct fiber *self, struct bench *b, bool alone)
 {
 	for (int i = 0; i < b->partitions; i++) {
 		b->appends[i] = (struct log_append){
-			.batch = b->batch, .size = b->size, .from_client = true, .released = released};
+			.batch = b->batch, .size = b->size, .origin = APPEND_CLIENT, .released = released};
 		check(log_append_batch(b->logs[i], &b->appends[i]), "append");
 		if (alone)
 			check(log_flush_await(self, b->logs[i]), "flush");

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "record/builder.h"
+#include "record/control.h"
 #include "storage/log.h"
 #include "storage/store.h"
 
@@ -159,6 +160,7 @@ struct test_batch {
 	size_t value_size;
 	int64_t timestamp;
 	int64_t seed; /* what the values say */
+	bool transactional;
 };
 
 struct test_append {
@@ -187,6 +189,7 @@ static inline struct test_append *test_append_new(const struct test_batch *b)
 	o.producer_id = b->producer_id;
 	o.producer_epoch = b->producer_id < 0 ? NO_PRODUCER_EPOCH : b->epoch;
 	o.base_sequence = b->producer_id < 0 ? NO_SEQUENCE : b->sequence;
+	o.is_transactional = b->transactional;
 	batch_builder_init(&t->builder, &o);
 	for (int i = 0; i < b->records; i++) {
 		memset(value, '.', b->value_size);
@@ -201,7 +204,7 @@ static inline struct test_append *test_append_new(const struct test_batch *b)
 	t->append.size = whole.size;
 	t->append.facts = &t->facts;
 	t->append.leader_epoch = 0;
-	t->append.from_client = true;
+	t->append.origin = APPEND_CLIENT;
 	t->append.released = test_append_released;
 	return t;
 }
@@ -220,6 +223,34 @@ static inline enum err append(struct log *l, const struct test_batch *b, struct 
 	if (ret_placed)
 		*ret_placed = (struct test_placed){t->append.base_offset, t->append.last_offset,
 						   t->append.log_append_time_ms};
+	if (e)
+		test_append_released(&t->append);
+	return e;
+}
+
+/* The end of a producer's transaction, as its coordinator writes it. */
+static inline enum err append_end(struct log *l, const struct end_marker *marker, int8_t version)
+{
+	struct test_append *t = mem_new(struct test_append);
+	struct batch_options o = batch_options_default(200);
+	struct buf out;
+	enum err e;
+
+	buf_init(&out, 200);
+	EXPECT_OK(end_marker_write(marker, 1000, &out));
+	batch_builder_init(&t->builder, &o);
+	buf_reset(&t->builder.raw);
+	buf_put_bytes(&t->builder.raw, buf_bytes(&out));
+	buf_fini(&out);
+	t->append = (struct log_append){
+		.batch = t->builder.raw.data,
+		.size = t->builder.raw.size,
+		.facts = &t->facts,
+		.origin = APPEND_COORDINATOR,
+		.transaction_version = version,
+		.released = test_append_released,
+	};
+	e = log_append_batch(l, &t->append);
 	if (e)
 		test_append_released(&t->append);
 	return e;

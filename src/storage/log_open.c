@@ -188,6 +188,13 @@ static bool had_records(const struct store *s, const struct log_spec *spec, stru
 	return false;
 }
 
+static enum err finish_clean_await(struct fiber *self, struct log *l)
+{
+	enum err e = check_sizes_await(self, l);
+
+	return e ? e : log_load_aborted_await(self, l, log_active(l)); /* what is appended there comes behind it */
+}
+
 static enum err open_found_await(struct fiber *self, struct log *l)
 {
 	char key[LOG_NAME_SIZE];
@@ -197,7 +204,7 @@ static enum err open_found_await(struct fiber *self, struct log *l)
 	if (entry && !entry->taken) {
 		entry->taken = true;
 		if (!shard_fault(l->store->shard, FAULT_MANIFEST_MISSING) && manifest_read_log(entry->content, l) == OK)
-			return check_sizes_await(self, l);
+			return finish_clean_await(self, l);
 		log_warn(log_logger(l), "%s: its entry in the manifest makes no sense: it is recovered", key);
 		epoch_cache_fini(&l->epochs);
 		producer_state_clear(&l->producers);
@@ -346,6 +353,7 @@ static enum err save_snapshot_await(struct fiber *self, struct log *l)
 static enum err save_side_files_await(struct fiber *self, struct log *l)
 {
 	struct cached_file *f;
+	bool made = false;
 	enum err e = OK;
 
 	if (!log_active(l)->made) {
@@ -356,6 +364,11 @@ static enum err save_side_files_await(struct fiber *self, struct log *l)
 	for (uint32_t i = 0; i < l->segment_count && !e; i++)
 		if (needs_index(l, l->segments[i]))
 			e = log_save_index_await(self, l, l->segments[i]);
+	/* Before the snapshot: what it was taken behind is not made anew. */
+	if (!e)
+		e = log_save_all_aborted_await(self, l, l->end, &made);
+	if (made)
+		log_active(l)->name_synced = l->names_synced = false;
 	if (!e)
 		e = save_snapshot_await(self, l);
 	if (!e)
@@ -513,14 +526,17 @@ static enum err cut_files_await(struct fiber *self, struct log *l, uint32_t keep
 	struct segment *s = l->segments[keep];
 	char path[LOG_PATH_SIZE];
 	struct cached_file *f;
+	bool made = false;
 	enum err e;
 
 	while (l->segment_count > keep + 1)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 	log_remove_snapshots_await(self, l, end);
 	log_remove_indexes_await(self, l, s);
+	e = log_save_aborted_await(self, l, s, end, &made);
 	log_folder_path(l, path);
-	e = store_syncs(l->store) ? folder_sync_await(self, path) : OK;
+	if (!e && store_syncs(l->store))
+		e = folder_sync_await(self, path);
 	if (e) /* else what is gone may come back and go on where the log will end then */
 		return e;
 	e = log_open_segment_await(self, l, s, &f);
@@ -543,12 +559,15 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 
 	if (!e)
 		e = find_cut_await(self, l, l->segments[at], offset, &c);
+	if (!e)
+		e = log_load_aborted_await(self, l, l->segments[at]);
 	if (e)
 		return e;
 	/* Before anything suspends: a sync of the keeper's that begins while the files are cut must not end with the old end as what is synced. */
 	l->cuts++;
 	l->end = l->written = l->synced = c.base;
 	l->promised = 0;
+	segment_cut_aborted(l->segments[at], c.base);
 	e = note_cut_await(self, l, c.base);
 	if (!e)
 		e = cut_files_await(self, l, at, c.walker.position, c.base);
@@ -559,6 +578,7 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 	log_forget_batches(l, l->end);
 	producer_state_settle(&l->producers, INT64_MAX);
 	e = log_rebuild_producers_await(self, l);
+	txn_state_committed(&l->producers.txns, l->committed);
 	if (!e)
 		e = log_save_epochs_await(self, l, store_syncs(l->store));
 	l->file_synced = l->end;

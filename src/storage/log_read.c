@@ -6,7 +6,7 @@
  *                                                 \-> enough, and only to be sent: read the beginning, lend the file
  *
  * When index and file are in memory and open, nothing of it needs a fiber; else a fiber loads and opens first. A batch larger than what
- * was read is read once more, whole.
+ * was read is read once more, whole. A reader of committed records is told which transactions up to there were aborted.
  */
 #include "base/alloc.h"
 #include "base/mutant.h"
@@ -39,6 +39,7 @@ struct read_state {
 	bool guessed_wrong; /* once is enough */
 	bool stays;         /* only the beginning is read: to find the first batch */
 	size_t stays_least; /* how much the answer must then be */
+	int64_t answer_end; /* behind the answer's last byte in the segment */
 	int64_t visible_end; /* what lies before it may be seen: max_offset, or short of it where memory does not tell its place */
 };
 
@@ -77,6 +78,9 @@ static void finish_task(struct task *t)
 		blob_unref(st->blob);
 		st->blob = NULL;
 		r->records = bytes_empty();
+		mem_free(r->aborted);
+		r->aborted = NULL;
+		r->aborted_count = 0;
 	}
 	r->blob = st->blob;
 	list_remove(&r->node);
@@ -92,6 +96,75 @@ static void finish(struct read_state *st, enum err error)
 {
 	st->error = error;
 	shard_defer(st->log->store->shard, &st->finish);
+}
+
+/* --- aborted transactions ----------------------------------------------------------------------------------------- */
+
+/* An offset that the answer's records do not reach, as near as the index tells. */
+static int64_t answer_bound(const struct read_state *st)
+{
+	const struct log *l = st->log;
+	uint32_t at = log_segment_at(l, st->segment_base);
+	const struct segment *s = l->segments[at];
+	int64_t bound = at + 1 < l->segment_count ? l->segments[at + 1]->base_offset : l->end;
+	int32_t relative = -1;
+
+	if (st->swaps != l->swaps || s->base_offset != st->segment_base) /* the places are another file's */
+		return st->r->max_offset;
+	if (st->answer_end <= INT32_MAX)
+		relative = offset_index_lookup_position(&s->offsets, (int32_t)st->answer_end, -1);
+	if (relative >= 0)
+		bound = s->base_offset + relative + 1;
+	return bound < st->r->max_offset ? bound : st->r->max_offset;
+}
+
+static void give_aborted(struct read_state *st, struct aborted_index *found)
+{
+	struct log_read *r = st->r;
+
+	r->aborted = found->count ? mem_alloc(found->count * sizeof(*r->aborted)) : NULL;
+	r->aborted_count = found->count;
+	for (size_t i = 0; i < found->count; i++)
+		r->aborted[i] = (struct aborted_told){found->entries[i].producer_id, found->entries[i].first_offset};
+	aborted_index_fini(found);
+}
+
+static void aborted_main(struct fiber *self, void *argument)
+{
+	struct read_state *st = argument;
+	struct log *l = st->log;
+	struct aborted_index found = {0};
+	enum err e = gate_enter_await(self, &l->store->cold_reads, FIBER_NO_DEADLINE);
+
+	if (!e) {
+		log_pin(l);
+		e = log_collect_aborted_await(self, l, st->r->offset, answer_bound(st), &found);
+		gate_leave(&l->store->cold_reads);
+		log_unpin(l);
+	}
+	give_aborted(st, &found);
+	finish(st, e);
+}
+
+/* The answer's records are known: who reads committed ones only is told what to drop of them. */
+static void finish_answer(struct read_state *st, struct bytes records)
+{
+	static const struct fiber_options options = {.name = "cold read"};
+	struct aborted_index found = {0};
+	struct log *l = st->log;
+
+	st->r->records = records;
+	if (!st->r->committed_only || records.size == 0) {
+		finish(st, OK);
+	} else if (log_collect_aborted(l, st->r->offset, answer_bound(st), &found) &&
+		   !shard_fault(l->store->shard, FAULT_READ_COLD)) {
+		give_aborted(st, &found);
+		finish(st, OK);
+	} else {
+		aborted_index_fini(&found);
+		if (!fiber_start(l->store->shard, &options, aborted_main, st))
+			finish(st, ERR_NO_MEMORY);
+	}
 }
 
 /* --- what was read ------------------------------------------------------------------------------------------------ */
@@ -191,7 +264,8 @@ static void lend(struct read_state *st, int64_t position, size_t size)
 	blob_init_file(&n->blob, n->store->shard, &range, loan_over);
 	blob_unref(st->blob);
 	st->blob = &n->blob;
-	st->r->records = bytes_of(n->blob.data, size);
+	st->answer_end = position + (int64_t)size;
+	finish_answer(st, bytes_of(n->blob.data, size));
 }
 
 /* The first batch was found in what was read; true when the rest need not be. */
@@ -232,6 +306,7 @@ static void read_done(struct file_op *op)
 {
 	struct read_state *st = container_of(op, struct read_state, op);
 	struct selection s;
+	struct bytes records;
 	enum err e = op->error;
 
 	if (!e && op->count < st->size)
@@ -256,10 +331,8 @@ static void read_done(struct file_op *op)
 			   st->stays || st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
 		return;
 	}
-	if (s.first_size && lend_rest(st, &s)) {
-		finish(st, OK);
+	if (s.first_size && lend_rest(st, &s))
 		return;
-	}
 	if (st->stays && s.first_size) { /* it has to be read after all */
 		st->stays = false;
 		read_again(st, st->position + (int64_t)s.start,
@@ -273,8 +346,10 @@ static void read_done(struct file_op *op)
 			finish(st, OK);
 		return;
 	}
-	st->r->records = answer(st, &s);
-	finish(st, OK);
+	records = answer(st, &s);
+	if (records.size)
+		st->answer_end = st->position + (records.data - st->blob->data) + (int64_t)records.size;
+	finish_answer(st, records);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
@@ -497,6 +572,8 @@ void log_read_start(struct log *l, struct log_read *r)
 	r->error = OK;
 	r->blob = NULL;
 	r->records = bytes_empty();
+	r->aborted = NULL;
+	r->aborted_count = 0;
 	r->node = (struct list_node){0};
 	list_push_back(&l->reads, &r->node);
 	if (l->state)

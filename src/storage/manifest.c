@@ -3,7 +3,8 @@
  * touching one. Trusted only together with the marker of that clean stop. Pure, but for filling a struct log.
  *
  *      "MMF1" | marker i64 | count-free list of: size u32, entry | 0 u32 | crc u32
- *      entry: topic, partition, id, start, end, acknowledged; segments; epochs; producers (a snapshot)
+ *      entry: topic, partition, id, start, end, acknowledged; segments; epochs; producers (a snapshot); which segments have an index of aborted
+ *      transactions
  */
 #include "base/alloc.h"
 #include "base/crc32c.h"
@@ -23,6 +24,18 @@ void manifest_write_end(struct buf *out)
 	buf_put_u32(out, 0);
 	if (!out->error)
 		buf_put_u32(out, crc32c(0, buf_bytes(out)));
+}
+
+/* 0: none has any. */
+static void write_aborted(const struct log *l, struct buf *out)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < l->segment_count; i++)
+		any = any || !l->segments[i]->aborted_loaded || l->segments[i]->aborted.count;
+	buf_put_i32(out, any ? (int32_t)l->segment_count : 0);
+	for (uint32_t i = 0; any && i < l->segment_count; i++)
+		buf_put_i8(out, !l->segments[i]->aborted_loaded || l->segments[i]->aborted.count);
 }
 
 void manifest_write_log(const struct log *l, struct buf *out)
@@ -59,6 +72,9 @@ void manifest_write_log(const struct log *l, struct buf *out)
 	if (out->error)
 		return;
 	put_be32(out->data + size_at, (uint32_t)(out->size - size_at - 4));
+	write_aborted(l, out);
+	if (out->error)
+		return;
 	put_be32(out->data + start, (uint32_t)(out->size - start - 4));
 }
 
@@ -167,6 +183,21 @@ static enum err read_epochs(struct reader *r, struct log *l)
 	return r->error ? ERR_CORRUPT : OK;
 }
 
+/* What an earlier build left says nothing of them: then their files are looked for. */
+static enum err read_aborted(struct reader *r, struct log *l)
+{
+	bool told = reader_left(r) > 0;
+	int32_t count = told ? reader_i32(r) : 0;
+
+	if (r->error || (count && (uint32_t)count != l->segment_count))
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < l->segment_count; i++) {
+		l->segments[i]->aborted_expected = count && reader_i8(r);
+		l->segments[i]->aborted_loaded = told && !l->segments[i]->aborted_expected;
+	}
+	return r->error ? ERR_CORRUPT : OK;
+}
+
 enum err manifest_read_log(struct bytes content, struct log *l)
 {
 	struct reader r = reader_of(content);
@@ -180,6 +211,8 @@ enum err manifest_read_log(struct bytes content, struct log *l)
 	producers = reader_bytes(&r, reader_u32(&r));
 	if (!e && !r.error)
 		e = producer_state_read(&l->producers, producers, log_now_s(l));
+	if (!e && !r.error)
+		e = read_aborted(&r, l);
 	if (e || r.error)
 		return ERR_CORRUPT;
 	l->start = m.start;

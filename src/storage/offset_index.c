@@ -61,6 +61,21 @@ int32_t offset_index_lookup_end(const struct offset_index *x, int32_t relative_o
 	return n < x->count ? x->entries[n].position : none;
 }
 
+int32_t offset_index_lookup_position(const struct offset_index *x, int32_t position, int32_t none)
+{
+	size_t low = 0, high = x->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (x->entries[middle].position < position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < x->count ? x->entries[low].relative_offset : none;
+}
+
 void offset_index_truncate(struct offset_index *x, int32_t position)
 {
 	while (x->count > 0 && x->entries[x->count - 1].position >= position)

@@ -34,6 +34,8 @@ void offset_index_append(struct offset_index *x, struct offset_entry e);
 int32_t offset_index_lookup(const struct offset_index *x, int32_t relative_offset);
 /* The position of the entry behind the one that lookup took; `none` when that was the last: the wanted batch starts at or before it. */
 int32_t offset_index_lookup_end(const struct offset_index *x, int32_t relative_offset, int32_t none);
+/* The offset of the first entry at or behind `position`; `none` when there is no such: what lies before the position is not beyond it. */
+int32_t offset_index_lookup_position(const struct offset_index *x, int32_t position, int32_t none);
 /* Forgets what points at or past `position`. */
 void offset_index_truncate(struct offset_index *x, int32_t position);
 /* ERR_CORRUPT when it cannot be the index of a segment of `segment_size` bytes. Trailing zero entries (preallocated) are left out. */

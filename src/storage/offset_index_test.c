@@ -28,6 +28,18 @@ TEST(a_lookup_gives_a_place_that_is_not_behind_the_offset)
 	offset_index_fini(&x);
 }
 
+TEST(a_place_gives_an_offset_that_what_lies_before_it_does_not_pass)
+{
+	static const struct {
+		int32_t position, offset;
+	} cases[] = {{0, 9}, {4200, 9}, {4201, 25}, {8500, 25}, {20000, 60}, {20001, -1}};
+	struct offset_index x = three_entries();
+
+	for (size_t i = 0; i < countof(cases); i++)
+		CHECK_EQ(offset_index_lookup_position(&x, cases[i].position, -1), cases[i].offset);
+	offset_index_fini(&x);
+}
+
 TEST(a_cut_takes_what_points_at_or_past_it)
 {
 	static const struct {

@@ -21,12 +21,18 @@ void producer_state_fini(struct producer_state *p)
 	mem_free(p->entries);
 	mem_free(p->slots);
 	mem_free(p->undo);
+	mem_free(p->verifying);
+	txn_state_fini(&p->txns);
 	producer_state_init(p);
 }
 
+/* Guards that were given before are of no more use, and are not given again. */
 void producer_state_clear(struct producer_state *p)
 {
+	uint64_t last_guard = p->last_guard;
+
 	producer_state_fini(p);
+	p->last_guard = last_guard;
 }
 
 /* splitmix64's finisher: ids come in runs. */
@@ -132,26 +138,156 @@ static bool find_duplicate(const struct producer_entry *e, const struct batch_he
 	return false;
 }
 
+/* --- verification ------------------------------------------------------------------------------------------------- */
+
+static struct verification *verification_of(const struct producer_state *p, int64_t producer_id)
+{
+	for (size_t i = p->verifying_count; i-- > 0;)
+		if (p->verifying[i].producer_id == producer_id)
+			return &p->verifying[i];
+	return NULL;
+}
+
+static void verification_drop(struct producer_state *p, size_t first, size_t count)
+{
+	if (count == 0)
+		return;
+	p->verifying_count -= count;
+	memmove(p->verifying + first, p->verifying + first + count,
+		(p->verifying_count - first) * sizeof(*p->verifying));
+}
+
+/* Whatever was verified has begun, or has ended. */
+static void verification_over(struct producer_state *p, int64_t producer_id)
+{
+	struct verification *v = verification_of(p, producer_id);
+
+	if (v)
+		verification_drop(p, (size_t)(v - p->verifying), 1);
+}
+
+static bool has_open_txn(const struct producer_entry *e)
+{
+	return e && e->txn_first_offset >= 0;
+}
+
+uint64_t producer_state_verify(struct producer_state *p, const struct batch_header *h, bool begins_at_zero,
+			       uint32_t now_s)
+{
+	struct verification *v = verification_of(p, h->producer_id);
+
+	if (has_open_txn(entry_find(p, h->producer_id)))
+		return 0;
+	if (!v) {
+		if (p->verifying_count == VERIFICATIONS_MAX)
+			verification_drop(p, 0, 1);
+		p->verifying = mem_grow(p->verifying, &p->verifying_capacity, p->verifying_count + 1,
+					sizeof(*p->verifying));
+		v = &p->verifying[p->verifying_count++];
+		*v = (struct verification){
+			.producer_id = h->producer_id,
+			.guard = ++p->last_guard,
+			.since_s = now_s,
+			.lowest_sequence = h->base_sequence,
+			.epoch = h->producer_epoch,
+			.begins_at_zero = begins_at_zero,
+		};
+	}
+	if (h->producer_epoch > v->epoch || (h->producer_epoch == v->epoch && h->base_sequence < v->lowest_sequence)) {
+		v->epoch = h->producer_epoch;
+		v->lowest_sequence = h->base_sequence;
+	}
+	return v->guard;
+}
+
+static bool needs_guard(const struct producer_state *p, const struct producer_entry *e, const struct batch_header *h,
+			const struct producer_append *a)
+{
+	const struct verification *v = verification_of(p, h->producer_id);
+
+	if (!a->verified_only || !batch_is_transactional(h) || batch_is_control(h) || has_open_txn(e))
+		return false;
+	return !v || !a->guard || v->guard != a->guard;
+}
+
+/* --- may it be appended ------------------------------------------------------------------------------------------- */
+
+static enum err check_sequence(const struct producer_state *p, const struct producer_entry *e,
+			       const struct batch_header *h)
+{
+	const struct verification *v = verification_of(p, h->producer_id);
+
+	if (v && v->begins_at_zero && h->base_sequence != 0 && (!e || e->batch_count == 0))
+		return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	if (v && h->base_sequence > v->lowest_sequence)
+		return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	if (!e || e->epoch < 0)
+		return OK;
+	if (h->producer_epoch != e->epoch)
+		return h->base_sequence == 0 ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	return in_sequence(e->last_sequence, h->base_sequence) ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+static enum err check_data(const struct producer_state *p, const struct producer_entry *e, const struct batch_header *h,
+			   const struct producer_append *a)
+{
+	enum err error = OK;
+
+	if (needs_guard(p, e, h, a))
+		return ERR_INVALID_TXN_STATE;
+	if (e && h->producer_epoch < e->epoch)
+		return ERR_INVALID_PRODUCER_EPOCH;
+	if (a->origin == APPEND_CLIENT)
+		error = check_sequence(p, e, h);
+	if (!error && has_open_txn(e) && !batch_is_transactional(h))
+		error = ERR_INVALID_TXN_STATE;
+	return error;
+}
+
+/*
+ * From transaction version 2 on a marker has an epoch above its transaction's, so that one that comes late ends no later transaction. The same one
+ * again is welcome when it was written already, and so is the last epoch that there is.
+ */
+static bool marker_is_fenced(const struct producer_entry *e, const struct batch_header *h,
+			     const struct producer_append *a)
+{
+	if (a->transaction_version < 2)
+		return h->producer_epoch < e->epoch;
+	if (h->producer_epoch == e->epoch)
+		return has_open_txn(e) && h->producer_epoch != INT16_MAX;
+	return h->producer_epoch < e->epoch;
+}
+
+static enum err check_marker(const struct producer_entry *e, const struct batch_header *h,
+			     const struct producer_append *a)
+{
+	if (!e)
+		return OK;
+	if (marker_is_fenced(e, h, a))
+		return ERR_INVALID_PRODUCER_EPOCH;
+	return a->marker->coordinator_epoch < e->coordinator_epoch ? ERR_TRANSACTION_COORDINATOR_FENCED : OK;
+}
+
 enum err producer_state_check(const struct producer_state *p, const struct batch_header *h,
-			      struct producer_duplicate *ret_original)
+			      const struct producer_append *a, struct producer_duplicate *ret_original)
 {
 	const struct producer_entry *e;
 
-	if (h->producer_id < 0 || MUTANT(SKIP_SEQUENCE_CHECK))
+	if (h->producer_id < 0 || a->origin == APPEND_REPLICA)
 		return OK;
 	e = entry_find(p, h->producer_id);
-	if (!e || e->epoch < 0)
-		return OK;
-	if (h->producer_epoch < e->epoch)
-		return ERR_INVALID_PRODUCER_EPOCH;
+	if (a->marker)
+		return check_marker(e, h, a);
 	if (batch_is_control(h))
 		return OK;
-	if (h->producer_epoch > e->epoch)
-		return h->base_sequence == 0 ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-	if (find_duplicate(e, h, ret_original))
+	if (MUTANT(SKIP_SEQUENCE_CHECK))
+		return needs_guard(p, e, h, a) ? ERR_INVALID_TXN_STATE : OK;
+	if (a->origin == APPEND_CLIENT && e && h->producer_epoch == e->epoch && find_duplicate(e, h, ret_original))
 		return ERR_DUPLICATE_SEQUENCE_NUMBER;
-	return in_sequence(e->last_sequence, h->base_sequence) ? OK : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	return check_data(p, e, h, a);
 }
+
+/* --- what an append changes --------------------------------------------------------------------------------------- */
 
 /* Moves the last batch to the priors, if what the priors can hold can tell it from the new one. */
 static void push_prior(struct producer_entry *e, const struct batch_header *h)
@@ -181,42 +317,82 @@ static void undo_push(struct producer_state *p, int64_t base_offset, const struc
 	p->undo[p->undo_count++] = (struct producer_undo){.base_offset = base_offset, .before = *before};
 }
 
-void producer_state_update(struct producer_state *p, const struct batch_header *h, uint32_t now_s, bool undoable)
+static struct producer_entry fresh_entry(const struct batch_header *h, uint32_t now_s)
 {
-	struct producer_entry *e;
+	struct producer_entry fresh = empty_entry(h->producer_id, h->producer_epoch);
 
-	if (h->producer_id < 0)
-		return;
-	e = entry_find(p, h->producer_id);
-	if (!e) {
-		struct producer_entry fresh = empty_entry(h->producer_id, h->producer_epoch);
+	/* If this is cut, what comes next has to be this batch again, and nothing that was sent behind it. */
+	fresh.last_sequence = h->base_sequence > 0 ? h->base_sequence - 1 : NO_SEQUENCE;
+	fresh.seen_s = now_s;
+	return fresh;
+}
 
-		/* If this is cut, what comes next has to be this batch again, and nothing that was sent behind it. */
-		fresh.last_sequence = h->base_sequence > 0 ? h->base_sequence - 1 : NO_SEQUENCE;
-		fresh.seen_s = now_s;
-		e = entry_add(p, &fresh);
-	}
-	if (undoable)
-		undo_push(p, h->base_offset, e);
-	e->seen_s = now_s;
-	if (e->epoch != h->producer_epoch) {
-		e->batch_count = 0;
-		e->last_sequence = NO_SEQUENCE;
-		e->epoch = h->producer_epoch;
-	}
-	if (batch_is_control(h)) {
-		e->txn_first_offset = -1;
-		e->last_timestamp = h->max_timestamp;
-		return;
-	}
-	if (batch_is_transactional(h) && e->txn_first_offset < 0)
+static void begin_epoch(struct producer_entry *e, int16_t epoch)
+{
+	e->batch_count = 0;
+	e->last_sequence = NO_SEQUENCE;
+	e->last_offset = -1;
+	e->last_offset_delta = 0;
+	e->epoch = epoch;
+}
+
+/* Of a control batch that compaction has left empty nothing but the epoch is known: its transaction is long over. */
+static struct txn_ended take_control(struct producer_state *p, struct producer_entry *e, const struct batch_header *h,
+				     const struct end_marker *marker)
+{
+	struct txn_ended ended = {.any = has_open_txn(e) && marker, .aborted = marker && !marker->committed};
+	int64_t next;
+
+	if (marker)
+		e->coordinator_epoch = marker->coordinator_epoch;
+	e->last_timestamp = h->max_timestamp;
+	if (!ended.any)
+		return ended;
+	ended.first_offset = e->txn_first_offset;
+	next = txn_state_next_open(&p->txns, e->txn_first_offset);
+	ended.last_stable_offset = next == TXN_NONE ? h->base_offset + 1 : next;
+	txn_state_end(&p->txns, e->txn_first_offset, h->base_offset);
+	e->txn_first_offset = -1;
+	return ended;
+}
+
+static void take_data(struct producer_state *p, struct producer_entry *e, const struct batch_header *h)
+{
+	if (batch_is_transactional(h) && e->txn_first_offset < 0) {
 		e->txn_first_offset = h->base_offset;
+		txn_state_begin(&p->txns, h->producer_id, h->base_offset);
+	}
 	push_prior(e, h);
 	e->last_offset = batch_last_offset(h);
 	e->last_timestamp = h->max_timestamp;
 	e->last_sequence = batch_last_sequence(h);
 	e->last_offset_delta = h->last_offset_delta;
 	e->batch_count++;
+}
+
+struct txn_ended producer_state_update(struct producer_state *p, const struct batch_header *h,
+				       const struct end_marker *marker, uint32_t now_s, bool undoable)
+{
+	struct producer_entry *e;
+
+	if (h->producer_id < 0)
+		return (struct txn_ended){0};
+	e = entry_find(p, h->producer_id);
+	if (!e) {
+		struct producer_entry fresh = fresh_entry(h, now_s);
+
+		e = entry_add(p, &fresh);
+	}
+	if (undoable)
+		undo_push(p, h->base_offset, e);
+	verification_over(p, h->producer_id);
+	e->seen_s = now_s;
+	if (e->epoch != h->producer_epoch)
+		begin_epoch(e, h->producer_epoch);
+	if (batch_is_control(h))
+		return take_control(p, e, h, marker);
+	take_data(p, e, h);
+	return (struct txn_ended){0};
 }
 
 void producer_state_settle(struct producer_state *p, int64_t offset)
@@ -241,11 +417,13 @@ void producer_state_cut(struct producer_state *p, int64_t offset)
 		if (e)
 			*e = u->before;
 	}
+	txn_state_cut(&p->txns, offset);
 }
 
 uint32_t producer_state_expire(struct producer_state *p, uint32_t now_s, uint32_t expiration_s)
 {
 	uint32_t kept = 0, gone;
+	size_t stale = 0;
 
 	for (uint32_t i = 0; i < p->count; i++) {
 		const struct producer_entry *e = &p->entries[i];
@@ -255,7 +433,10 @@ uint32_t producer_state_expire(struct producer_state *p, uint32_t now_s, uint32_
 	}
 	gone = p->count - kept;
 	p->count = kept;
-	if (kept == 0)
+	while (stale < p->verifying_count && now_s - p->verifying[stale].since_s >= expiration_s)
+		stale++;
+	verification_drop(p, 0, stale);
+	if (kept == 0 && p->verifying_count == 0 && p->txns.ended_count == 0)
 		producer_state_clear(p);
 	else if (gone)
 		slots_rebuild(p, p->slot_count);
@@ -378,11 +559,14 @@ enum err producer_state_read(struct producer_state *p, struct bytes snapshot, ui
 			return ERR_CORRUPT;
 		}
 		entry_add(&read, &e);
+		if (e.txn_first_offset >= 0)
+			txn_state_begin(&read.txns, e.producer_id, e.txn_first_offset);
 	}
 	if (read_priors(&r, &read)) {
 		producer_state_fini(&read);
 		return ERR_CORRUPT;
 	}
+	read.last_guard = p->last_guard;
 	producer_state_fini(p);
 	*p = read;
 	return OK;

@@ -164,11 +164,11 @@ struct producer_walk {
 static bool note_producer(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
 	struct producer_walk *p = container_of(w, struct producer_walk, walker);
+	struct end_marker marker;
 
-	(void)whole;
 	(void)position;
 	if (h->base_offset >= p->from)
-		producer_state_update(p->into, h, log_now_s(p->log), false);
+		(void)producer_state_update(p->into, h, log_marker_of(h, whole, &marker), log_now_s(p->log), false);
 	return true;
 }
 
@@ -217,20 +217,28 @@ struct recovery {
 	int64_t bound; /* below it nothing is cut */
 	int64_t start; /* below it nothing is read */
 	bool epochs_lost;
+	int64_t aborted_from; /* of the segments that begin there and behind, the indexes of aborted transactions are made anew */
+	bool makes_aborted;           /* of the segment at hand */
+	struct segment *aborted_lost; /* what came before the producers' snapshot is not in its index any more */
 };
 
 static bool recover_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
 	struct recovery *r = container_of(w, struct recovery, walker);
 	struct log *l = r->log;
+	struct end_marker marker;
 
-	(void)whole;
 	if (h->base_offset < r->expected || batch_last_offset(h) - r->segment->base_offset > INT32_MAX)
 		return false;
 	segment_add(r->segment, h, l->config.index_interval_bytes);
 	log_note_batch(l, h->base_offset, position);
-	if (h->base_offset >= r->producers_from)
-		producer_state_update(&l->producers, h, log_now_s(l), false);
+	if (h->base_offset >= r->producers_from && !(MUTANT(MARKER_LOST_ON_RECOVERY) && batch_is_control(h))) {
+		struct txn_ended ended = producer_state_update(&l->producers, h, log_marker_of(h, whole, &marker),
+							       log_now_s(l), false);
+
+		if (r->makes_aborted)
+			log_note_ended(&r->segment->aborted, h, &ended);
+	}
 	if (h->leader_epoch >= 0 && h->leader_epoch > log_latest_epoch(l) &&
 	    epoch_cache_assign(&l->epochs, h->leader_epoch, h->base_offset) == OK)
 		l->epochs_dirty = true;
@@ -322,6 +330,39 @@ static enum err keep_torn_batch_await(struct fiber *self, struct recovery *r, st
 	return file_truncate_await(self, f->file, *file_size);
 }
 
+/*
+ * What a snapshot within the segment was written behind is in the file, synced: only what comes behind it is made from the batches. A
+ * file with more than that may be of what is cut now.
+ */
+static enum err begin_aborted_await(struct fiber *self, struct recovery *r, struct segment *s)
+{
+	char path[LOG_PATH_SIZE], *text;
+	size_t size;
+	enum err e;
+
+	r->makes_aborted = s->base_offset >= r->aborted_from;
+	if (!r->makes_aborted)
+		return OK;
+	aborted_index_fini(&s->aborted);
+	s->aborted_loaded = true;
+	s->aborted_durable = 0;
+	s->aborted_stale = s->aborted_expected;
+	if (!s->aborted_expected || s->base_offset >= r->producers_from)
+		return OK;
+	log_file_path(r->log, s->base_offset, SEGMENT_TXNINDEX, path);
+	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+	if (!e) {
+		e = aborted_index_read(bytes_of(text, size), s->base_offset, &s->aborted);
+		mem_free(text);
+	}
+	if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG) {
+		r->aborted_lost = s;
+		e = OK;
+	}
+	aborted_index_truncate(&s->aborted, r->producers_from);
+	return e;
+}
+
 /* ERR_END: the log ends in this segment. */
 static enum err recover_segment_await(struct fiber *self, struct recovery *r, uint32_t i)
 {
@@ -330,11 +371,14 @@ static enum err recover_segment_await(struct fiber *self, struct recovery *r, ui
 	int64_t file_size = s->written;
 	struct cached_file *f;
 	bool cut = false;
-	enum err e = log_open_segment_await(self, l, s, &f);
+	enum err e = begin_aborted_await(self, r, s);
 
+	if (!e)
+		e = log_open_segment_await(self, l, s, &f);
 	if (e)
 		return e;
 	s->size = 0;
+	segment_drop_index(s); /* made anew */
 	s->index_loaded = true;
 	s->times_known = true;
 	l->recent_count = 0;
@@ -379,7 +423,7 @@ static bool note_end(struct batch_walker *w, const struct batch_header *h, struc
 static enum err scan_from_await(struct fiber *self, struct recovery *r, uint32_t *ret_index)
 {
 	struct log *l = r->log;
-	uint32_t i = r->epochs_lost ? 0 : log_segment_at(l, r->recovery_point);
+	uint32_t i = log_segment_at(l, r->recovery_point);
 	struct end_walk x = {.walker = {.batch = note_end, .check_crc = true}};
 	struct cached_file *f;
 	struct segment *before;
@@ -401,10 +445,8 @@ static enum err scan_from_await(struct fiber *self, struct recovery *r, uint32_t
 		offset_index_lookup(&before->offsets, (int32_t)(r->recovery_point - before->base_offset)),
 		before->written, &x.walker);
 	file_cache_give(&l->store->files, f);
-	if (x.end > r->recovery_point) {
-		segment_drop_index(before); /* the scan makes it anew */
+	if (x.end > r->recovery_point)
 		*ret_index = i - 1;
-	}
 	return e == ERR_CORRUPT ? OK : e; /* a tail that is not whole belongs to nobody */
 }
 
@@ -481,7 +523,14 @@ static enum err list_segments_await(struct fiber *self, struct log *l)
 		int64_t base;
 		enum segment_file which;
 
-		if (segment_name_parse(bytes_str(list.entries[i].name), &base, &which) != OK || which != SEGMENT_LOG)
+		if (segment_name_parse(bytes_str(list.entries[i].name), &base, &which) != OK)
+			continue;
+		if (which == SEGMENT_TXNINDEX && l->segment_count &&
+		    log_active(l)->base_offset == base) { /* behind .log */
+			log_active(l)->aborted_expected = true;
+			log_active(l)->aborted_loaded = false;
+		}
+		if (which != SEGMENT_LOG)
 			continue;
 		log_file_path(l, base, SEGMENT_LOG, path);
 		e = file_info_await(self, path, &info);
@@ -535,9 +584,34 @@ static enum err confirm_names_await(struct fiber *self, struct log *l)
 	return OK;
 }
 
+/* The recovery point will be the log's end: by then the indexes are on disk. */
+static enum err finish_aborted_await(struct fiber *self, struct recovery *r)
+{
+	struct segment *lost = r->aborted_lost;
+	struct log *l = r->log;
+	bool made = false;
+	enum err e = OK;
+
+	if (lost && !list_linked(&lost->grave)) {
+		aborted_index_fini(&lost->aborted);
+		lost->aborted_loaded = false;
+		lost->aborted_expected = true;
+		l->end = r->expected; /* the producers are read up to where the segment begins */
+		e = log_load_aborted_await(self, l, lost);
+	}
+	if (!e && !log_active(l)->aborted_loaded) /* trusted, since nothing had to be scanned in it */
+		e = log_load_aborted_await(self, l, log_active(l));
+	if (!e)
+		e = log_save_all_aborted_await(self, l, r->expected, &made);
+	if (made)
+		l->found_durable = false;
+	return e;
+}
+
 static enum err finish_recovery_await(struct fiber *self, struct recovery *r, const struct log_bounds *bounds)
 {
 	struct log *l = r->log;
+	enum err e;
 
 	if (r->expected < r->start && r->bound <= r->start) /* all that is left is below the start */
 		restart_at_await(self, r, r->start);
@@ -545,6 +619,9 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 		r->segment = log_active(l);
 		return damaged(r, log_active(l)->size);
 	}
+	e = finish_aborted_await(self, r);
+	if (e)
+		return e;
 	l->end = l->written = l->synced = l->file_synced = r->expected;
 	l->start = l->segments[0]->base_offset;
 	if (bounds->start > l->start)
@@ -596,7 +673,9 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	if (e)
 		return e;
 	e = scan_from_await(self, &r, &scan_from);
-	if (!e)
-		e = recover_segments_await(self, &r, scan_from);
+	if (e)
+		return e;
+	r.aborted_from = l->segments[scan_from]->base_offset;
+	e = recover_segments_await(self, &r, r.epochs_lost ? 0 : scan_from);
 	return e ? e : finish_recovery_await(self, &r, bounds);
 }

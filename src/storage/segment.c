@@ -16,6 +16,7 @@ struct segment *segment_new(int64_t base_offset, int64_t now_ms)
 	s->first_timestamp = NO_TIMESTAMP;
 	s->times_known = true;
 	s->index_loaded = true;
+	s->aborted_loaded = true;
 	return s;
 }
 
@@ -32,6 +33,7 @@ void segment_free(struct segment *s, struct file_cache *c)
 		return;
 	file_cache_drop(c, &s->file);
 	segment_drop_index(s);
+	aborted_index_fini(&s->aborted);
 	if (s->snapshot) {
 		buf_fini(s->snapshot);
 		mem_free(s->snapshot);
@@ -64,8 +66,18 @@ void segment_add(struct segment *s, const struct batch_header *h, int64_t index_
 	s->index_saved = false;
 }
 
+void segment_cut_aborted(struct segment *s, int64_t offset)
+{
+	aborted_index_truncate(&s->aborted, offset);
+	if (s->aborted_durable <= s->aborted.count)
+		return;
+	s->aborted_durable = 0;
+	s->aborted_stale = true;
+}
+
 void segment_truncate(struct segment *s, int64_t position, int64_t offset)
 {
+	segment_cut_aborted(s, offset);
 	if (position > INT32_MAX)
 		return;
 	offset_index_truncate(&s->offsets, (int32_t)position);

@@ -10,6 +10,7 @@
 #define STORAGE_SEGMENT_H
 
 #include "record/batch.h"
+#include "storage/aborted_index.h"
 #include "storage/file_cache.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
@@ -27,6 +28,8 @@ struct segment {
 	int64_t index_bytes;          /* since the last index entry */
 	struct offset_index offsets;
 	struct time_index times;
+	struct aborted_index aborted; /* of an active segment always in memory */
+	size_t aborted_durable;       /* so many of its entries are in the file, synced */
 	struct cached_file *file;
 	struct buf *snapshot;  /* producer snapshot at base_offset that is not on disk yet */
 	bool snapshot_durable; /* there is one at base_offset that a power failure leaves */
@@ -39,6 +42,9 @@ struct segment {
 	bool times_known; /* max_timestamp is right */
 	bool index_loaded;
 	bool index_saved; /* the files on disk are as the memory is */
+	bool aborted_loaded;
+	bool aborted_expected; /* there is a file of it; where it is not, what it had is made anew */
+	bool aborted_stale;    /* the file has more than the memory: it is written anew, whole */
 	bool index_waits; /* written under other names, which the stop syncs with all others' before it changes them */
 	struct list_node grave;
 };
@@ -54,5 +60,12 @@ void segment_truncate(struct segment *s, int64_t position, int64_t offset);
 void segment_finish_times(struct segment *s);
 size_t segment_index_memory(const struct segment *s);
 void segment_drop_index(struct segment *s);
+/* Entries whose markers are cut; the file may have them still. */
+void segment_cut_aborted(struct segment *s, int64_t offset);
+/* Not all of its aborted transactions are known to be in its file. */
+static inline bool segment_owes_aborted(const struct segment *s)
+{
+	return s->aborted_loaded && (s->aborted_stale || s->aborted_durable < s->aborted.count);
+}
 
 #endif

@@ -235,9 +235,10 @@ static enum err sync_upto_await(struct fiber *self, struct log *l, int64_t upto,
 	uint32_t cuts = l->cuts;
 	uint64_t generation = l->folder->journal.generation;
 	bool names = !l->names_synced;
-	enum err e = OK;
+	enum err e;
 
 	log_pin(l);
+	e = log_save_all_aborted_await(self, l, upto, &names);
 	for (struct segment *s = l->segments[log_segment_at(l, l->file_synced)]; s && !e; s = log_segment_after(l, s)) {
 		if ((closed_only || s->written == 0) && s->base_offset >= upto && s != l->segments[0])
 			break;
@@ -335,6 +336,16 @@ static enum err rebuild_indexes_await(struct fiber *self, struct log *l, struct 
 	return e;
 }
 
+static void drop_indexes(struct segment *s)
+{
+	if (s->index_saved && !s->index_waits)
+		segment_drop_index(s);
+	if (!s->aborted_loaded || segment_owes_aborted(s) || s->aborted.count == 0)
+		return;
+	aborted_index_fini(&s->aborted);
+	s->aborted_loaded = false;
+}
+
 /* Too much in memory: what is on disk as well goes. */
 static void purge_indexes(struct store *store)
 {
@@ -343,8 +354,7 @@ static void purge_indexes(struct store *store)
 		struct log *l = container_of(n, struct log, node);
 
 		for (uint32_t i = 0; i + 1 < l->segment_count; i++)
-			if (l->segments[i]->index_saved && !l->segments[i]->index_waits)
-				segment_drop_index(l->segments[i]);
+			drop_indexes(l->segments[i]);
 	}
 	store->index_memory = 0;
 }

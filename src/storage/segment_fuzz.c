@@ -40,11 +40,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes in = bytes_of(data, size);
 	struct offset_index offsets = {0};
 	struct time_index times = {0};
+	struct aborted_index aborted = {0}, collected = {0};
 
 	scan(in, true);
 	scan(in, false);
 	(void)!offset_index_read(in, 1000000, &offsets);
 	(void)!time_index_read(in, &times);
+	if (aborted_index_read(in, 0, &aborted) == OK) {
+		struct buf out;
+
+		(void)aborted_index_collect(&aborted, 10, 20, &collected);
+		must(collected.count <= aborted.count);
+		buf_init(&out, size + 1);
+		aborted_index_write(&aborted, 0, &out);
+		must(out.size == size && (size == 0 || memcmp(out.data, data, size) == 0));
+		buf_fini(&out);
+	}
+	aborted_index_fini(&aborted);
+	aborted_index_fini(&collected);
 	(void)offset_index_lookup(&offsets, 17);
 	(void)time_index_lookup(&times, 17);
 	offset_index_fini(&offsets);

@@ -267,6 +267,7 @@ struct log {
 	bool read_failed; /* and the log says so: once is enough */
 	bool future_told;
 	bool saving_snapshot;  /* somebody is just writing one */
+	bool saving_aborted;   /* somebody is just writing an index of aborted transactions */
 	bool uncleanable;      /* the cleaner failed at it, and the log says so */
 	bool indexes_wait;     /* what is saved of indexes is synced, and gets its name, later */
 	bool swapping;         /* files of its segments are being renamed */
@@ -383,6 +384,28 @@ enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync) MUS
 /* max_timestamp of a segment that was not scanned. */
 enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 void log_remove_segment_await(struct fiber *self, struct log *l, struct segment *s);
+
+/* aborted.c: indexes of aborted transactions. */
+/*
+ * Entries with markers below `upto` are in the segment's file, synced. `*ret_made` is set when the file's name has to be synced. ERR_AGAIN: the
+ * segment was replaced.
+ */
+enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto, bool *ret_made)
+	MUST_CHECK;
+/* The same of all segments. */
+enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto, bool *ret_made) MUST_CHECK;
+/* A segment that ends at or below `upto` has entries that are not in its file: the recovery point must not go there. */
+bool log_owes_aborted(const struct log *l, int64_t upto);
+/* ERR_AGAIN: the segment was replaced. */
+enum err log_load_aborted_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* Appends to `out` the aborted transactions that overlap [from, to), as far as memory tells: false when it does not. */
+bool log_collect_aborted(const struct log *l, int64_t from, int64_t to, struct aborted_index *out);
+enum err log_collect_aborted_await(struct fiber *self, struct log *l, int64_t from, int64_t to,
+				   struct aborted_index *out) MUST_CHECK;
+/* The end of a transaction that a control batch is; NULL when the batch is none. */
+const struct end_marker *log_marker_of(const struct batch_header *h, struct bytes whole, struct end_marker *marker);
+/* Where the marker `h` ended an aborted transaction, that has an entry. */
+void log_note_ended(struct aborted_index *x, const struct batch_header *h, const struct txn_ended *ended);
 
 /* purge.c: files that leave a log. */
 struct doomed {

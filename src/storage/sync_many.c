@@ -99,11 +99,15 @@ static void note_one_await(struct fiber *self, struct sync_many *m, size_t i)
 {
 	struct sync_note *n = &m->notes[i];
 	struct log *l = m->logs[i];
+	bool made = false;
 	enum err e;
 
 	if (l->deleted || l->state)
 		return;
-	e = log_write_metadata_await(self, l, false);
+	e = log_save_all_aborted_await(self, l, l->written,
+				       &made); /* few have any: each is synced by itself, its name with the others */
+	if (!e)
+		e = log_write_metadata_await(self, l, false);
 	if (!e)
 		e = look_where_await(self, l);
 	if (e || l->place != PLACE_HOME) {
@@ -129,7 +133,7 @@ static void take_note(struct log *l, struct sync_note *n)
 		return;
 	if (f->root_synced < n->root_version)
 		f->root_synced = n->root_version;
-	n->covered = l->cuts == n->cuts;
+	n->covered = l->cuts == n->cuts && !log_owes_aborted(l, n->upto);
 	if (!n->covered)
 		return;
 	for (uint32_t k = 0; k < l->segment_count; k++)

@@ -4,9 +4,6 @@
 #include "base/alloc.h"
 #include "storage/verify_own.h"
 
-/* Kafka's .txnindex: version i16, producer, first, last and last stable offset, i64 each. */
-#define TXN_ENTRY_SIZE 34
-
 static void say(struct verify_log *l, enum verify_grade grade, const char *file, const char *text)
 {
 	verify_say(l->v, grade, l->name, file, -1, -1, "%s", text);
@@ -168,27 +165,6 @@ static void check_snapshot_await(struct fiber *self, struct verify_log *l, const
 	mem_free(text);
 }
 
-static void check_aborted_await(struct fiber *self, struct verify_log *l, const char *name)
-{
-	bool missing = false;
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!verify_load_await(self, l->v, l->name, name, VERIFY_INDEX_MAX, &text, &size, &missing))
-		return;
-	l->v->counts.indexes++;
-	if (size % TXN_ENTRY_SIZE)
-		say(l, VERIFY_DAMAGE, name, "its size is no whole number of entries");
-	for (size_t at = 0; at + TXN_ENTRY_SIZE <= size; at += TXN_ENTRY_SIZE) {
-		const uint8_t *e = (const uint8_t *)text + at;
-
-		if (get_be16(e) != 0 || (int64_t)get_be64(e + 10) > (int64_t)get_be64(e + 18))
-			verify_say(l->v, VERIFY_DAMAGE, l->name, name, (int64_t)at, -1,
-				   "not an entry of an aborted transaction");
-	}
-	mem_free(text);
-}
-
 /* --- the folder -------------------------------------------------------------------------------------------------- */
 
 static bool has_segment(const struct verify_log *l, int64_t base)
@@ -216,9 +192,7 @@ static void check_file_await(struct fiber *self, struct verify_log *l, const cha
 		return;
 	if (which == SEGMENT_SNAPSHOT)
 		check_snapshot_await(self, l, name, offset);
-	else if (which == SEGMENT_TXNINDEX)
-		check_aborted_await(self, l, name);
-	else if ((which == SEGMENT_INDEX || which == SEGMENT_TIMEINDEX) && !has_segment(l, offset))
+	else if (which != SEGMENT_LOG && !has_segment(l, offset))
 		say(l, VERIFY_NOTE, name, "an index without its segment");
 }
 
@@ -273,8 +247,10 @@ static enum err check_segments_await(struct fiber *self, struct verify_log *l)
 			say(l, VERIFY_NOTE, name, "all of it is below the log's start; the next start removes it");
 			continue;
 		}
-		if (l->first_base < 0)
+		if (l->first_base < 0) {
 			l->first_base = base;
+			verify_aborted_begin_await(self, l, base);
+		}
 		check_boundary(l, name, base);
 		l->next_offset = base;
 		e = verify_segment_await(self, l, base, next);
@@ -389,6 +365,7 @@ enum err verify_log_await(struct fiber *self, struct verify *v, const char *name
 		folder_list_free(&l->files);
 	}
 	epoch_cache_fini(&l->epochs);
+	producer_state_fini(&l->producers);
 	mem_free(l);
 	return e == ERR_CANCELLED ? e : OK;
 }

@@ -1,4 +1,7 @@
-/* verify_own: what the sources of verify share: verify.c (a log folder), verify_journal.c (the journals), verify_log.c (one log), verify_segment.c (one segment). storage/ only. */
+/*
+ * verify_own: what the sources of verify share: verify.c (a log folder), verify_journal.c (the journals), verify_log.c (one log),
+ * verify_segment.c (one segment), verify_aborted.c (its aborted transactions). storage/ only.
+ */
 #ifndef STORAGE_VERIFY_OWN_H
 #define STORAGE_VERIFY_OWN_H
 
@@ -71,7 +74,11 @@ struct verify_log {
 	const struct verify_replay *replay; /* NULL: none */
 	int64_t next_offset;                /* behind the last batch; -1: not known */
 	int64_t first_base;
-	bool broken; /* so that ends need not agree */
+	bool broken;                     /* so that ends need not agree */
+	struct producer_state producers; /* behind the last batch */
+	bool txns_known;                 /* all that were open where the log begins are known */
+	struct aborted_index
+		abort_markers; /* of the segment at hand; first offset -1: no record of its transaction is left */
 };
 
 /* `file` may be NULL: the folder itself. The words are formatted. */
@@ -87,6 +94,10 @@ enum err verify_log_await(struct fiber *self, struct verify *v, const char *name
 /* `next_base`: where the segment behind it begins; -1: it is the active one. */
 enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t base_offset, int64_t next_base)
 	MUST_CHECK;
+void verify_aborted_begin_await(struct fiber *self, struct verify_log *l, int64_t base);
+void verify_aborted_batch(struct verify_log *l, const struct batch_header *h, struct bytes whole);
+/* All batches of the segment were taken. */
+void verify_aborted_segment_await(struct fiber *self, struct verify_log *l, int64_t base, bool rescanned);
 /* Of the shards' journals what counts; broken rounds are findings. */
 void verify_journals_await(struct fiber *self, struct verify *v, const struct folder_list *list, uint64_t run);
 const struct verify_replay *verify_replay_of(const struct verify *v, const char *log_name, struct uuid topic_id);

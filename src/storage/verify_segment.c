@@ -167,6 +167,7 @@ static bool on_batch(struct batch_walker *w, const struct batch_header *h, struc
 	v->counts.records += (uint64_t)(h->record_count > 0 ? h->record_count : 0);
 	check_place(c, h, position);
 	check_epoch(c, h, position);
+	verify_aborted_batch(l, h, whole);
 	if (h->max_timestamp > c->max_timestamp)
 		c->max_timestamp = h->max_timestamp;
 	check_offset_entries(c, h, position, position + (int64_t)whole.size);
@@ -341,8 +342,10 @@ enum err verify_segment_await(struct fiber *self, struct verify_log *l, int64_t 
 	} else {
 		load_indexes_await(self, c);
 		e = walk_await(self, c, f);
-		if (!e)
+		if (!e) {
 			check_ends(c);
+			verify_aborted_segment_await(self, l, base_offset, c->rescanned);
+		}
 	}
 	file_close(f);
 	offset_index_fini(&c->offsets);

@@ -4,6 +4,7 @@
  */
 #include "broker/handle/fetch.h"
 
+#include "base/alloc.h"
 #include "broker/handle/handle.h"
 #include "protocol/messages.h"
 
@@ -42,7 +43,7 @@ static void fill_partition(const struct fetch *f, const struct fetch_part *part,
 	answer->partition_index = part->target.partition;
 	answer->error_code = (int16_t)part->error;
 	answer->high_watermark = part->high_watermark;
-	answer->last_stable_offset = part->high_watermark;
+	answer->last_stable_offset = part->last_stable_offset;
 	answer->log_start_offset = part->log_start_offset;
 	answer->diverging_epoch.epoch = part->diverging_epoch;
 	answer->diverging_epoch.end_offset = part->diverging_epoch < 0 ? -1 : part->diverging_end_offset;
@@ -54,6 +55,10 @@ static void fill_partition(const struct fetch *f, const struct fetch_part *part,
 	answer->aborted_transactions_count = unknown || (f->read_committed && part->error != ERR_OFFSET_OUT_OF_RANGE)
 						     ? 0
 						     : -1;
+	if (part->blob && part->told_aborted) {
+		answer->aborted_transactions = part->told_aborted;
+		answer->aborted_transactions_count = (int32_t)part->aborted_count;
+	}
 }
 
 static bool same_topic(const struct fetch_target *a, const struct fetch_target *b)
@@ -66,6 +71,30 @@ static void drop_records(struct request *rq, struct fetch_part *part)
 	blob_unref_from(rq->shard, part->blob);
 	part->blob = NULL;
 	part->records = bytes_empty();
+}
+
+/* A reader that was not told what was aborted would take it for committed: then the records have to wait. */
+static void tell_aborted(struct request *rq, struct fetch_part *part)
+{
+	struct fetch_response_aborted_transaction *told;
+
+	if (!part->blob || !part->aborted_count)
+		return;
+	told = part->told_aborted = request_alloc(rq, part->aborted_count, sizeof(*told));
+	if (!told)
+		drop_records(rq, part);
+	for (size_t i = 0; told && i < part->aborted_count; i++) {
+		told[i].producer_id = part->aborted[i].producer_id;
+		told[i].first_offset = part->aborted[i].first_offset;
+	}
+}
+
+static void free_aborted(struct fetch *f)
+{
+	for (size_t i = 0; i < f->part_count; i++) {
+		mem_free(f->parts[i].aborted);
+		f->parts[i].aborted = NULL;
+	}
 }
 
 /* Each shard kept to the maximum by itself; together they may be over it, and what is late in the order goes again. */
@@ -134,6 +163,7 @@ static void fetch_finish(struct request *rq)
 		for (size_t i = 0; i < f->part_count; i++)
 			if (f->parts[i].blob)
 				drop_records(rq, &f->parts[i]);
+		free_aborted(f);
 		request_close(rq, "a Fetch names more partitions than a request has memory for");
 		return;
 	}
@@ -141,11 +171,13 @@ static void fetch_finish(struct request *rq)
 	for (size_t i = 0; i < f->part_count; i++) {
 		struct fetch_part *part = &f->parts[i];
 
+		tell_aborted(rq, part);
 		if (part->blob)
 			blobs[blob_count++] = part->blob;
 		if (is_told(f, s, part))
 			list_part(f, part, &last_topic, &slots[listed++]);
 	}
+	free_aborted(f);
 	f->response.session_id = f->session_id;
 	request_reply_blobs(rq, &f->response, blobs, blob_count);
 }
@@ -223,6 +255,7 @@ static void join_group(struct request *rq, struct fetch_part *part)
 		g->min_bytes = body->max_wait_ms > 0 ? body->min_bytes : 0;
 		g->max_bytes = f->max_bytes;
 		g->is_follower = f->is_follower;
+		g->read_committed = f->read_committed && !f->is_follower;
 		f->groups_used++;
 	}
 	part->group = g;
@@ -236,7 +269,7 @@ static void take_target(struct request *rq, const struct fetch_target *target, s
 	const struct image_topic *topic = topic_of(rq, target);
 
 	part->target = *target;
-	part->high_watermark = part->log_start_offset = -1;
+	part->high_watermark = part->last_stable_offset = part->log_start_offset = -1;
 	part->diverging_epoch = -1;
 	if (!topic)
 		part->error = by_id(rq) ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;

@@ -14,6 +14,7 @@
 
 #include "broker/fetch_session.h"
 #include "broker/request.h"
+#include "protocol/messages.h"
 #include "storage/log.h"
 
 struct fetch_group;
@@ -31,11 +32,15 @@ struct fetch_part {
 	/* The result. */
 	enum err error; /* Kafka's */
 	int64_t high_watermark;
+	int64_t last_stable_offset;
 	int64_t log_start_offset;
 	int32_t diverging_epoch; /* -1: none */
 	int64_t diverging_end_offset;
 	struct blob *blob;
 	struct bytes records;
+	struct aborted_told *aborted; /* of the records; freed at home */
+	size_t aborted_count;
+	struct fetch_response_aborted_transaction *told_aborted; /* the same in the request's memory, at home */
 };
 
 struct fetch_group {
@@ -48,6 +53,7 @@ struct fetch_group {
 	int64_t max_bytes;
 	bool report;      /* others may have bytes too: say how many are here while parked */
 	bool is_follower; /* the asker is a replica: it reads to the log's end */
+	bool read_committed;
 	struct message go;
 	/* From home while it is away, and back. */
 	struct message flush;

@@ -13,13 +13,13 @@ static struct partition *partition_of(const struct fetch_part *part)
 
 static int64_t bound_of(const struct fetch_part *part, const struct partition *p)
 {
-	return part->group->is_follower ? log_end_offset(p->log) : partition_read_bound(p);
+	return part->group->is_follower ? log_end_offset(p->log) : partition_read_bound(p, part->group->read_committed);
 }
 
 static void out_of_range(struct fetch_part *part)
 {
 	part->error = ERR_OFFSET_OUT_OF_RANGE;
-	part->high_watermark = part->log_start_offset = -1;
+	part->high_watermark = part->last_stable_offset = part->log_start_offset = -1;
 }
 
 /*
@@ -62,6 +62,7 @@ static void look(struct fetch_part *part)
 		return;
 	}
 	part->high_watermark = p->high_watermark;
+	part->last_stable_offset = partition_last_stable(p);
 	part->log_start_offset = log_start_offset(p->log);
 	if (offset < log_start_offset(p->log) || offset > log_end_offset(p->log) || check_divergence(part, p)) {
 		out_of_range(part);
@@ -224,6 +225,8 @@ static void read_done(struct log_read *r)
 	case OK:
 		part->blob = r->blob;
 		part->records = r->records;
+		part->aborted = r->aborted;
+		part->aborted_count = r->aborted_count;
 		break;
 	case ERR_OFFSET_OUT_OF_RANGE:
 		out_of_range(part);
@@ -258,6 +261,7 @@ static bool begin_read(struct fetch_part *part, int64_t *left, bool *first_one)
 		.max_bytes = (size_t)(limit > 0 ? limit : 0),
 		.at_least_one = *first_one,
 		.may_stay = !part->group->is_follower,
+		.committed_only = part->group->read_committed,
 		.done = read_done,
 	};
 	*first_one = false;

@@ -8,6 +8,7 @@
 #include "runtime/call.h"
 
 #define CONSUMER (-1)
+#define READ_COMMITTED 1
 
 struct question {
 	struct question *next; /* of the same shard */
@@ -22,13 +23,14 @@ struct inquiry {
 	struct question *first;
 	struct question **last;
 	bool to_log_end; /* asked by a replica or a debugging tool */
+	bool read_committed;
 };
 
 static enum err find_offset_await(struct fiber *self, const struct inquiry *in, const struct partition *p,
 				  struct question *q)
 {
 	struct list_offsets_response_list_offsets_partition_response *a = q->answer;
-	int64_t bound = in->to_log_end ? log_end_offset(p->log) : partition_read_bound(p);
+	int64_t bound = in->to_log_end ? log_end_offset(p->log) : partition_read_bound(p, in->read_committed);
 
 	switch (q->asked->timestamp) {
 	case OFFSET_LATEST:
@@ -161,6 +163,7 @@ static void list_offsets_await(struct fiber *self, struct request *rq)
 		struct inquiry *in = &inquiries[i];
 
 		in->to_log_end = body->replica_id != CONSUMER;
+		in->read_committed = body->isolation_level == READ_COMMITTED;
 		if (!in->first)
 			continue;
 		if (shard_call_await(self, in->target->shard, "list offsets", inquire_main, in)) {

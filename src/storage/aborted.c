@@ -1,0 +1,244 @@
+/*
+ * aborted: the indexes of aborted transactions on disk, and who asks them. Nothing tells a file that was lost from one that never was, and none of a
+ * segment that the next recovery trusts is made anew: so it is synced before the recovery point passes the end of its segment.
+ *
+ *      marker -> in memory -> (the segment is synced) appended to BASE.txnindex, synced -> the recovery point may pass
+ *      recovery: of segments that are scanned, made anew from the records, and from the producers where the segment begins
+ *
+ * Fibers only, but for the look into memory. Uses runtime/file, recover.c.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "storage/state.h"
+
+/* One at a time in a log. */
+static void begin_await(struct fiber *self, struct log *l)
+{
+	while (l->saving_aborted)
+		if (event_wait_await(self, &l->unpinned, FIBER_NO_DEADLINE) == ERR_CANCELLED)
+			fiber_yield_await(self);
+	l->saving_aborted = true;
+}
+
+static void end(struct log *l)
+{
+	l->saving_aborted = false;
+	event_signal(&l->unpinned);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+static enum err append_await(struct fiber *self, const char *path, struct bytes entries, int64_t at, bool sync)
+{
+	struct file *file;
+	enum err e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | (at ? 0 : FILE_TRUNCATE), &file);
+
+	if (e)
+		return e;
+	e = file_write_await(self, file, entries, at);
+	if (!e && sync)
+		e = file_sync_await(self, file);
+	file_close(file);
+	return e;
+}
+
+static enum err remove_await(struct fiber *self, const char *path)
+{
+	enum err e = file_remove_await(self, path);
+
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err save_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto, bool sync,
+			   size_t *ret_saved)
+{
+	bool whole = s->aborted_stale;
+	size_t from = whole ? 0 : s->aborted_durable, count = aborted_index_count_below(&s->aborted, upto);
+	char path[LOG_PATH_SIZE];
+	struct buf out;
+	enum err e;
+
+	*ret_saved = count;
+	if (!whole && count <= from)
+		return OK;
+	log_file_path(l, s->base_offset, SEGMENT_TXNINDEX, path);
+	buf_init(&out, SMALL_FILE_MAX);
+	aborted_index_write(&s->aborted, from, &out);
+	if (!out.error)
+		out.size = (count - from) * ABORTED_ENTRY_SIZE;
+	s->aborted_stale = false; /* a cut meanwhile sets it again */
+	e = out.error;
+	if (!e && whole)
+		e = out.size ? file_replace_await(self, path, buf_bytes(&out)) : remove_await(self, path);
+	else if (!e)
+		e = append_await(self, path, buf_bytes(&out), (int64_t)from * ABORTED_ENTRY_SIZE, sync);
+	buf_fini(&out);
+	s->aborted_stale |= e && whole;
+	s->aborted_expected = count > 0;
+	return e;
+}
+
+enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto, bool *ret_made)
+{
+	uint32_t cuts;
+	size_t saved;
+	bool first;
+	enum err e;
+
+	if (!segment_owes_aborted(s))
+		return OK;
+	log_pin(l);
+	begin_await(self, l);
+	cuts = l->cuts;
+	first = s->aborted_durable == 0;
+	e = s->replaced ? ERR_AGAIN : save_await(self, l, s, upto, store_syncs(l->store), &saved);
+	if (!e && cuts == l->cuts && saved > s->aborted_durable) {
+		*ret_made |= first;
+		s->aborted_durable = saved;
+	}
+	end(l);
+	log_unpin(l);
+	return e;
+}
+
+enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto, bool *ret_made)
+{
+	enum err e = OK;
+
+	for (struct segment *s = l->segments[0]; s && s->base_offset < upto && !e; s = log_segment_after(l, s)) {
+		e = log_save_aborted_await(self, l, s, upto, ret_made);
+		if (e && (list_linked(&s->grave) || s->replaced))
+			e = OK; /* removed meanwhile */
+	}
+	return e;
+}
+
+bool log_owes_aborted(const struct log *l, int64_t upto)
+{
+	for (uint32_t i = log_segment_at(l, l->file_synced);
+	     i + 1 < l->segment_count && l->segments[i + 1]->base_offset <= upto; i++)
+		if (segment_owes_aborted(l->segments[i]))
+			return true;
+	return false;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+struct aborted_walk {
+	struct batch_walker walker;
+	struct producer_state *producers;
+	struct aborted_index found;
+};
+
+static bool note_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
+{
+	struct aborted_walk *a = container_of(w, struct aborted_walk, walker);
+	struct end_marker marker;
+	struct txn_ended ended = producer_state_update(a->producers, h, log_marker_of(h, whole, &marker), 0, false);
+
+	(void)position;
+	log_note_ended(&a->found, h, &ended);
+	return true;
+}
+
+/* From the records, and from what was open where the segment begins. */
+static enum err rebuild_await(struct fiber *self, struct log *l, struct segment *s, struct aborted_index *ret_index)
+{
+	struct producer_state producers;
+	struct aborted_walk a = {.walker = {.batch = note_batch}, .producers = &producers};
+	struct cached_file *f;
+	enum err e;
+
+	producer_state_init(&producers);
+	e = log_producers_at_await(self, l, s->base_offset, &producers);
+	if (!e)
+		e = log_open_segment_await(self, l, s, &f);
+	if (!e) {
+		e = segment_walk_await(self, f->file, 0, s->written, &a.walker);
+		file_cache_give(&l->store->files, f);
+	}
+	producer_state_fini(&producers);
+	if (e)
+		aborted_index_fini(&a.found);
+	*ret_index = a.found;
+	return e;
+}
+
+static enum err read_await(struct fiber *self, struct log *l, const struct segment *s, struct aborted_index *ret_index)
+{
+	char path[LOG_PATH_SIZE], *text;
+	size_t size;
+	enum err e;
+
+	log_file_path(l, s->base_offset, SEGMENT_TXNINDEX, path);
+	e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+	if (e)
+		return e == ERR_NOT_FOUND && !s->aborted_expected ? OK : e;
+	e = aborted_index_read(bytes_of(text, size), s->base_offset, ret_index);
+	mem_free(text);
+	return e;
+}
+
+enum err log_load_aborted_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct aborted_index found = {0};
+	bool rebuilt = false;
+	enum err e;
+
+	if (s->aborted_loaded)
+		return OK;
+	if (s->replaced)
+		return ERR_AGAIN;
+	log_pin(l);
+	e = shard_fault(l->store->shard, FAULT_INDEX_MISSING) && s->aborted_expected ? ERR_NOT_FOUND
+										     : read_await(self, l, s, &found);
+	rebuilt = e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG;
+	if (rebuilt)
+		e = rebuild_await(self, l, s, &found);
+	if (!e && s->replaced)
+		e = ERR_AGAIN;
+	if (!e && !s->aborted_loaded) {
+		s->aborted = found;
+		found = (struct aborted_index){0};
+		s->aborted_durable = rebuilt ? 0 : s->aborted.count;
+		s->aborted_stale = rebuilt;
+		s->aborted_loaded = true;
+		l->store->index_memory += s->aborted.count * sizeof(*s->aborted.entries);
+	}
+	aborted_index_fini(&found);
+	log_unpin(l);
+	return e;
+}
+
+bool log_collect_aborted(const struct log *l, int64_t from, int64_t to, struct aborted_index *out)
+{
+	for (uint32_t i = log_segment_at(l, from); i < l->segment_count; i++) {
+		const struct segment *s = l->segments[i];
+
+		if (!s->aborted_loaded)
+			return false;
+		if (aborted_index_collect(&s->aborted, from, to, out))
+			return true;
+	}
+	return true;
+}
+
+enum err log_collect_aborted_await(struct fiber *self, struct log *l, int64_t from, int64_t to,
+				   struct aborted_index *out)
+{
+	struct segment *s = l->segments[log_segment_at(l, from)];
+	bool over = false;
+	enum err e = OK;
+
+	while (s && !over && !e) {
+		e = log_load_aborted_await(self, l, s);
+		/* What took its place, or the one behind it, has the entry. */
+		if (e && (s->replaced || list_linked(&s->grave)) && !l->closing && !l->state)
+			e = OK;
+		else if (!e)
+			over = aborted_index_collect(&s->aborted, from, to, out);
+		s = e || over ? NULL : log_segment_after(l, s);
+	}
+	return e;
+}
