@@ -138,6 +138,7 @@ void hosted_flush(struct hosted *h)
 	c->figures.records += (uint64_t)b->builder.record_count;
 	b->append = (struct partition_append){
 		.records = records,
+		.origin = APPEND_COORDINATOR,
 		.acks = ACKS_ALL,
 		.allow_zstd = true,
 		.current_leader_epoch = -1,

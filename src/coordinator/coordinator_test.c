@@ -456,7 +456,7 @@ static void append_raw(struct log *l, struct bytes batch)
 	t->append.batch = mem_dup(batch.data, batch.size);
 	t->append.size = batch.size;
 	t->append.facts = &t->facts;
-	t->append.from_client = true;
+	t->append.origin = APPEND_COORDINATOR;
 	t->append.released = test_append_released;
 	t->builder.raw = (struct buf){.data = t->append.batch, .capacity = batch.size};
 	EXPECT_OK(log_append_batch(l, &t->append));
