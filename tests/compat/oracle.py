@@ -15,6 +15,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import group_cases  # noqa: E402
 import kafka as peer  # noqa: E402
 import moldau  # noqa: E402
 import wire  # noqa: E402
@@ -438,6 +439,8 @@ CASES = {
                                      for v in (4, 6)] + [("FindCoordinator", 4, {"CoordinatorKeys": []})],
 }
 
+CASES.update(group_cases.CASES)
+
 # What is not compared, and why: field names by API.
 WANTED = {
     "ApiKeys": "only what is served is advertised",
@@ -482,8 +485,10 @@ def compared(value, name=""):
         items = [compared(v) for v in value if not (isinstance(v, dict) and v.get("Name") in SETTINGS_MORE)]
         # Kafka's order of these is that of a hash table.
         if items and isinstance(items[0], dict) and name in ("Configs", "Topics", "Responses", "Results", "ConfigResources"):
-            items.sort(key=lambda i: (str(i.get("Name", "")), str(i.get("ResourceName", "")), str(i.get("ErrorCode", ""))))
-        if items and isinstance(items[0], dict) and "LowWatermark" in items[0]:
+            items.sort(key=lambda i: (str(i.get("Name", "")), str(i.get("ResourceName", "")), str(i.get("GroupId", "")), str(i.get("ErrorCode", ""))))
+        if items and isinstance(items[0], dict) and "GroupState" in items[0] or name == "Groups" and items and "ProtocolType" in items[0]:
+            items.sort(key=lambda i: i["GroupId"])
+        if items and isinstance(items[0], dict) and ("LowWatermark" in items[0] or "CommittedOffset" in items[0]):
             items.sort(key=lambda i: i["PartitionIndex"])
         return items
     if name == "BatchIndexErrorMessage" and value and ("imestamp" in value or "log append time" in value):
@@ -549,6 +554,7 @@ def clear(connect):
         for kind, name in ((BROKER, "1"), (GROUP, "o-g"), (METRICS, "o-m")):
             c.ask(*replace(2, (kind, name, {})))
         c.ask(*alter(1, (BROKER, "", "message.max.bytes", DELETE, None)))
+        c.ask("DeleteGroups", 2, {"GroupsNames": [g["GroupId"] for g in c.ask("ListGroups", 4)["Groups"] if g["GroupId"][:3] == "o-g"] + [""]})
         names = [t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"] if t["Name"][:2] in ("o-", "o.", "o_")]
         c.ask("DeleteTopics", 5, {"TimeoutMs": 30000, "TopicNames": names})
         moldau.wait_for(lambda: not {t["Name"] for t in c.ask("Metadata", 1, {"Topics": None})["Topics"]} & set(names), 30)

@@ -50,22 +50,31 @@ static bool count_topic(struct request *rq, const struct offset_commit_request_o
 	return true;
 }
 
-static bool refuse(struct request *rq, const struct offset_commit_request_offset_commit_request_topic *asked,
-		   int32_t partition, enum err why)
+/* The topic's place in the answer; NULL: the request was closed. */
+static struct offset_commit_response_offset_commit_response_topic *
+refused(struct request *rq, const struct offset_commit_request_offset_commit_request_topic *asked)
 {
 	struct offset_commit *o = rq->state;
 	struct named_topic *n = map_get(&o->named, key_of(rq, &asked->name, &asked->topic_id));
 
-	if (!n->answer) {
-		n->answer = &o->response.topics[o->response.topics_count++];
-		n->answer->name = asked->name;
-		n->answer->topic_id = asked->topic_id;
-		n->answer->partitions = told_alloc(rq, n->most, sizeof(*n->answer->partitions));
-		if (!n->answer->partitions)
-			return false;
-	}
-	n->answer->partitions[n->answer->partitions_count++] =
-		(struct offset_commit_response_offset_commit_response_partition){partition, (int16_t)why};
+	if (n->answer)
+		return n->answer;
+	n->answer = &o->response.topics[o->response.topics_count++];
+	n->answer->name = asked->name;
+	n->answer->topic_id = asked->topic_id;
+	n->answer->partitions = told_alloc(rq, n->most, sizeof(*n->answer->partitions));
+	return n->answer->partitions ? n->answer : NULL;
+}
+
+static bool refuse(struct request *rq, const struct offset_commit_request_offset_commit_request_topic *asked,
+		   int32_t partition, enum err why)
+{
+	struct offset_commit_response_offset_commit_response_topic *t = refused(rq, asked);
+
+	if (!t)
+		return false;
+	t->partitions[t->partitions_count++] = (struct offset_commit_response_offset_commit_response_partition){
+		partition, (int16_t)why};
 	return true;
 }
 
@@ -93,6 +102,8 @@ static bool take_topic(struct request *rq, const struct offset_commit_request_of
 	taken.partitions_count = 0;
 	taken.partitions = told_alloc(rq, (size_t)asked->partitions_count, sizeof(*taken.partitions));
 	if (!taken.partitions)
+		return false;
+	if (missing && !refused(rq, asked)) /* told also where no partition of it was named */
 		return false;
 	for (int32_t i = 0; i < asked->partitions_count; i++) {
 		int32_t partition = asked->partitions[i].partition_index;

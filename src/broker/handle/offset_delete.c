@@ -40,22 +40,30 @@ static bool count_topic(struct request *rq, const struct offset_delete_request_o
 	return true;
 }
 
-static bool refuse(struct request *rq, const struct offset_delete_request_offset_delete_request_topic *asked,
-		   int32_t partition)
+/* The topic's place in the answer; NULL: the request was closed. */
+static struct offset_delete_response_offset_delete_response_topic *
+refused(struct request *rq, const struct offset_delete_request_offset_delete_request_topic *asked)
 {
 	struct offset_delete *o = rq->state;
 	struct named_topic *n = map_get(&o->named, asked->name);
 
-	if (!n->answer) {
-		n->answer = &o->response.topics[o->response.topics_count++];
-		n->answer->name = asked->name;
-		n->answer->partitions = told_alloc(rq, n->most, sizeof(*n->answer->partitions));
-		if (!n->answer->partitions)
-			return false;
-	}
-	n->answer->partitions[n->answer->partitions_count++] =
-		(struct offset_delete_response_offset_delete_response_partition){partition,
-										 ERR_UNKNOWN_TOPIC_OR_PARTITION};
+	if (n->answer)
+		return n->answer;
+	n->answer = &o->response.topics[o->response.topics_count++];
+	n->answer->name = asked->name;
+	n->answer->partitions = told_alloc(rq, n->most, sizeof(*n->answer->partitions));
+	return n->answer->partitions ? n->answer : NULL;
+}
+
+static bool refuse(struct request *rq, const struct offset_delete_request_offset_delete_request_topic *asked,
+		   int32_t partition)
+{
+	struct offset_delete_response_offset_delete_response_topic *t = refused(rq, asked);
+
+	if (!t)
+		return false;
+	t->partitions[t->partitions_count++] = (struct offset_delete_response_offset_delete_response_partition){
+		partition, ERR_UNKNOWN_TOPIC_OR_PARTITION};
 	return true;
 }
 
@@ -68,6 +76,8 @@ static bool take_topic(struct request *rq, const struct offset_delete_request_of
 	taken.partitions_count = 0;
 	taken.partitions = told_alloc(rq, (size_t)asked->partitions_count, sizeof(*taken.partitions));
 	if (!taken.partitions)
+		return false;
+	if (!topic && !refused(rq, asked)) /* told also where no partition of it was named */
 		return false;
 	for (int32_t i = 0; i < asked->partitions_count; i++) {
 		if (topic && image_partition(topic, asked->partitions[i].partition_index))
