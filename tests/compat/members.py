@@ -149,9 +149,9 @@ class Member:
             with self.heard:
                 self.events.append(event)
                 if event["e"] == "assigned":
-                    self.owned |= set(event["p"])
+                    self.owned |= set(event.get("p", ()))
                 elif event["e"] in ("revoked", "lost"):
-                    self.owned -= set(event["p"])
+                    self.owned -= set(event.get("p", ()))
                 self.heard.notify_all()
         with self.heard:
             self.heard.notify_all()

@@ -3,9 +3,10 @@
 //	lines franz|sarama produce|consume BOOTSTRAP TOPIC CODEC
 //
 //	lines franz|sarama member JSON
+//	lines franz worker JSON
 //
 // produce reads lines from standard input; consume writes them to standard output until what was the end of partition 0 at its start. member
-// is a member of a group.
+// is a member of a group, worker one with transactions.
 package main
 
 import (
@@ -37,6 +38,9 @@ func nextLine(lines *bufio.Reader) ([]byte, error) {
 func run() error {
 	if len(os.Args) == 4 && os.Args[2] == "member" {
 		return runMember(os.Args[1], os.Args[3])
+	}
+	if len(os.Args) == 4 && os.Args[1] == "franz" && os.Args[2] == "worker" {
+		return franzWork(os.Args[3])
 	}
 	if len(os.Args) != 6 {
 		return fmt.Errorf("usage: lines franz|sarama produce|consume BOOTSTRAP TOPIC CODEC")
