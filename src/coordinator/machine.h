@@ -40,8 +40,9 @@ struct coordinator_call {
 	enum err error;
 	/* On the partition's shard, never inside the call that submitted it. */
 	void (*finished)(struct coordinator_call *c);
-	void *owner; /* the submitter's own */
-	void *place; /* the coordinator's own: where it waits for its answer */
+	void *owner;  /* the submitter's own */
+	void *waiter; /* the machine's own, while the call waits in its state */
+	void *place;  /* the coordinator's own: where it waits for its answer */
 };
 
 /* A record of the internal topic: key = int16 type + key, value = int16 version + value, or null. */

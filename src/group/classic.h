@@ -181,6 +181,8 @@ void classic_go_on(struct groups *all, struct group *g, struct step *s);
 void classic_tell_assignment(struct groups *all, struct group *g, struct step *s, enum err error);
 /* Its call that waits, if any, is answered. */
 void classic_refuse_waiting(struct step *s, struct classic_member *m, enum err error);
+/* Its client is gone: the call that waits is answered, and its session runs. */
+void classic_abandon(struct groups *all, struct classic_member *m, struct step *s);
 /* It has synced. */
 void classic_synced(struct groups *all, struct classic_member *m);
 void classic_session_fire(struct groups *all, struct group_timer *t, struct step *s);

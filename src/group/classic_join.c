@@ -147,6 +147,7 @@ static void wait_for_join(struct step *s, struct classic_group *g, struct classi
 	if (m->join)
 		classic_refuse_waiting(s, m, ERR_REBALANCE_IN_PROGRESS);
 	m->join = c;
+	c->call.waiter = m;
 	g->awaiting_join++;
 }
 

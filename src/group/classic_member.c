@@ -136,6 +136,7 @@ void classic_sync(struct groups *all, struct group *g, struct step *s, struct sy
 	if (m->sync)
 		classic_refuse_waiting(s, m, ERR_REBALANCE_IN_PROGRESS);
 	m->sync = c;
+	c->call.waiter = m;
 	if (m == classic->leader)
 		stabilize(all, g, s, c->request);
 }

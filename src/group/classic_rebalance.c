@@ -53,6 +53,14 @@ void classic_refuse_waiting(struct step *s, struct classic_member *m, enum err e
 	}
 }
 
+/* As if it had not come back yet: its session runs again, and others wait for it until that ends. */
+void classic_abandon(struct groups *all, struct classic_member *m, struct step *s)
+{
+	classic_refuse_waiting(s, m, ERR_REBALANCE_IN_PROGRESS);
+	m->is_new = false;
+	classic_heard_of(all, m, s->now_ms);
+}
+
 void classic_tell_assignment(struct groups *all, struct group *g, struct step *s, enum err error)
 {
 	size_t place = 0;

@@ -120,6 +120,12 @@ static void image_changed(void *state, struct step *s)
 	}
 }
 
+/* Only members of classic groups wait. */
+static void abandon(void *state, struct coordinator_call *c, struct step *s)
+{
+	classic_abandon(state, c->waiter, s);
+}
+
 static void give_up(void *state, enum err why, struct step *s)
 {
 	struct groups *all = state;
@@ -145,6 +151,7 @@ const struct machine_ops group_machine = {
 	.deadline_ms = deadline_ms,
 	.tick = tick,
 	.image_changed = image_changed,
+	.abandon = abandon,
 	.give_up = give_up,
 	.free = free_state,
 };

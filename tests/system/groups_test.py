@@ -201,6 +201,31 @@ class Members(unittest.TestCase):
                 return state_of(c, "g") == ("Stable", 1)
             moldau.wait_for(alone, 30)
 
+    def test_clients_that_go_while_they_wait_hold_no_memory(self):
+        large = [{"Name": "range", "Metadata": b"m" * 200000}]
+        with broker(**{"memory.limit.bytes": 33554432}) as b, Member(b, "g", rebalance_ms=600000) as one:
+            one.join()
+            one.sync({one.member_id: b"x"})
+            for _ in range(100):  # twice what the broker gives to all requests at once
+                with Member(b, "g", session_ms=100000, rebalance_ms=600000, version=3) as gone:
+                    gone.connection.send(wire.request("JoinGroup", 3, {**gone.join_body(), "Protocols": large}))
+            with b.connect() as c:
+                self.assertEqual(c.ask("ApiVersions", 0)["ErrorCode"], 0)
+                self.assertEqual(state_of(c, "g")[0], "PreparingRebalance")
+
+    def test_those_that_wait_give_way_when_memory_is_short(self):
+        large = [{"Name": "range", "Metadata": b"m" * 200000}]
+        with broker(**{"memory.limit.bytes": 33554432}) as b, Member(b, "g", rebalance_ms=600000) as one:
+            one.join()
+            one.sync({one.member_id: b"x"})
+            waiting = [Member(b, "g", rebalance_ms=600000, version=3) for _ in range(100)]
+            for m in waiting:
+                m.connection.send(wire.request("JoinGroup", 3, {**m.join_body(), "Protocols": large}))
+            answered = [m.receive_join()["ErrorCode"] for m in waiting[:20]]
+            self.assertEqual(set(answered), {REBALANCE})  # which clients take as "again"
+            for m in waiting:
+                m.connection.close()
+
     def test_a_session_that_ends_ends_the_membership(self):
         with broker(**{"group.min.session.timeout.ms": 100}) as b, Member(b, "g", session_ms=200) as m, b.connect() as c:
             m.join()
