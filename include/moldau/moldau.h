@@ -296,6 +296,141 @@ struct mo_config_change {
 int mo_config_alter(struct mo_client *c, enum mo_resource kind, const char *name,
 		    const struct mo_config_change *changes, size_t count, int validate_only, struct mo_err *ret_err);
 
+/* --- groups ------------------------------------------------------------------------------------------------------ */
+
+/* One of the groups of a list. What an old broker does not tell is NULL. */
+struct mo_group_listing {
+	char *id;
+	char *protocol_type; /* "consumer" */
+	char *state;         /* "Stable" */
+	char *type;          /* "Classic", "Consumer", "Share", "Streams" */
+};
+
+struct mo_group_list {
+	struct mo_group_listing *groups; /* by id */
+	size_t count;
+};
+
+/* Those of all brokers; only of these states and types (NULL, 0: all), whatever their case. */
+struct mo_group_filter {
+	const char *const *states;
+	size_t state_count;
+	const char *const *types;
+	size_t type_count;
+};
+
+int mo_group_list(struct mo_client *c, const struct mo_group_filter *filter, struct mo_group_list *ret_groups,
+		  struct mo_err *ret_err);
+void mo_group_list_free(struct mo_group_list *l);
+
+struct mo_topic_partitions {
+	char *topic;
+	int32_t *partitions; /* rising */
+	size_t count;
+};
+
+struct mo_group_member {
+	char *id;
+	char *instance_id; /* NULL: not static */
+	char *client_id;
+	char *host;    /* "/127.0.0.1" */
+	char *rack;    /* NULL: none */
+	int32_t epoch; /* -1 in a classic group */
+	bool classic;  /* speaks the classic protocol, also in a group of the new one */
+	char **topics; /* subscribed to by name; of a classic member: as it said itself */
+	size_t topic_count;
+	char *pattern;                        /* subscribed to by pattern; NULL: none */
+	struct mo_topic_partitions *assigned; /* by topic */
+	size_t assigned_count;
+	struct mo_topic_partitions *target; /* what it is to have; only in groups of the new protocol */
+	size_t target_count;
+};
+
+struct mo_group {
+	char *id;
+	int code; /* of this group: GROUP_ID_NOT_FOUND (69), ...; the rest is empty then */
+	char *text;
+	char *type; /* "Classic" or "Consumer" */
+	char *state;
+	char *protocol_type;
+	char *assignor;
+	int32_t epoch; /* -1 in a classic group, as the next one */
+	int32_t assignment_epoch;
+	struct mo_node coordinator;
+	struct mo_group_member *members; /* by client id, host, id */
+	size_t member_count;
+};
+
+struct mo_group_descriptions {
+	struct mo_group *groups; /* in the order in which they were asked for */
+	size_t count;
+};
+
+/* Of either protocol. Fails only when nobody could be asked; each group has its own code. */
+int mo_group_describe(struct mo_client *c, const char *const *groups, size_t count,
+		      struct mo_group_descriptions *ret_groups, struct mo_err *ret_err);
+void mo_group_descriptions_free(struct mo_group_descriptions *d);
+
+/* `ret_results` has a place for each group, and its code and words. NON_EMPTY_GROUP (68): somebody is a member. */
+int mo_group_delete(struct mo_client *c, const char *const *groups, size_t count, struct mo_err *ret_results,
+		    struct mo_err *ret_err);
+
+struct mo_group_offset {
+	char *topic;
+	int32_t partition;
+	int64_t offset;       /* -1: none is committed */
+	int32_t leader_epoch; /* -1: not known */
+	char *metadata;       /* may be NULL */
+	int code;
+};
+
+struct mo_group_offsets {
+	char *group;
+	int code;
+	char *text;
+	struct mo_group_offset *offsets; /* by topic and partition */
+	size_t count;
+};
+
+/* All that the groups have committed; `ret_offsets` has a place for each. With `stable` it waits for open transactions. */
+int mo_group_offset_list(struct mo_client *c, const char *const *groups, size_t count, int stable,
+			 struct mo_group_offsets *ret_offsets, struct mo_err *ret_err);
+void mo_group_offsets_free(struct mo_group_offsets *o);
+
+/*
+ * Commits for a group without members, or of a simple consumer's. Each offset's `code` is filled in. UNKNOWN_MEMBER_ID (25): the group has
+ * members.
+ */
+int mo_group_offset_alter(struct mo_client *c, const char *group, struct mo_group_offset *offsets, size_t count,
+			  struct mo_err *ret_err);
+/* Forgets them; `offset` and what follows it do not matter. GROUP_SUBSCRIBED_TO_TOPIC (86): a member reads it. */
+int mo_group_offset_delete(struct mo_client *c, const char *group, struct mo_group_offset *offsets, size_t count,
+			   struct mo_err *ret_err);
+
+/* One of the two, or both. */
+struct mo_group_leaver {
+	const char *member_id;
+	const char *instance_id;
+	int code; /* filled in */
+};
+
+/* Takes members out of a group. They learn it with their next heartbeat, and may join again. */
+int mo_group_remove_members(struct mo_client *c, const char *group, struct mo_group_leaver *members, size_t count,
+			    const char *reason, struct mo_err *ret_err);
+
+/* What is asked of a partition, and the answer. */
+struct mo_offset_question {
+	const char *topic;
+	int32_t partition;
+	struct mo_start at; /* MO_START_OFFSET is a wrong use */
+	int64_t offset;     /* filled in */
+	int code;           /* filled in */
+};
+
+/* As mo_offset_list for many, a request a leader. Fails only when nobody could be asked. With isolation.level=read_committed the end is the last stable offset. */
+int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count,
+			struct mo_err *ret_err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,6 +45,20 @@ static enum err leader_await(struct fiber *self, const struct admin_question *q,
 	return e;
 }
 
+static enum err look_at(const struct admin_question *q)
+{
+	struct admin_outcome o;
+
+	if (q->look)
+		return q->look(q->response);
+	if (!q->outcome)
+		return OK;
+	if (!q->outcome(q->response, &o))
+		return ERR_MALFORMED;
+	/* A broker that does not find the controller, or was told to slow down. */
+	return o.code == ERR_NOT_CONTROLLER || o.code == ERR_THROTTLING_QUOTA_EXCEEDED ? (enum err)o.code : OK;
+}
+
 static enum err ask_once_await(struct fiber *self, const struct admin_question *q, struct blob **ret_frame)
 {
 	struct cluster *cluster = &q->client->cluster;
@@ -68,7 +82,7 @@ static enum err ask_once_await(struct fiber *self, const struct admin_question *
 				   NULL, &frame);
 	if (e)
 		return e;
-	e = q->look ? q->look(q->response) : OK;
+	e = look_at(q);
 	if (e)
 		blob_unref(frame);
 	else

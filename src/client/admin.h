@@ -10,6 +10,12 @@
 #include "client/core.h"
 #include "moldau/moldau.h"
 
+/* What became of the one thing that a question was about. */
+struct admin_outcome {
+	int16_t code;
+	struct bytes words;
+};
+
 /* What to ask; its own retries end at the deadline. */
 struct admin_question {
 	struct client *client;
@@ -24,6 +30,8 @@ struct admin_question {
 	int64_t deadline_us;
 	/* Of a whole answer: an error that makes it worth asking again, or OK. May be NULL. */
 	enum err (*look)(const void *response);
+	/* Instead, where it is about one thing: false when the answer has another number of them. What the controller did not do is asked again. */
+	bool (*outcome)(const void *response, struct admin_outcome *ret);
 };
 
 /* After OK the caller gives the frame back. On an error, words. */

@@ -26,7 +26,7 @@ char *api_text(struct bytes b)
 	return text;
 }
 
-static void fill_error(struct mo_err *e, int16_t code, struct bytes words, const char *what)
+void api_fill_error(struct mo_err *e, int16_t code, struct bytes words, const char *what)
 {
 	if (words.size > 0)
 		api_error(e, code, "%s: %.*s", what, words.size < 400 ? (int)words.size : 400,
@@ -35,18 +35,40 @@ static void fill_error(struct mo_err *e, int16_t code, struct bytes words, const
 		api_error(e, code, "%s: %s", what, err_text((enum err)code));
 }
 
+enum err api_ask_await(struct fiber *self, struct api_job *job, const struct admin_question *q, struct blob **ret_frame)
+{
+	struct admin_question mine = *q;
+
+	mine.client = job->client->core;
+	mine.deadline_us = job->deadline_us;
+	return admin_ask_await(self, &mine, ret_frame, &job->error);
+}
+
+enum err api_change_await(struct fiber *self, struct api_job *job, const struct admin_question *q, const char *what)
+{
+	struct admin_outcome o = {0};
+	struct blob *frame = NULL;
+	enum err e = api_ask_await(self, job, q, &frame);
+
+	if (e)
+		return e;
+	must(q->outcome(q->response, &o));
+	if (o.code)
+		api_fill_error(&job->error, o.code, o.words, what);
+	blob_unref(frame);
+	return OK;
+}
+
 /* --- create ------------------------------------------------------------------------------------------------------ */
 
-static enum err look_created(const void *response)
+static bool created(const void *response, struct admin_outcome *ret)
 {
 	const struct create_topics_response *r = response;
 
-	/* A broker that does not find the controller, or was told to slow down. */
 	if (r->topics_count != 1)
-		return ERR_MALFORMED;
-	return r->topics[0].error_code == ERR_NOT_CONTROLLER || r->topics[0].error_code == ERR_THROTTLING_QUOTA_EXCEEDED
-		       ? (enum err)r->topics[0].error_code
-		       : OK;
+		return false;
+	*ret = (struct admin_outcome){r->topics[0].error_code, r->topics[0].error_message};
+	return true;
 }
 
 static void create_await(struct fiber *self, struct api_job *job)
@@ -59,13 +81,12 @@ static void create_await(struct fiber *self, struct api_job *job)
 	};
 	struct create_topics_request request;
 	struct create_topics_response response;
-	struct blob *frame = NULL;
 	struct arena arena;
 
 	arena_init(&arena, API_ARENA_MAX);
 	topic.configs = arena_alloc_array(&arena, t->config_count + 1, sizeof(*topic.configs));
 	if (!topic.configs) {
-		fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), t->name);
+		api_fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), t->name);
 		arena_fini(&arena);
 		return;
 	}
@@ -79,21 +100,14 @@ static void create_await(struct fiber *self, struct api_job *job)
 	request.topics_count = 1;
 	request.timeout_ms = (int32_t)job->client->config.request_timeout_ms;
 	request.validate_only = t->validate_only;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_CREATE_TOPICS,
-						     .newest = CREATE_TOPICS_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us,
-						     .look = look_created},
-			    &frame, &job->error) == OK) {
-		if (response.topics[0].error_code)
-			fill_error(&job->error, response.topics[0].error_code, response.topics[0].error_message,
-				   t->name);
-		blob_unref(frame);
-	}
+	api_change_await(self, job,
+			 &(struct admin_question){.api_key = API_CREATE_TOPICS,
+						  .newest = CREATE_TOPICS_NEWEST,
+						  .request = &request,
+						  .response = &response,
+						  .arena = &arena,
+						  .outcome = created},
+			 t->name);
 	arena_fini(&arena);
 }
 
@@ -108,13 +122,14 @@ int mo_topic_create(struct mo_client *c, const struct mo_new_topic *t, struct mo
 
 /* --- delete ------------------------------------------------------------------------------------------------------ */
 
-static enum err look_deleted(const void *response)
+static bool deleted(const void *response, struct admin_outcome *ret)
 {
 	const struct delete_topics_response *r = response;
 
 	if (r->responses_count != 1)
-		return ERR_MALFORMED;
-	return r->responses[0].error_code == ERR_NOT_CONTROLLER ? ERR_NOT_CONTROLLER : OK;
+		return false;
+	*ret = (struct admin_outcome){r->responses[0].error_code, r->responses[0].error_message};
+	return true;
 }
 
 static void delete_await(struct fiber *self, struct api_job *job)
@@ -124,27 +139,22 @@ static void delete_await(struct fiber *self, struct api_job *job)
 	struct bytes old_name = bytes_str(name);
 	struct delete_topics_response response;
 	struct delete_topics_request request;
+	struct arena arena;
 	struct admin_question q = {
-		.client = job->client->core,
 		.api_key = API_DELETE_TOPICS,
 		.newest = DELETE_TOPICS_NEWEST,
 		.request = &request,
 		.response = &response,
-		.deadline_us = job->deadline_us,
-		.look = look_deleted,
+		.arena = &arena,
+		.outcome = deleted,
 	};
-	struct blob *frame = NULL;
-	struct arena arena;
-	enum err e;
 
 	arena_init(&arena, API_ARENA_MAX);
-	q.arena = &arena;
 	message_init(&delete_topics_request_type, &request);
 	request.topics = &state;
 	request.topics_count = 1;
 	request.timeout_ms = (int32_t)job->client->config.request_timeout_ms;
-	e = admin_ask_await(self, &q, &frame, &job->error);
-	if (e == ERR_BAD_VERSION) {
+	if (api_change_await(self, job, &q, name) == ERR_BAD_VERSION) {
 		/* A broker before 2.8 takes names another way. */
 		request.topics = NULL;
 		request.topics_count = 0;
@@ -152,13 +162,7 @@ static void delete_await(struct fiber *self, struct api_job *job)
 		request.topic_names_count = 1;
 		q.newest = DELETE_BY_STATE - 1;
 		job->error.code = OK;
-		e = admin_ask_await(self, &q, &frame, &job->error);
-	}
-	if (!e) {
-		if (response.responses[0].error_code)
-			fill_error(&job->error, response.responses[0].error_code, response.responses[0].error_message,
-				   name);
-		blob_unref(frame);
+		api_change_await(self, job, &q, name);
 	}
 	arena_fini(&arena);
 }
@@ -167,88 +171,6 @@ int mo_topic_delete(struct mo_client *c, const char *name, struct mo_err *ret_er
 {
 	struct api_job job = {.work_await = delete_await, .arguments = (void *)(uintptr_t)name};
 
-	return api_run(c, &job, ret_err);
-}
-
-/* --- offsets ----------------------------------------------------------------------------------------------------- */
-
-struct offset_arguments {
-	const char *topic;
-	int32_t partition;
-	struct start at;
-};
-
-/* The picture of the topic, fresh enough to name a leader. */
-static enum err know_topic_await(struct fiber *self, struct client *c, const struct offset_question *q,
-				 int64_t deadline_us)
-{
-	enum err e = OK;
-
-	while (!e && (q->topic->error || q->partition >= q->topic->partition_count)) {
-		enum err known = q->topic->error;
-
-		if (known && known != ERR_AGAIN && (!err_retriable(known) || known == ERR_UNKNOWN_TOPIC_OR_PARTITION))
-			return known;
-		if (!known && q->topic->partition_count > 0)
-			return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-		cluster_refresh(&c->cluster);
-		e = cluster_wait_await(self, &c->cluster, deadline_us);
-		if (e && e != ERR_CANCELLED && e != ERR_TIMED_OUT && !c->config->fail_fast)
-			e = OK;
-	}
-	return e;
-}
-
-static enum err ask_offset_await(struct fiber *self, struct client *c, struct offset_question *q, int64_t deadline_us)
-{
-	struct peer *peer = cluster_leader(&c->cluster, q->topic, q->partition);
-
-	if (!peer)
-		return ERR_LEADER_NOT_AVAILABLE;
-	list_offsets_await(self, &c->cluster, peer, q, 1, deadline_us);
-	return q->error;
-}
-
-static void offset_await(struct fiber *self, struct api_job *job)
-{
-	const struct offset_arguments *a = job->arguments;
-	struct client *c = job->client->core;
-	struct offset_question q = {
-		.topic = cluster_topic(&c->cluster, a->topic, false),
-		.partition = a->partition,
-		.at = a->at,
-	};
-	unsigned failures = 0;
-	enum err e;
-
-	for (;;) {
-		e = know_topic_await(self, c, &q, job->deadline_us);
-		if (!e)
-			e = ask_offset_await(self, c, &q, job->deadline_us);
-		if (!e || c->stopping || (c->config->fail_fast && e <= -1000) || e == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
-		    (e > -1000 && !err_retriable(e)))
-			break;
-		cluster_refresh(&c->cluster);
-		if (shard_now_us(c->shard) >= job->deadline_us ||
-		    fiber_sleep_await(self, client_backoff_us(c->shard, c->config, ++failures)) != OK)
-			break;
-	}
-	if (!e)
-		*(int64_t *)job->result = q.offset;
-	if (e > -1000 && e)
-		api_error(&job->error, e, "%s/%d: %s", a->topic, a->partition, err_text(e));
-	else if (e)
-		admin_explain(c, e, API_LIST_OFFSETS, &job->error);
-}
-
-int mo_offset_list(struct mo_client *c, const char *topic, int32_t partition, struct mo_start at, int64_t *ret_offset,
-		   struct mo_err *ret_err)
-{
-	struct offset_arguments a = {.topic = topic, .partition = partition};
-	struct api_job job = {.work_await = offset_await, .arguments = &a, .result = ret_offset};
-
-	if (!topic || partition < 0 || !api_start(at, &a.at) || a.at.kind == START_OFFSET)
-		return api_error(ret_err, ERR_USAGE, "a topic, a partition, and a beginning, end or time are wanted");
 	return api_run(c, &job, ret_err);
 }
 
@@ -300,20 +222,18 @@ static void configs_await(struct fiber *self, struct api_job *job)
 	message_init(&describe_configs_request_type, &request);
 	request.resources = &resource;
 	request.resources_count = 1;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_DESCRIBE_CONFIGS,
-						     .newest = DESCRIBE_CONFIGS_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us},
-			    &frame, &job->error) == OK) {
+	if (api_ask_await(self, job,
+			  &(struct admin_question){.api_key = API_DESCRIBE_CONFIGS,
+						   .newest = DESCRIBE_CONFIGS_NEWEST,
+						   .request = &request,
+						   .response = &response,
+						   .arena = &arena},
+			  &frame) == OK) {
 		if (response.results_count != 1)
 			api_error(&job->error, ERR_MALFORMED, "an answer about another resource");
 		else if (response.results[0].error_code)
-			fill_error(&job->error, response.results[0].error_code, response.results[0].error_message,
-				   a->name);
+			api_fill_error(&job->error, response.results[0].error_code, response.results[0].error_message,
+				       a->name);
 		else
 			copy_configs(&response.results[0], job->result);
 		blob_unref(frame);

@@ -9,15 +9,6 @@
 #define DELETE_RECORDS_NEWEST 2
 #define INCREMENTAL_ALTER_CONFIGS_NEWEST 1
 
-static void fill_error(struct mo_err *e, int16_t code, struct bytes words, const char *what)
-{
-	if (words.size > 0)
-		api_error(e, code, "%s: %.*s", what, words.size < 400 ? (int)words.size : 400,
-			  (const char *)words.data);
-	else
-		api_error(e, code, "%s: %s", what, err_text((enum err)code));
-}
-
 /* --- partitions -------------------------------------------------------------------------------------------------------- */
 
 struct partitions_arguments {
@@ -26,16 +17,14 @@ struct partitions_arguments {
 	bool validate_only;
 };
 
-static enum err look_added(const void *response)
+static bool added(const void *response, struct admin_outcome *ret)
 {
 	const struct create_partitions_response *r = response;
 
 	if (r->results_count != 1)
-		return ERR_MALFORMED;
-	return r->results[0].error_code == ERR_NOT_CONTROLLER ||
-			       r->results[0].error_code == ERR_THROTTLING_QUOTA_EXCEEDED
-		       ? (enum err)r->results[0].error_code
-		       : OK;
+		return false;
+	*ret = (struct admin_outcome){r->results[0].error_code, r->results[0].error_message};
+	return true;
 }
 
 static void add_partitions_await(struct fiber *self, struct api_job *job)
@@ -45,7 +34,6 @@ static void add_partitions_await(struct fiber *self, struct api_job *job)
 		.name = bytes_str(a->name), .count = a->count, .assignments_count = -1};
 	struct create_partitions_request request;
 	struct create_partitions_response response;
-	struct blob *frame = NULL;
 	struct arena arena;
 
 	arena_init(&arena, API_ARENA_MAX);
@@ -54,21 +42,14 @@ static void add_partitions_await(struct fiber *self, struct api_job *job)
 	request.topics_count = 1;
 	request.timeout_ms = (int32_t)job->client->config.request_timeout_ms;
 	request.validate_only = a->validate_only;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_CREATE_PARTITIONS,
-						     .newest = CREATE_PARTITIONS_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us,
-						     .look = look_added},
-			    &frame, &job->error) == OK) {
-		if (response.results[0].error_code)
-			fill_error(&job->error, response.results[0].error_code, response.results[0].error_message,
-				   a->name);
-		blob_unref(frame);
-	}
+	api_change_await(self, job,
+			 &(struct admin_question){.api_key = API_CREATE_PARTITIONS,
+						  .newest = CREATE_PARTITIONS_NEWEST,
+						  .request = &request,
+						  .response = &response,
+						  .arena = &arena,
+						  .outcome = added},
+			 a->name);
 	arena_fini(&arena);
 }
 
@@ -120,20 +101,19 @@ static void delete_records_await(struct fiber *self, struct api_job *job)
 	request.topics = &topic;
 	request.topics_count = 1;
 	request.timeout_ms = (int32_t)job->client->config.request_timeout_ms;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_DELETE_RECORDS,
-						     .newest = DELETE_RECORDS_NEWEST,
-						     .topic = a->topic,
-						     .partition = a->partition,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us,
-						     .look = look_deleted},
-			    &frame, &job->error) == OK) {
+	if (api_ask_await(self, job,
+			  &(struct admin_question){.api_key = API_DELETE_RECORDS,
+						   .newest = DELETE_RECORDS_NEWEST,
+						   .topic = a->topic,
+						   .partition = a->partition,
+						   .request = &request,
+						   .response = &response,
+						   .arena = &arena,
+						   .look = look_deleted},
+			  &frame) == OK) {
 		if (response.topics[0].partitions[0].error_code)
-			fill_error(&job->error, response.topics[0].partitions[0].error_code, bytes_null(), a->topic);
+			api_fill_error(&job->error, response.topics[0].partitions[0].error_code, bytes_null(),
+				       a->topic);
 		else
 			*(int64_t *)job->result = response.topics[0].partitions[0].low_watermark;
 		blob_unref(frame);
@@ -167,13 +147,14 @@ struct alter_arguments {
 	bool validate_only;
 };
 
-static enum err look_altered(const void *response)
+static bool altered(const void *response, struct admin_outcome *ret)
 {
 	const struct incremental_alter_configs_response *r = response;
 
 	if (r->responses_count != 1)
-		return ERR_MALFORMED;
-	return r->responses[0].error_code == ERR_NOT_CONTROLLER ? ERR_NOT_CONTROLLER : OK;
+		return false;
+	*ret = (struct admin_outcome){r->responses[0].error_code, r->responses[0].error_message};
+	return true;
 }
 
 static void alter_await(struct fiber *self, struct api_job *job)
@@ -183,13 +164,12 @@ static void alter_await(struct fiber *self, struct api_job *job)
 		.resource_type = (int8_t)a->kind, .resource_name = bytes_str(a->name)};
 	struct incremental_alter_configs_request request;
 	struct incremental_alter_configs_response response;
-	struct blob *frame = NULL;
 	struct arena arena;
 
 	arena_init(&arena, API_ARENA_MAX);
 	resource.configs = arena_alloc_array(&arena, a->count + 1, sizeof(*resource.configs));
 	if (!resource.configs) {
-		fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), a->name[0] ? a->name : "all brokers");
+		api_fill_error(&job->error, ERR_NO_MEMORY, bytes_null(), a->name[0] ? a->name : "all brokers");
 		arena_fini(&arena);
 		return;
 	}
@@ -202,21 +182,14 @@ static void alter_await(struct fiber *self, struct api_job *job)
 	request.resources = &resource;
 	request.resources_count = 1;
 	request.validate_only = a->validate_only;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_INCREMENTAL_ALTER_CONFIGS,
-						     .newest = INCREMENTAL_ALTER_CONFIGS_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us,
-						     .look = look_altered},
-			    &frame, &job->error) == OK) {
-		if (response.responses[0].error_code)
-			fill_error(&job->error, response.responses[0].error_code, response.responses[0].error_message,
-				   a->name[0] ? a->name : "all brokers");
-		blob_unref(frame);
-	}
+	api_change_await(self, job,
+			 &(struct admin_question){.api_key = API_INCREMENTAL_ALTER_CONFIGS,
+						  .newest = INCREMENTAL_ALTER_CONFIGS_NEWEST,
+						  .request = &request,
+						  .response = &response,
+						  .arena = &arena,
+						  .outcome = altered},
+			 a->name[0] ? a->name : "all brokers");
 	arena_fini(&arena);
 }
 

@@ -68,15 +68,13 @@ static void topics_await(struct fiber *self, struct api_job *job)
 	request.allow_auto_topic_creation = false;
 	request.topics = name ? &topic : NULL;
 	request.topics_count = name ? 1 : -1;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_METADATA,
-						     .newest = METADATA_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us},
-			    &frame, &job->error) == OK) {
+	if (api_ask_await(self, job,
+			  &(struct admin_question){.api_key = API_METADATA,
+						   .newest = METADATA_NEWEST,
+						   .request = &request,
+						   .response = &response,
+						   .arena = &arena},
+			  &frame) == OK) {
 		if (name && response.topics_count == 1 && response.topics[0].error_code) {
 			enum err e = (enum err)response.topics[0].error_code;
 
@@ -160,15 +158,13 @@ static void cluster_job_await(struct fiber *self, struct api_job *job)
 	arena_init(&arena, API_ARENA_MAX);
 	message_init(&describe_cluster_request_type, &request);
 	request.endpoint_type = ENDPOINT_BROKERS;
-	if (admin_ask_await(self,
-			    &(struct admin_question){.client = job->client->core,
-						     .api_key = API_DESCRIBE_CLUSTER,
-						     .newest = DESCRIBE_CLUSTER_NEWEST,
-						     .request = &request,
-						     .response = &response,
-						     .arena = &arena,
-						     .deadline_us = job->deadline_us},
-			    &frame, &job->error) == OK) {
+	if (api_ask_await(self, job,
+			  &(struct admin_question){.api_key = API_DESCRIBE_CLUSTER,
+						   .newest = DESCRIBE_CLUSTER_NEWEST,
+						   .request = &request,
+						   .response = &response,
+						   .arena = &arena},
+			  &frame) == OK) {
 		if (response.error_code)
 			api_error(&job->error, response.error_code, "%s", err_text((enum err)response.error_code));
 		else

@@ -88,7 +88,7 @@ struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, in
 	return cluster_broker(c, t->partitions[partition].leader);
 }
 
-static void note_broker(struct cluster *c, int32_t id, struct bytes host, int32_t port)
+void cluster_note_broker(struct cluster *c, int32_t id, struct bytes host, int32_t port)
 {
 	struct cluster_broker *b = find_broker(c, id);
 	struct address address = {.port = (uint16_t)port};
@@ -325,7 +325,7 @@ bool cluster_take_hint(struct cluster *c, struct cluster_topic *t, int32_t parti
 	if (hint->leader_epoch <= p->leader_epoch)
 		return false;
 	if (!find_broker(c, hint->leader))
-		note_broker(c, hint->leader, hint->host, hint->port);
+		cluster_note_broker(c, hint->leader, hint->host, hint->port);
 	if (!find_broker(c, hint->leader))
 		return false;
 	p->leader = hint->leader;
@@ -402,7 +402,8 @@ static enum err ask_await(struct fiber *self, struct cluster *c)
 		}
 	} else {
 		for (int32_t i = 0; i < response.brokers_count; i++)
-			note_broker(c, response.brokers[i].node_id, response.brokers[i].host, response.brokers[i].port);
+			cluster_note_broker(c, response.brokers[i].node_id, response.brokers[i].host,
+					    response.brokers[i].port);
 		for (int32_t i = 0; i < response.topics_count; i++)
 			note_topic(c, &response.topics[i]);
 		blob_unref(frame);

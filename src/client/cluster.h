@@ -101,6 +101,8 @@ bool cluster_take_hint(struct cluster *c, struct cluster_topic *t, int32_t parti
 /* NULL: no leader known. The peer need not be connected. */
 struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, int32_t partition);
 struct peer *cluster_broker(struct cluster *c, int32_t id);
+/* Another answer than Metadata says where a broker listens. An address that cannot be one says nothing. */
+void cluster_note_broker(struct cluster *c, int32_t id, struct bytes host, int32_t port);
 
 /* A broker that is connected, else the first that can be. On an error `cluster->why` tells of each. */
 enum err cluster_any_await(struct fiber *self, struct cluster *c, int64_t deadline_us, struct peer **ret_peer)
