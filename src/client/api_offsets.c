@@ -1,11 +1,14 @@
 /* api_offsets: which offset a beginning, end or time is: the public calls and the fiber that answers them, for many partitions at once. */
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "client/admin.h"
 #include "client/api_own.h"
 #include "protocol/messages.h"
 
+/* Questions each once, by topic and partition: a broker refuses to be asked twice about a partition in one request. */
 struct offsets_arguments {
-	struct mo_offset_question *asked;
+	const char **topics;
 	struct offset_question *questions;
 	bool *decided;
 	size_t count;
@@ -57,21 +60,26 @@ static void find_leaders_await(struct fiber *self, struct client *c, struct offs
 	}
 }
 
+static bool same_partition(const struct offset_question *a, const struct offset_question *b)
+{
+	return a->topic == b->topic && a->partition == b->partition;
+}
+
 /* All that `peer` leads and that has no answer yet, in requests of a bounded size. */
 static void ask_leader_await(struct fiber *self, struct client *c, struct offsets_arguments *a, struct peer *peer,
 			     bool *asked, int64_t deadline_us)
 {
 	struct offset_question *some = mem_alloc(OFFSET_QUESTIONS_MAX * sizeof(*some));
 	size_t *places = mem_alloc(OFFSET_QUESTIONS_MAX * sizeof(*places));
-	size_t at = 0;
+	size_t count;
 
-	while (at < a->count) {
-		size_t count = 0;
-
-		for (; at < a->count && count < OFFSET_QUESTIONS_MAX; at++) {
+	do {
+		count = 0;
+		for (size_t at = 0; at < a->count && count < OFFSET_QUESTIONS_MAX; at++) {
 			struct offset_question *q = &a->questions[at];
 
-			if (asked[at] || cluster_leader(&c->cluster, q->topic, q->partition) != peer)
+			if (asked[at] || cluster_leader(&c->cluster, q->topic, q->partition) != peer ||
+			    (count > 0 && same_partition(&some[count - 1], q)))
 				continue;
 			asked[at] = true;
 			places[count] = at;
@@ -81,7 +89,7 @@ static void ask_leader_await(struct fiber *self, struct client *c, struct offset
 			list_offsets_await(self, &c->cluster, peer, some, count, deadline_us);
 		for (size_t i = 0; i < count; i++)
 			a->questions[places[i]] = some[i];
-	}
+	} while (count > 0);
 	mem_free(some);
 	mem_free(places);
 }
@@ -120,41 +128,86 @@ static void offsets_await(struct fiber *self, struct api_job *job)
 	size_t unreached = 0;
 
 	for (size_t i = 0; i < a->count; i++)
-		a->questions[i].topic = cluster_topic(&c->cluster, a->asked[i].topic, false);
+		a->questions[i].topic = cluster_topic(&c->cluster, a->topics[i], false);
 	while (round_await(self, c, a, asked, job->deadline_us)) {
 		cluster_refresh(&c->cluster);
 		if (shard_now_us(c->shard) >= job->deadline_us ||
 		    fiber_sleep_await(self, client_backoff_us(c->shard, c->config, ++failures)) != OK)
 			break;
 	}
-	for (size_t i = 0; i < a->count; i++) {
-		a->asked[i].code = a->questions[i].error;
-		a->asked[i].offset = a->questions[i].error ? -1 : a->questions[i].offset;
-		unreached += a->asked[i].code <= -1000;
-	}
+	for (size_t i = 0; i < a->count; i++)
+		unreached += a->questions[i].error <= -1000;
 	if (a->count > 0 && unreached == a->count)
-		admin_explain(c, (enum err)a->asked[0].code, API_LIST_OFFSETS, &job->error);
+		admin_explain(c, a->questions[0].error, API_LIST_OFFSETS, &job->error);
 	mem_free(asked);
 }
 
-int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count, struct mo_err *ret_err)
+static int by_question(const void *a, const void *b)
 {
-	struct offsets_arguments a = {.asked = questions, .count = count};
+	const struct mo_offset_question *x = *(struct mo_offset_question *const *)a,
+					*y = *(struct mo_offset_question *const *)b;
+	int order = strcmp(x->topic, y->topic);
+
+	if (order)
+		return order;
+	if (x->partition != y->partition)
+		return x->partition < y->partition ? -1 : 1;
+	if (x->at.kind != y->at.kind)
+		return x->at.kind < y->at.kind ? -1 : 1;
+	return x->at.value < y->at.value ? -1 : x->at.value > y->at.value;
+}
+
+static int ask_each_once(struct mo_client *c, struct mo_offset_question **sorted, size_t count, struct mo_err *ret_err)
+{
+	struct offsets_arguments a = {0};
 	struct api_job job = {.work_await = offsets_await, .arguments = &a};
+	int code;
+
+	a.topics = mem_alloc((count + 1) * sizeof(*a.topics));
+	a.questions = mem_zalloc((count + 1) * sizeof(*a.questions));
+	a.decided = mem_zalloc(count + 1);
+	for (size_t i = 0; i < count; i++) {
+		struct offset_question *q = &a.questions[a.count];
+
+		if (i > 0 && by_question(&sorted[i - 1], &sorted[i]) == 0)
+			continue;
+		q->partition = sorted[i]->partition;
+		must(api_start(sorted[i]->at, &q->at));
+		a.topics[a.count++] = sorted[i]->topic;
+	}
+	code = api_run(c, &job, ret_err);
+	for (size_t i = 0, at = 0; i < count; i++) {
+		at += i > 0 && by_question(&sorted[i - 1], &sorted[i]) != 0;
+		sorted[i]->code = a.questions[at].error;
+		sorted[i]->offset = a.questions[at].error ? -1 : a.questions[at].offset;
+	}
+	mem_free(a.topics);
+	mem_free(a.questions);
+	mem_free(a.decided);
+	return code;
+}
+
+int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count,
+			struct mo_err *ret_err)
+{
+	struct mo_offset_question **sorted = mem_alloc((count + 1) * sizeof(struct mo_offset_question *));
+	struct start at;
 	bool right = true;
 	int code;
 
-	a.questions = mem_zalloc((count + 1) * sizeof(*a.questions));
-	a.decided = mem_zalloc(count + 1);
-	for (size_t i = 0; i < count && right; i++) {
-		a.questions[i].partition = questions[i].partition;
-		right = questions[i].topic && questions[i].partition >= 0 &&
-			api_start(questions[i].at, &a.questions[i].at) && a.questions[i].at.kind != START_OFFSET;
+	for (size_t i = 0; i < count; i++) {
+		sorted[i] = &questions[i];
+		right = right && questions[i].topic && questions[i].partition >= 0 &&
+			api_start(questions[i].at, &at) && at.kind != START_OFFSET;
 	}
-	code = right ? api_run(c, &job, ret_err)
-		     : api_error(ret_err, ERR_USAGE, "a topic, a partition, and a beginning, end or time are wanted");
-	mem_free(a.questions);
-	mem_free(a.decided);
+	if (right) {
+		qsort(sorted, count, sizeof(struct mo_offset_question *), by_question);
+		code = ask_each_once(c, sorted, count, ret_err);
+	} else {
+		code = api_error(ret_err, ERR_USAGE,
+				 "a topic, a partition, and a beginning, end or time are wanted");
+	}
+	mem_free(sorted);
 	return code;
 }
 
