@@ -135,7 +135,8 @@ static void sort_list(struct mo_group_list *l)
 {
 	size_t kept = 0;
 
-	qsort(l->groups, l->count, sizeof(*l->groups), by_group_id);
+	if (l->count > 0)
+		qsort(l->groups, l->count, sizeof(*l->groups), by_group_id);
 	/* A group that moved meanwhile was told twice. */
 	for (size_t i = 0; i < l->count; i++) {
 		if (kept > 0 && strcmp(l->groups[kept - 1].id, l->groups[i].id) == 0)

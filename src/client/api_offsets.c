@@ -187,8 +187,7 @@ static int ask_each_once(struct mo_client *c, struct mo_offset_question **sorted
 	return code;
 }
 
-int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count,
-			struct mo_err *ret_err)
+int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count, struct mo_err *ret_err)
 {
 	struct mo_offset_question **sorted = mem_alloc((count + 1) * sizeof(struct mo_offset_question *));
 	struct start at;
@@ -197,15 +196,14 @@ int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *question
 
 	for (size_t i = 0; i < count; i++) {
 		sorted[i] = &questions[i];
-		right = right && questions[i].topic && questions[i].partition >= 0 &&
-			api_start(questions[i].at, &at) && at.kind != START_OFFSET;
+		right = right && questions[i].topic && questions[i].partition >= 0 && api_start(questions[i].at, &at) &&
+			at.kind != START_OFFSET;
 	}
 	if (right) {
 		qsort(sorted, count, sizeof(struct mo_offset_question *), by_question);
 		code = ask_each_once(c, sorted, count, ret_err);
 	} else {
-		code = api_error(ret_err, ERR_USAGE,
-				 "a topic, a partition, and a beginning, end or time are wanted");
+		code = api_error(ret_err, ERR_USAGE, "a topic, a partition, and a beginning, end or time are wanted");
 	}
 	mem_free(sorted);
 	return code;
