@@ -10,6 +10,9 @@
 #include "base/saturate.h"
 #include "group/classic.h"
 
+/* Clients may say that a rebalance takes no time. */
+#define RETRY_LEAST_MS 100
+
 static int32_t max_i32(int32_t a, int32_t b)
 {
 	return a > b ? a : b;
@@ -153,7 +156,8 @@ static void complete_join(struct groups *all, struct group *g, struct step *s)
 	}
 	if (!leader_has_joined(c)) {
 		/* Static members alone, and none came back: until their sessions end. */
-		group_timer_set(all, &c->join_timer, saturating_add(s->now_ms, classic_rebalance_timeout_ms(c)));
+		group_timer_set(all, &c->join_timer,
+				saturating_add(s->now_ms, max_i32(classic_rebalance_timeout_ms(c), RETRY_LEAST_MS)));
 		return;
 	}
 	begin_generation(all, g, s);
@@ -172,11 +176,16 @@ void classic_go_on(struct groups *all, struct group *g, struct step *s)
 
 static void note_rebalance(struct groups *all, struct group *g, struct step *s, const struct rebalance_reason *why)
 {
+	/* Who joined is a member already. */
+	int32_t members = (int32_t)g->classic->members.count;
+
+	if (why->cause == REBALANCE_MEMBER_JOINED)
+		members--;
 	all->figures.rebalances += !g->history.under_way;
 	history_begin(&g->history, &(struct group_rebalance){
 					   .cause = why->cause,
 					   .began_ms = s->wall_ms,
-					   .members_before = (int32_t)g->classic->members.count,
+					   .members_before = members,
 					   .member_id = why->member_id,
 					   .client_id = why->client_id,
 					   .client_host = why->client_host,

@@ -102,7 +102,7 @@ void group_leave_refuse(struct leave_group_call *c, enum err why);
 
 /*
  * Topics of the request: those that exist and that the client may read, each with its name; with its id where the request came with ids
- * (else the zero id). The answer has these topics, in this order.
+ * (else the zero id, and the image's is recorded). The answer has these topics, in this order.
  */
 struct offset_commit_call {
 	struct coordinator_call call;

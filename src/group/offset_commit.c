@@ -4,6 +4,7 @@
 #include "base/mutant.h"
 #include "group/offset_record.h"
 #include "group/request.h"
+#include "metadata/image.h"
 
 /* Of text in UTF-8, in Java's units: what Kafka calls the size of metadata in bytes. */
 static size_t java_length(struct bytes text)
@@ -51,6 +52,14 @@ static enum err check_commit(const struct groups *all, const struct group *g, co
 	if (g->kind->may_commit_partition)
 		return g->kind->may_commit_partition(g, who, commit->topic, commit->partition);
 	return OK;
+}
+
+/* The topic's id, which most clients do not say: so that whoever fetches by id knows whether it was this topic. */
+static struct uuid topic_id_of(const struct step *s, struct uuid given, struct bytes name)
+{
+	const struct image_topic *t = uuid_is_zero(given) && s->image ? image_topic_by_name(s->image, name) : NULL;
+
+	return t ? t->id : given;
 }
 
 /* Records it, and has it: in the group, or in what the transaction has of the group. */
@@ -127,12 +136,14 @@ static void commit_partitions(struct groups *all, struct group *g, struct step *
 	if (r->retention_time_ms != -1 && c->version <= 4)
 		expire_ms = s->wall_ms + r->retention_time_ms;
 	for (int32_t t = 0; t < r->topics_count; t++) {
+		struct uuid topic_id = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
+
 		for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
 			const struct offset_commit_request_offset_commit_request_partition *from =
 				&r->topics[t].partitions[p];
 			struct commit commit = {
 				.topic = r->topics[t].name,
-				.topic_id = r->topics[t].topic_id,
+				.topic_id = topic_id,
 				.partition = from->partition_index,
 				.offset = from->committed_offset,
 				.leader_epoch = from->committed_leader_epoch,
@@ -231,12 +242,14 @@ static void commit_txn_partitions(struct groups *all, struct group *g, struct st
 	s->producer_id = r->producer_id;
 	s->producer_epoch = r->producer_epoch;
 	for (int32_t t = 0; t < r->topics_count; t++) {
+		struct uuid topic_id = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
+
 		for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
 			const struct txn_offset_commit_request_txn_offset_commit_request_partition *from =
 				&r->topics[t].partitions[p];
 			struct commit commit = {
 				.topic = r->topics[t].name,
-				.topic_id = r->topics[t].topic_id,
+				.topic_id = topic_id,
 				.partition = from->partition_index,
 				.offset = from->committed_offset,
 				.leader_epoch = from->committed_leader_epoch,

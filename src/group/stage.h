@@ -4,7 +4,7 @@
  * A transcript is text: lines that begin with "> " are what happens, the others what the machine records and answers. A client has a name of
  * one word, under which its member id stands in all that is printed; it remembers its id and its generation, as clients do.
  *
- *      > A join v=5                   JoinGroup of group "g"; v= id= instance= type= protocols=name:metadata,... session= rebalance= reason= group=
+ *      > A join v=5                   JoinGroup of group "g"; v= id= instance= type= protocols=name:metadata,... topics=t,... session= rebalance= reason= group=
  *      > A sync A=one B=two           SyncGroup with an assignment for each; v= gen= id= instance= type= protocol=
  *      > A beat                       Heartbeat; gen= id= instance=
  *      > A leave B                    LeaveGroup for others, or itself; v= instance=

@@ -22,6 +22,12 @@ struct stage_line {
 
 /* --- printing -------------------------------------------------------------------------------------------------------- */
 
+/* What a consumer subscribes to is not printed. */
+static inline struct bytes stage_metadata(struct bytes metadata)
+{
+	return metadata.size > 1 && metadata.data[0] == 0 ? bytes_str("topics") : metadata;
+}
+
 static inline void stage_print_record(struct stage *t, const struct stage_record *r)
 {
 	struct reader key = reader_of(bytes_of(r->bytes, r->key_size));
@@ -56,7 +62,8 @@ static inline void stage_print_record(struct stage *t, const struct stage_record
 			for (int32_t i = 0; i < m.members_count; i++)
 				buf_printf(&t->out, " %.*s(%.*s,%.*s)",
 					   BYTES_ARG(stage_name_of(t, m.members[i].member_id)),
-					   BYTES_ARG(m.members[i].subscription), BYTES_ARG(m.members[i].assignment));
+					   BYTES_ARG(stage_metadata(m.members[i].subscription)),
+					   BYTES_ARG(m.members[i].assignment));
 		}
 	}
 	buf_printf(&t->out, r->tombstone ? " removed\n" : "\n");
@@ -99,7 +106,7 @@ static inline void stage_told_join(struct stage *t, struct stage_ask *a)
 		   r->skip_assignment ? " skip" : "");
 	for (int32_t i = 0; i < r->members_count; i++)
 		buf_printf(&t->out, " %.*s(%.*s)", BYTES_ARG(stage_name_of(t, r->members[i].member_id)),
-			   BYTES_ARG(r->members[i].metadata));
+			   BYTES_ARG(stage_metadata(r->members[i].metadata)));
 	buf_printf(&t->out, "\n");
 }
 
@@ -217,8 +224,9 @@ static inline void stage_told_describe(struct stage *t, struct stage_ask *a)
 		buf_printf(&t->out, " \"%.*s\"", BYTES_ARG(r->error_message));
 	for (int32_t i = 0; i < r->members_count; i++)
 		buf_printf(&t->out, " %.*s(%.*s,%.*s,%.*s%.*s)", BYTES_ARG(stage_name_of(t, r->members[i].member_id)),
-			   BYTES_ARG(r->members[i].member_metadata), BYTES_ARG(r->members[i].member_assignment),
-			   BYTES_ARG(r->members[i].client_id), BYTES_ARG(r->members[i].client_host));
+			   BYTES_ARG(stage_metadata(r->members[i].member_metadata)),
+			   BYTES_ARG(r->members[i].member_assignment), BYTES_ARG(r->members[i].client_id),
+			   BYTES_ARG(r->members[i].client_host));
 	buf_printf(&t->out, "\n");
 }
 
@@ -347,10 +355,34 @@ static inline struct bytes stage_my_id(struct stage_line *l, struct bytes who)
 
 /* --- what happens ---------------------------------------------------------------------------------------------------- */
 
+/* A subscription of version 0. */
+static inline struct bytes stage_subscription(struct stage_line *l, struct bytes topics)
+{
+	struct buf b;
+	struct bytes made;
+	int32_t count = 0;
+
+	buf_init(&b, 10000);
+	for (struct bytes rest = topics; rest.size; count++)
+		stage_until(&rest, ',');
+	buf_put_i16(&b, 0);
+	buf_put_i32(&b, count);
+	while (topics.size) {
+		struct bytes topic = stage_until(&topics, ',');
+
+		buf_put_i16(&b, (int16_t)topic.size);
+		buf_put_bytes(&b, topic);
+	}
+	buf_put_i32(&b, -1);
+	made = stage_keep(l, buf_bytes(&b));
+	buf_fini(&b);
+	return made;
+}
+
 static inline void stage_join(struct stage *t, struct stage_line *l, struct bytes who)
 {
 	struct join_group_request *r = arena_new(&l->ask->arena, struct join_group_request);
-	struct bytes protocols = stage_text(l, "protocols", "range:");
+	struct bytes protocols = stage_text(l, "protocols", "range:"), topics = stage_option(l, "topics");
 
 	message_init(&join_group_request_type, r);
 	l->ask->learn = stage_learn_join;
@@ -369,7 +401,7 @@ static inline void stage_join(struct stage *t, struct stage_line *l, struct byte
 		struct join_group_request_join_group_request_protocol *p = &r->protocols[r->protocols_count++];
 
 		p->name = stage_until(&one, ':');
-		p->metadata = one;
+		p->metadata = topics.data ? stage_subscription(l, topics) : one;
 	}
 	l->ask->join.request = r;
 	l->ask->join.client = (struct group_client){.id = who, .host = bytes_str("/h")};

@@ -14,6 +14,7 @@ import glob
 import os
 import re
 import select
+import struct
 import sys
 import threading
 import time
@@ -134,7 +135,7 @@ class Player:
         rest = []
         for w in words:
             name, equals, value = w.partition("=")
-            if equals and name in ("v", "id", "instance", "type", "protocols", "protocol", "session", "rebalance", "reason", "group",
+            if equals and name in ("v", "id", "instance", "type", "protocols", "protocol", "topics", "session", "rebalance", "reason", "group",
                                    "gen", "retention", "stable", "topicid", "states", "types"):
                 given[name] = value
             else:
@@ -150,7 +151,9 @@ class Player:
         if name not in self.topics:
             real = self.prefix + name
             self.ask("CreateTopics", 7, {"timeoutMs": 10000, "Topics": [
-                {"Name": real, "NumPartitions": 4, "ReplicationFactor": 1}]})
+                {"Name": real, "NumPartitions": 10, "ReplicationFactor": 1}]})
+            while self.ask("Metadata", 12, {"Topics": [{"TopicId": NO_ID, "Name": real}]})["Topics"][0]["ErrorCode"]:
+                time.sleep(0.05)
             self.topics[name] = real
         return self.topics[name]
 
@@ -161,6 +164,15 @@ class Player:
             topic, _, partition = place.partition("/")
             offset, _, epoch = offset.partition("@")
             yield topic, int(partition), int(offset or 0), int(epoch or -1), note[:-1] if note else None
+
+    def subscription(self, topics):
+        """Of version 0."""
+        names = [self.topic(t).encode() for t in topics.split(",")]
+        return struct.pack(">hi", 0, len(names)) + b"".join(struct.pack(">h", len(n)) + n for n in names) + struct.pack(">i", -1)
+
+    @staticmethod
+    def metadata(data):
+        return "topics" if len(data) > 1 and data[0] == 0 else data.decode()
 
     # --- what clients do
 
@@ -176,7 +188,7 @@ class Player:
             body["Reason"] = o.get("reason")
         for p in filter(None, o.get("protocols", "range:").split(",")):
             name, _, metadata = p.partition(":")
-            body["Protocols"].append({"Name": name, "Metadata": metadata.encode()})
+            body["Protocols"].append({"Name": name, "Metadata": self.subscription(o["topics"]) if "topics" in o else metadata.encode()})
 
         def told(a):
             line = f"{who}: join {ERRORS[a['ErrorCode']]} id={self.label(a['MemberId'])}"
@@ -185,7 +197,7 @@ class Player:
             kind = a.get("ProtocolType", o.get("type", "consumer"))
             return line + (f" gen={a['GenerationId']} {kind}:{a['ProtocolName']} leader={self.label(a['Leader'])}"
                            + (" skip" if a.get("SkipAssignment") else "")
-                           + "".join(f" {self.label(m['MemberId'])}({m['Metadata'].decode()})" for m in a["Members"]))
+                           + "".join(f" {self.label(m['MemberId'])}({self.metadata(m['Metadata'])})" for m in a["Members"]))
         return self.send(who, "JoinGroup", v, body, told)
 
     def sync(self, who, o, rest):
@@ -311,7 +323,7 @@ class Player:
         message = g.get("ErrorMessage")
         line += f" \"{message.replace(self.prefix, '')}\"" if message is not None else ""
         for m in g["Members"]:
-            line += (f" {self.label(m['MemberId'])}({m['MemberMetadata'].decode()},{m['MemberAssignment'].decode()},"
+            line += (f" {self.label(m['MemberId'])}({self.metadata(m['MemberMetadata'])},{m['MemberAssignment'].decode()},"
                      f"{m['ClientId']}{m['ClientHost'].replace('/127.0.0.1', '/h')})")
         self.out.append(line)
 
@@ -335,7 +347,7 @@ class Player:
             time.sleep(0.3)
         elif verb == "notopic":
             self.ask("DeleteTopics", 5, {"TopicNames": [self.topics[rest[0]]], "TimeoutMs": 10000})
-            time.sleep(0.5)
+            time.sleep(2)
         elif verb == "topic":
             self.topic(rest[0])
         elif verb == "list":
@@ -379,7 +391,7 @@ def play_all(host, port, only, show):
     # Makes the internal topics, for which everybody else would wait.
     warm = Player("", "", host, port, f"warm{began}-")
     warm.ask("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["x"]})
-    warm.ask("ListGroups", 4, {})
+    warm.ask("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": ["x"]})
     time.sleep(2)
 
     def run(name, text, number):
