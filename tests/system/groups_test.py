@@ -210,7 +210,8 @@ class Members(unittest.TestCase):
                 with Member(b, "g", session_ms=100000, rebalance_ms=600000, version=3) as gone:
                     gone.connection.send(wire.request("JoinGroup", 3, {**gone.join_body(), "Protocols": large}))
             with b.connect() as c:
-                self.assertEqual(c.ask("ApiVersions", 0)["ErrorCode"], 0)
+                moldau.create_topic(c, "t")
+                self.assertEqual(wire.produce_errors(c.ask("Produce", 8, wire.produce("t", [0], wire.batch([b"v" * 200000])))), [0])
                 self.assertEqual(state_of(c, "g")[0], "PreparingRebalance")
 
     def test_those_that_wait_give_way_when_memory_is_short(self):
