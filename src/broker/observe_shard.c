@@ -124,6 +124,41 @@ static void put_topics(struct broker_part *part, struct look *look, struct buf *
 		put(look, OBSERVED_TOPICS, NULL, (uint64_t)index);
 }
 
+/* --- coordinators ---------------------------------------------------------------------------------------------------- */
+
+static void put_coordinated(struct look *look, struct buf *labels, const char *topic, const char *state, size_t count)
+{
+	label(labels, "topic", bytes_str(topic));
+	metrics_label(labels, "state", bytes_str(state));
+	put(look, OBSERVED_COORDINATED, labels, count);
+}
+
+static void put_coordinator(struct look *look, struct buf *labels, const char *topic, const struct coordinator *c)
+{
+	struct coordinator_figures f;
+
+	coordinator_figures(c, &f);
+	put_coordinated(look, labels, topic, "loading", f.loading);
+	put_coordinated(look, labels, topic, "active", f.active);
+	put_coordinated(look, labels, topic, "failed", f.failed);
+	label(labels, "topic", bytes_str(topic));
+	put(look, OBSERVED_COORDINATOR_LOADS, labels, f.loads);
+	put(look, OBSERVED_COORDINATOR_LOADED_RECORDS, labels, f.loaded_records);
+	put(look, OBSERVED_COORDINATOR_LOAD_SECONDS, labels, (uint64_t)f.load_us);
+	put(look, OBSERVED_COORDINATOR_STEPS, labels, f.steps);
+	put(look, OBSERVED_COORDINATOR_BATCHES, labels, f.batches);
+	put(look, OBSERVED_COORDINATOR_RECORDS, labels, f.records);
+	put(look, OBSERVED_COORDINATOR_FAILURES, labels, f.failures);
+	put(look, OBSERVED_COORDINATOR_TIMEOUTS, labels, f.timeouts);
+}
+
+static void put_coordinators(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	for (enum internal_topic t = 0; t < INTERNAL_TOPICS; t++)
+		if (part->shard.coordinators[t])
+			put_coordinator(look, labels, internal_topic_name(t), part->shard.coordinators[t]);
+}
+
 /* --- storage --------------------------------------------------------------------------------------------------------- */
 
 static void put_folders(struct broker_part *part, struct look *look, struct buf *labels)
@@ -240,6 +275,7 @@ void observe_shard(struct broker_part *part, struct look *look)
 		put_store(part, look, &labels);
 		put_folders(part, look, &labels);
 		put_topics(part, look, &labels);
+		put_coordinators(part, look, &labels);
 	}
 	put_shard(part->shard.shard, look, &labels);
 	buf_fini(&labels);

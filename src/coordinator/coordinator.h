@@ -75,7 +75,7 @@ struct coordinator_figures {
 	size_t failed;
 	uint64_t loads; /* that came to their end */
 	uint64_t loaded_records;
-	int64_t longest_load_us;
+	int64_t load_us; /* how long they took, added up */
 	uint64_t steps;
 	uint64_t batches;
 	uint64_t records;

@@ -213,8 +213,7 @@ static void say(struct load *l, enum err e, int64_t began_us)
 	int64_t took_us = shard_now_us(c->options.shard) - began_us;
 	const char *topic = h->partition->topic->name, *name = c->options.ops->name;
 
-	if (took_us > c->figures.longest_load_us)
-		c->figures.longest_load_us = took_us;
+	c->figures.load_us += took_us;
 	c->figures.loaded_records += l->records;
 	if (e == ERR_CORRUPT)
 		log_error(log,
