@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = os.path.join(clients.ROOT, "build", "python", "bin", "python3")
 CLASSIC, CONSUMER = "classic", "consumer"
 LEAVE_SECONDS = 30
-COMPLAINT = 20000  # characters of it
+COMPLAINT = 3000  # characters of it
 JAVA_FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xlog:disable", f"-Dlog4j2.configurationFile={kafka.LOG4J}"]
 
 

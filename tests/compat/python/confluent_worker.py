@@ -10,6 +10,7 @@ import member
 
 POLL_SECONDS = 0.02
 CALL_SECONDS = 30
+LOG_LEVEL = 2  # brokers come and go here
 IN_VAIN = 3  # exit code of one that cannot go on and wants a successor
 
 
@@ -27,13 +28,13 @@ class Worker:
         self.next = {}  # partition to the offset after the last one
         self.producer = Producer({"bootstrap.servers": config["bootstrap"], "transactional.id": config["txn_id"], "linger.ms": 2,
                                   "transaction.timeout.ms": config["timeout_ms"], "client.id": config["name"],
-                                  "topic.metadata.refresh.interval.ms": 1000, "reconnect.backoff.max.ms": 500})
-        self.producer.init_transactions(CALL_SECONDS)
+                                  "topic.metadata.refresh.interval.ms": 1000, "reconnect.backoff.max.ms": 500, "log_level": LOG_LEVEL})
+        self.retry(lambda: self.producer.init_transactions(CALL_SECONDS))
         self.consumer = Consumer({"bootstrap.servers": config["bootstrap"], "group.id": config.get("group") or config["name"],
                                   "client.id": config["name"], "enable.auto.commit": False, "auto.offset.reset": "earliest",
                                   "isolation.level": "read_committed", "fetch.wait.max.ms": 50, "session.timeout.ms": config["session_ms"],
                                   "heartbeat.interval.ms": 500, "partition.assignment.strategy": "range",
-                                  "reconnect.backoff.max.ms": 500})
+                                  "reconnect.backoff.max.ms": 500, "log_level": LOG_LEVEL})
 
     # --- one transaction
 
