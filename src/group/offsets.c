@@ -186,7 +186,11 @@ static struct committed_offset *add_partition(struct topic_offsets *t, int32_t p
 {
 	struct committed_offset *c;
 
-	t->offsets = mem_grow(t->offsets, &t->capacity, t->count + 1, sizeof(*t->offsets));
+	/* By half only: most of the memory of a state is in these. */
+	if (t->count == t->capacity) {
+		t->capacity = t->capacity < 2 ? t->capacity + 1 : t->capacity + t->capacity / 2;
+		t->offsets = mem_realloc(t->offsets, t->capacity * sizeof(*t->offsets));
+	}
 	c = &t->offsets[place];
 	memmove(c + 1, c, (t->count - place) * sizeof(*c));
 	t->count++;

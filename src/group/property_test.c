@@ -243,6 +243,22 @@ static void next_line(struct prng *p, char *line, size_t size)
 	}
 }
 
+/* The client of some call that waits goes. */
+static void abandon_one(struct stage *t, struct prng *p)
+{
+	stage_step(t);
+	list_for_each(&t->waiting, node)
+	{
+		struct stage_ask *a = container_of(node, struct stage_ask, node);
+
+		if (!prng_chance(p, 1, 2))
+			continue;
+		group_machine.abandon(t->groups, &a->call, &t->step);
+		break;
+	}
+	stage_settle(t);
+}
+
 /* As clients do: who is told that it is no member joins without an id, mostly. */
 static void forget_ids(struct stage *t, struct prng *p)
 {
@@ -276,6 +292,8 @@ static void run_history(uint64_t seed, bool show)
 		if (show)
 			print_message("%s\n", line);
 		stage_run_line(&t, line, strchr(line, 0));
+		if (prng_chance(&p, 1, 15))
+			abandon_one(&t, &p);
 		check_replay(&t);
 		forget_ids(&t, &p);
 		buf_reset(&t.out);
