@@ -185,7 +185,7 @@ static bool take_part(const char **at, const char *units, const int64_t *unit_ms
 			fraction_ms += (**at - '0') * scale;
 	else
 		scale = -1;
-	found = **at ? strchr(units, **at & ~0x20) : NULL;
+	found = **at & ~0x20 ? strchr(units, **at & ~0x20) : NULL;
 	if (!found || found - units < *next || (scale != -1 && *found != 'S'))
 		return false;
 	(*at)++;

@@ -94,7 +94,7 @@ TEST(spans_are_those_of_java)
 					    "P1W",
 					    "PT S",
 					    "PTS",
-					    "PT1S ",
+					    "PT1S ", "P1 ", "PT1 ",
 					    "--PT1S",
 					    "PT1S1S",
 					    "P1D1D",
