@@ -254,8 +254,9 @@ static void handle(void *context, struct http_exchange *x)
 		run(context, x, "metrics", metrics_main);
 	else if (strcmp(path, "/healthz") == 0)
 		run(context, x, "health", health_main);
-	else if (!explain_answer(context, x, path))
-		http_answer_text(x, 404, "there are /metrics, /healthz and /topics/NAME/segments");
+	else if (!explain_answer(context, x, path) && !explain_group_answer(context, x, path))
+		http_answer_text(x, 404,
+				 "there are /metrics, /healthz, /topics/NAME/segments and /groups/NAME/rebalances");
 }
 
 /* Where other programs find the broker they find its metrics. */

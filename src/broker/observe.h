@@ -1,5 +1,5 @@
 /*
- * observe: /metrics, /healthz and /topics/NAME/segments of a broker, on a listener of their own (metrics.listener).
+ * observe: /metrics, /healthz, /topics/NAME/segments and /groups/NAME/rebalances of a broker, on a listener of their own (metrics.listener).
  *
  *      request -> a fiber on shard 0: the process, the folders' space -> a look goes to each shard in turn, by message -> text
  *
@@ -62,6 +62,8 @@ unsigned health_decide(const struct health_facts *f, const struct health_sums *s
 
 /* explain.c: answers, now or later, when the path is one of its own. */
 bool explain_answer(struct broker *b, struct http_exchange *x, const char *path) MUST_CHECK;
+/* explain_group.c: the same. */
+bool explain_group_answer(struct broker *b, struct http_exchange *x, const char *path) MUST_CHECK;
 
 /* observe.c. ERR_BAD_CONFIG has said why in the log. */
 enum err observe_start_await(struct fiber *self, struct broker *b) MUST_CHECK;

@@ -31,6 +31,7 @@ const struct cli_verb cli_verbs[] = {
 	 cli_group_delete_offsets},
 	{"group export", "print what groups have committed as a file", cli_group_export_help, cli_group_export},
 	{"group import", "set it from such a file", cli_group_import_help, cli_group_import},
+	{"group explain", "why a group rebalanced, and whom it waits for", cli_group_explain_help, cli_group_explain},
 	{"group remove-members", "take members out of a group", cli_group_remove_members_help,
 	 cli_group_remove_members},
 	{"config describe", "show settings of topics, brokers, groups", cli_config_describe_help, cli_config_describe},

@@ -110,6 +110,7 @@ struct rebalance_reason {
 	struct bytes client_id;
 	struct bytes client_host;
 	struct bytes client_reason; /* null: not told */
+	int32_t gone;               /* members that are not counted any more, and were before it */
 };
 
 /* --- classic.c: members ---------------------------------------------------------------------------------------------- */

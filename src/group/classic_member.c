@@ -174,6 +174,7 @@ struct leaver {
 	struct bytes client_id;
 	struct bytes client_host;
 	struct bytes reason;
+	int32_t count; /* of those that left with it */
 };
 
 static bool copy_leaver(struct arena *a, const struct classic_member *m, struct bytes reason, struct leaver *ret)
@@ -183,6 +184,7 @@ static bool copy_leaver(struct arena *a, const struct classic_member *m, struct 
 		.client_id = arena_copy(a, m->client_id),
 		.client_host = arena_copy(a, m->client_host),
 		.reason = reason,
+		.count = ret->count,
 	};
 	return ret->member_id.data && ret->client_id.data && ret->client_host.data;
 }
@@ -191,7 +193,8 @@ static void remove_leaver(struct groups *all, struct step *s, struct leave_group
 			  struct bytes reason, struct leaver *leaver)
 {
 	if (!leaver->member_id.data && !copy_leaver(c->arena, m, reason, leaver))
-		*leaver = (struct leaver){0};
+		*leaver = (struct leaver){.count = leaver->count};
+	leaver->count++;
 	classic_refuse_waiting(s, m, ERR_UNKNOWN_MEMBER_ID);
 	classic_remove(all, m);
 }
@@ -236,6 +239,7 @@ static void go_on_without(struct groups *all, struct group *g, struct step *s, c
 						  .client_id = leaver->client_id,
 						  .client_host = leaver->client_host,
 						  .client_reason = leaver->reason,
+						  .gone = leaver->count,
 					  });
 		return;
 	case CLASSIC_PREPARING_REBALANCE:

@@ -357,7 +357,7 @@ TEST(rebalances_are_explained)
 		  "A: leave NONE A=NONE\n"
 		  "> explain g\n"
 		  "explain classic Empty gen=5 consumer: leader= pending=0 offsets=1+2\n"
-		  "  rebalance: a member left (A) \"closed\" took 0 gen=5 members 0 to 0\n"
+		  "  rebalance: a member left (A) \"closed\" took 0 gen=5 members 1 to 0\n"
 		  "  rebalance: the leader asked for it (A) \"topics\" took 0 gen=4 members 1 to 1\n"
 		  "  rebalance: a member's session expired (B) \"\" took 2000 gen=3 members 2 to 1\n"
 		  "  rebalance: a member joined (B) \"late\" took 0 gen=2 members 1 to 2\n"

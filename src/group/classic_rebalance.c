@@ -177,7 +177,7 @@ void classic_go_on(struct groups *all, struct group *g, struct step *s)
 static void note_rebalance(struct groups *all, struct group *g, struct step *s, const struct rebalance_reason *why)
 {
 	/* Who joined is a member already. */
-	int32_t members = (int32_t)g->classic->members.count;
+	int32_t members = (int32_t)g->classic->members.count + why->gone;
 
 	if (why->cause == REBALANCE_MEMBER_JOINED)
 		members--;

@@ -277,3 +277,33 @@ bool http_host_is(const char *host, const char *name)
 {
 	return is_name(without_port(host), name);
 }
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool http_unescape(struct bytes text, char *ret_text, size_t *ret_size)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < text.size; i++) {
+		int high, low;
+
+		if (text.data[i] != '%') {
+			ret_text[size++] = (char)text.data[i];
+			continue;
+		}
+		high = text.size - i > 2 ? hex_digit(text.data[i + 1]) : -1;
+		low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
+		if (low < 0)
+			return false;
+		ret_text[size++] = (char)(high * 16 + low);
+		i += 2;
+	}
+	*ret_size = size;
+	return true;
+}

@@ -55,4 +55,7 @@ bool http_host_is_no_name(const char *host);
 /* Whether it is `name`, with any port, in any case. */
 bool http_host_is(const char *host, const char *name);
 
+/* Undoes %XX; `ret_text` has room for text.size bytes. False where two digits do not follow. */
+bool http_unescape(struct bytes text, char *ret_text, size_t *ret_size) MUST_CHECK;
+
 #endif

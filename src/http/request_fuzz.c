@@ -39,6 +39,15 @@ static void run(const uint8_t *data, size_t size, size_t piece, struct outcome *
 	http_reader_free(r);
 }
 
+static void check_unescape(const uint8_t *data, size_t size)
+{
+	char plain[HTTP_TARGET_MAX];
+	size_t plain_size;
+
+	if (http_unescape(bytes_of(data, size), plain, &plain_size))
+		must(plain_size <= size && (size - plain_size) % 2 == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
+	check_unescape(data, size < HTTP_TARGET_MAX ? size : HTTP_TARGET_MAX);
 	run(data + 1, size - 1, size, &whole);
 	run(data + 1, size - 1, (size_t)data[0] % 64 + 1, &pieces);
 	/* Not the status: of a target that is too long and has a bad byte behind that, in pieces the length is seen first. */

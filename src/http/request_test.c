@@ -266,3 +266,22 @@ TEST(after_a_bad_request_nothing_is_read_any_more)
 	CHECK_EQ(status, 400);
 	http_reader_free(r);
 }
+
+TEST(what_is_escaped_in_a_path_is_undone)
+{
+	static const struct {
+		const char *text, *plain;
+	} right[] = {{"", ""}, {"a-b", "a-b"}, {"a%20b%2fC", "a b/C"}, {"%C3%a9", "\xc3\xa9"}, {"%2525", "%25"}};
+	static const char *const wrong[] = {"%", "%2", "a%", "a%2", "%g0", "%0g", "%%20"};
+	char plain[32];
+	size_t size;
+
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		CHECK(http_unescape(bytes_str(right[i].text), plain, &size));
+		CHECK_BYTES(bytes_of(plain, size), bytes_str(right[i].plain));
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(!http_unescape(bytes_str(wrong[i]), plain, &size));
+	CHECK(http_unescape(bytes_str("%00"), plain, &size));
+	CHECK_EQ(size, 1);
+}

@@ -56,7 +56,7 @@ class Groups:
         return [dict(zip(cut[0], row)) for row in cut[1:]]
 
     def objects(self, *arguments, **more):
-        return [json.loads(line) for line in self.group(*arguments, "--format", "json", **more)[0].splitlines()]
+        return [json.loads(line) for line in self.group(*arguments, "--format", "json", **more)[0].split("\n") if line]
 
     def name(self, what):
         type(self).names += 1
@@ -313,13 +313,35 @@ class Groups:
 class OnMoldau(Groups, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.broker = moldau.Broker({"node.id": 1, "group.initial.rebalance.delay.ms": 0})
+        cls.metrics = f"127.0.0.1:{kafka.free_port()}"
+        cls.broker = moldau.Broker({"node.id": 1, "group.initial.rebalance.delay.ms": 0, "metrics.listener": cls.metrics})
         cls.bootstrap = f"127.0.0.1:{cls.broker.port}"
         cls.wait_for_coordinator()
 
     @classmethod
     def tearDownClass(cls):
         cls.broker.end()
+
+    def explain(self, *groups, code=0):
+        return self.cli("group", "explain", *groups, "--metrics-server", self.metrics, "--format", "json", code=code)
+
+    def test_explain_tells_who_caused_the_last_rebalances_and_why(self):
+        topic, group = self.topic(), self.name('odd name/%"ü\u2028')
+        member = self.join(group, topic, [0], instance="w1")
+        self.group("remove-members", group, "--instance", "w1", "--reason", 'to "see" it')
+        told = json.loads(self.explain(group)[0])
+        self.assertEqual((told["group"], told["type"], told["state"], told["protocolType"], told["members"]), (group, "classic", "Empty", "consumer", []))
+        left, joined = told["rebalances"]
+        self.assertEqual((joined["cause"], joined["memberId"], joined["membersBefore"], joined["membersAfter"]), ("a member joined", member, 0, 1))
+        self.assertEqual((left["cause"], left["memberId"], left["membersBefore"], left["membersAfter"]), ("a member left", member, 1, 0))
+        self.assertIn('to "see" it', left["reason"])
+        self.assertTrue(joined["beganMs"] <= left["beganMs"] <= told["nowMs"] and joined["tookMs"] >= 0, told)
+        self.join(group, topic, [0])
+        words = self.cli("group", "explain", group, "--metrics-server", self.metrics)[0]
+        self.assertIn(f"{group}: Stable for", words)
+        self.assertIn("0 -> 1", words)
+        self.assertIn("nosuch: there is no such group", self.explain("nosuch", group, code=1)[1])
+        self.assertIn("--metrics-server wants HOST:PORT", self.cli("group", "explain", "g", "--metrics-server", "here", code=2)[1])
 
 
 @unittest.skipIf(kafka.missing(), kafka.missing() or "")
