@@ -33,6 +33,8 @@ void coordinator_tell(struct coordinator *c, struct list *answered, enum err why
 	shard_defer(c->options.shard, &c->tell);
 }
 
+#define MARKER_BYTES ((size_t)1024)
+
 /* --- batches ---------------------------------------------------------------------------------------------------------- */
 
 size_t hosted_batch_bytes(const struct hosted *h)
@@ -51,6 +53,7 @@ static void batch_free(struct step_batch *b)
 {
 	must(list_empty(&b->answered));
 	batch_builder_fini(&b->builder);
+	buf_fini(&b->marker);
 	mem_free(b);
 }
 
@@ -60,10 +63,21 @@ static void arm_late(struct hosted *h, const struct step_batch *b)
 		timer_arm(hosted_shard(h), &h->late, b->late_us);
 }
 
-static void open_batch(struct hosted *h, const struct step *s)
+static struct step_batch *batch_new(struct hosted *h)
 {
 	struct coordinator *c = h->coordinator;
 	struct step_batch *b = mem_new(struct step_batch);
+
+	list_init(&b->answered);
+	b->hosted = h;
+	b->late_us = us_after_ms(shard_now_us(c->options.shard), c->options.commit_timeout_ms);
+	return b;
+}
+
+static void open_batch(struct hosted *h, const struct step *s)
+{
+	struct coordinator *c = h->coordinator;
+	struct step_batch *b = batch_new(h);
 	struct batch_options o = batch_options_default(hosted_batch_bytes(h));
 
 	o.codec = c->options.codec;
@@ -71,10 +85,12 @@ static void open_batch(struct hosted *h, const struct step *s)
 	o.producer_id = s->producer_id;
 	o.producer_epoch = s->producer_epoch;
 	o.is_transactional = s->producer_id != NO_PRODUCER_ID;
+	if (o.is_transactional) {
+		o.base_sequence = 0; /* as Kafka writes it; nobody counts these */
+		b->append.verified_only = c->producer.verified_only;
+		b->append.guard = c->producer.guard;
+	}
 	batch_builder_init(&b->builder, &o);
-	list_init(&b->answered);
-	b->hosted = h;
-	b->late_us = us_after_ms(shard_now_us(c->options.shard), c->options.commit_timeout_ms);
 	h->open = b;
 	arm_late(h, b);
 	shard_defer(c->options.shard, &h->flush);
@@ -91,12 +107,13 @@ static void on_finished(struct partition_append *a)
 	struct hosted *h = b->hosted;
 	struct coordinator *c = h->coordinator;
 	enum err e = a->error;
+	bool harmless = b->harmless;
 
 	list_remove(&b->node);
 	h->appended_count--;
-	coordinator_tell(c, &b->answered, coordinator_error(e));
+	coordinator_tell(c, &b->answered, harmless ? OK : coordinator_error(e));
 	batch_free(b);
-	if (e && h->state == HOSTED_ACTIVE)
+	if (e && !harmless && h->state == HOSTED_ACTIVE)
 		hosted_fail(h, e);
 	else if (!e)
 		h->pauses = 0;
@@ -107,18 +124,40 @@ static void on_finished(struct partition_append *a)
 	hosted_maybe_free(h);
 }
 
+/* What was appended last, or is being; NULL: all is committed. One that was refused alone says nothing of those before it. */
+static struct step_batch *last_appended(const struct hosted *h)
+{
+	for (struct list_node *n = h->appended.head.previous; n != &h->appended.head; n = n->previous) {
+		struct step_batch *b = container_of(n, struct step_batch, node);
+
+		if (!b->harmless)
+			return b;
+	}
+	return NULL;
+}
+
 /* Once one of them has failed, those behind it must not stay: the log cuts them, and nothing may follow. */
 static bool may_append(struct hosted *h)
 {
-	const struct step_batch *last;
+	const struct step_batch *last = last_appended(h);
 
-	if (h->refused)
-		return false;
-	if (list_empty(&h->appended))
-		return true;
-	last = container_of(h->appended.head.previous, struct step_batch, node);
-	h->refused = last->append.error;
+	if (!h->refused && last)
+		h->refused = last->append.error;
 	return !h->refused;
+}
+
+static void append_batch(struct hosted *h, struct step_batch *b, struct bytes records)
+{
+	list_push_back(&h->appended, &b->node);
+	h->appended_count++;
+	b->append.records = records;
+	b->append.origin = APPEND_COORDINATOR;
+	b->append.acks = ACKS_ALL;
+	b->append.allow_zstd = true;
+	b->append.current_leader_epoch = -1;
+	b->append.appended = on_appended;
+	b->append.finished = on_finished;
+	partition_append(h->partition, &b->append);
 }
 
 void hosted_flush(struct hosted *h)
@@ -132,22 +171,32 @@ void hosted_flush(struct hosted *h)
 	if (batch_builder_finish(&b->builder, &records))
 		must_not_reach(); /* it has records, and room for them compressed */
 	h->open = NULL;
-	list_push_back(&h->appended, &b->node);
-	h->appended_count++;
 	c->figures.batches++;
 	c->figures.records += (uint64_t)b->builder.record_count;
-	b->append = (struct partition_append){
-		.records = records,
-		.origin = APPEND_COORDINATOR,
-		.acks = ACKS_ALL,
-		.allow_zstd = true,
-		.current_leader_epoch = -1,
-		.appended = on_appended,
-		.finished = on_finished,
-	};
-	partition_append(h->partition, &b->append);
+	append_batch(h, b, records);
 	/* Refused at once: `finished` comes later, but nothing may be appended meanwhile. */
 	h->refused = b->append.error;
+}
+
+enum err hosted_append_marker(struct hosted *h, const struct end_marker *marker, int8_t transaction_version)
+{
+	struct step_batch *b;
+
+	hosted_flush(h);
+	if (!may_append(h))
+		return OK;
+	b = batch_new(h);
+	buf_init(&b->marker, MARKER_BYTES);
+	b->append.transaction_version = transaction_version;
+	if (end_marker_write(marker, shard_wall_ms(hosted_shard(h)), &b->marker))
+		must_not_reach();
+	append_batch(h, b, buf_bytes(&b->marker));
+	if (b->append.error == ERR_INVALID_PRODUCER_EPOCH || b->append.error == ERR_TRANSACTION_COORDINATOR_FENCED) {
+		b->harmless = true;
+		return b->append.error;
+	}
+	h->refused = b->append.error;
+	return OK;
 }
 
 void hosted_flush_task(struct task *t)
@@ -232,10 +281,8 @@ static void put_records(struct hosted *h, const struct step *s)
 /* Behind what was appended last; when all of that is committed, at once. */
 static void put_answers(struct hosted *h, struct list *answered)
 {
-	struct step_batch *last = h->open;
+	struct step_batch *last = h->open ? h->open : last_appended(h);
 
-	if (!last && !list_empty(&h->appended))
-		last = container_of(h->appended.head.previous, struct step_batch, node);
 	if (h->refused) {
 		coordinator_tell(h->coordinator, answered, coordinator_error(h->refused));
 	} else if (last) {

@@ -155,6 +155,67 @@ void coordinator_submit(struct coordinator *c, int32_t partition, struct coordin
 	hosted_step_end(h);
 }
 
+/* What the log would refuse for the producer's sake must not be decided: taking it back would cost everybody a load. */
+static enum err check_producer(const struct hosted *h, const struct coordinator_producer *p)
+{
+	const struct partition_append a = {.verified_only = p->verified_only, .guard = p->guard};
+
+	return partition_check_producer(h->partition, &a, p->producer_id, p->producer_epoch);
+}
+
+void coordinator_submit_of(struct coordinator *c, int32_t partition, const struct coordinator_producer *producer,
+			   struct coordinator_call *call,
+			   void (*run)(void *state, struct step *out, struct coordinator_call *call))
+{
+	struct hosted *h = find(c, partition);
+	enum err e = usable(h);
+	struct step *s;
+
+	call->error = OK;
+	call->place = NULL;
+	if (!e)
+		e = check_producer(h, producer);
+	if (e) {
+		refuse(c, call, e);
+		return;
+	}
+	call->place = h;
+	c->producer = *producer;
+	s = hosted_step_begin(h);
+	s->producer_id = producer->producer_id;
+	s->producer_epoch = producer->producer_epoch;
+	run(h->machine, s, call);
+	hosted_step_end(h);
+}
+
+void coordinator_end_transaction(struct coordinator *c, int32_t partition, const struct end_marker *marker,
+				 int8_t transaction_version, struct coordinator_call *call)
+{
+	struct hosted *h = find(c, partition);
+	enum err e = usable(h);
+	struct step *s;
+
+	call->error = OK;
+	call->place = NULL;
+	if (e) {
+		refuse(c, call, e);
+		return;
+	}
+	s = hosted_step_begin(h);
+	call->error = hosted_append_marker(h, marker, transaction_version);
+	if (!call->error && !h->refused && c->options.ops->replay_marker)
+		c->options.ops->replay_marker(h->machine, marker);
+	step_answer(s, call);
+	hosted_step_end(h);
+}
+
+struct partition *coordinator_partition(const struct coordinator *c, int32_t partition)
+{
+	const struct hosted *h = find(c, partition);
+
+	return h && h->state == HOSTED_ACTIVE ? h->partition : NULL;
+}
+
 void coordinator_abandon(struct coordinator_call *call)
 {
 	struct hosted *h = call->place;

@@ -55,6 +55,30 @@ void coordinator_image_changed(struct coordinator *c);
 void coordinator_submit(struct coordinator *c, int32_t partition, struct coordinator_call *call,
 			void (*run)(void *state, struct step *out, struct coordinator_call *call));
 
+/* Whose transaction a call belongs to; `verified_only` and `guard` as in partition_append. */
+struct coordinator_producer {
+	int64_t producer_id;
+	int16_t producer_epoch;
+	bool verified_only;
+	uint64_t guard;
+};
+
+/*
+ * The same for a call of a producer's transaction, whose records are then pending until its end is appended here (coordinator_end_transaction).
+ * Before the step the log is asked whether it would take them: INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE; then there is no step.
+ */
+void coordinator_submit_of(struct coordinator *c, int32_t partition, const struct coordinator_producer *producer,
+			   struct coordinator_call *call,
+			   void (*run)(void *state, struct step *out, struct coordinator_call *call));
+/*
+ * Appends the end of a producer's transaction and tells the machine, in a step; the call is finished when that is committed.
+ * INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED: it is refused, and nothing is changed.
+ */
+void coordinator_end_transaction(struct coordinator *c, int32_t partition, const struct end_marker *marker,
+				 int8_t transaction_version, struct coordinator_call *call);
+/* For a client's verification (partition_verify); NULL when it is not ACTIVE here. */
+struct partition *coordinator_partition(const struct coordinator *c, int32_t partition);
+
 /*
  * Nobody waits any more for a call that was submitted here: one that waits in its machine's state is finished soon, with an error; any other is
  * finished when it would have been anyway.

@@ -534,6 +534,110 @@ TEST(records_of_transactions_and_their_ends_are_replayed)
 	run_over_both(1, transactions_fiber, NULL);
 }
 
+static struct toy_call end_call(struct world *w)
+{
+	return (struct toy_call){.call = {.finished = on_call_finished, .owner = w}};
+}
+
+static enum err end_await(struct fiber *self, struct world *w, int64_t producer_id, int16_t epoch, bool committed)
+{
+	const struct end_marker m = {.producer_id = producer_id, .producer_epoch = epoch, .committed = committed};
+	struct toy_call t = end_call(w);
+
+	coordinator_end_transaction(w->coordinator, 0, &m, 1, &t.call);
+	return finished_await(self, w, &t);
+}
+
+static enum err set_of_await(struct fiber *self, struct world *w, const char *topic, int64_t offset,
+			     int64_t producer_id, int16_t epoch)
+{
+	const struct coordinator_producer p = {.producer_id = producer_id, .producer_epoch = epoch};
+	struct toy_call t = end_call(w);
+
+	t.topic = topic;
+	t.offset = offset;
+	coordinator_submit_of(w->coordinator, 0, &p, &t.call, toy_set);
+	return finished_await(self, w, &t);
+}
+
+/* What a state holds after it was loaded. */
+static void check_loaded_await(struct fiber *self, struct world *w)
+{
+	const struct toy *toy;
+
+	EXPECT(get_await(self, w, 0, "a") == 1);
+	EXPECT(get_await(self, w, 0, "b") == -1);
+	EXPECT(get_await(self, w, 0, "c") == 4);
+	toy = hosted_at(w, 0)->machine;
+	EXPECT(((struct toy_entry *)map_get(&toy->entries, bytes_str("a")))->producer_id == NO_PRODUCER_ID);
+	EXPECT(((struct toy_entry *)map_get(&toy->entries, bytes_str("c")))->producer_id == 12);
+}
+
+static void own_transactions_fiber(struct fiber *self, void *argument)
+{
+	struct world w;
+	struct coordinator_figures figures;
+
+	(void)argument;
+	world_init(&w);
+	start_await(self, &w);
+	active_await(self, &w, 0);
+	EXPECT_OK(set_of_await(self, &w, "a", 1, 10, 0));
+	EXPECT_OK(set_of_await(self, &w, "b", 2, 11, 3));
+	EXPECT(log_first_unstable(hosted_at(&w, 0)->partition->log) == 0);
+	EXPECT_OK(end_await(self, &w, 10, 0, true));
+	EXPECT_OK(end_await(self, &w, 11, 3, false));
+	EXPECT(((struct toy *)hosted_at(&w, 0)->machine)->markers == 2);
+	EXPECT(get_await(self, &w, 0, "a") == 1 && get_await(self, &w, 0, "b") == -1);
+	EXPECT(log_first_unstable(hosted_at(&w, 0)->partition->log) == INT64_MAX);
+	/* A zombie's records, and its transaction's end, are refused alone: the state stays as it is. */
+	EXPECT_ERR(set_of_await(self, &w, "a", 9, 11, 2), ERR_INVALID_PRODUCER_EPOCH);
+	EXPECT_ERR(end_await(self, &w, 11, 2, true), ERR_INVALID_PRODUCER_EPOCH);
+	EXPECT(((struct toy *)hosted_at(&w, 0)->machine)->markers == 2);
+	EXPECT_OK(set_of_await(self, &w, "c", 4, 12, 0));
+	coordinator_figures(w.coordinator, &figures);
+	EXPECT(figures.failures == 0);
+	stop_await(self, &w);
+	start_await(self, &w);
+	check_loaded_await(self, &w);
+	stop_await(self, &w);
+	fixture_fini(&w.storage);
+}
+
+TEST(a_producers_records_are_pending_until_its_marker_and_a_zombies_change_nothing)
+{
+	run_over_both(1, own_transactions_fiber, NULL);
+}
+
+/* A refused marker is told early, but who comes behind it waits for what is before it. */
+static void refused_marker_fiber(struct fiber *self, void *argument)
+{
+	const struct end_marker m = {.producer_id = 11, .producer_epoch = 0};
+	struct world w;
+	struct toy_call set = {.topic = "a", .offset = 5}, marker, read = {.topic = "a"};
+
+	(void)argument;
+	world_init(&w);
+	start_await(self, &w);
+	active_await(self, &w, 0);
+	EXPECT_OK(set_of_await(self, &w, "b", 2, 11, 3));
+	marker = end_call(&w);
+	submit(&w, &set, 0, toy_set);
+	coordinator_end_transaction(w.coordinator, 0, &m, 1, &marker.call);
+	submit(&w, &read, 0, toy_get);
+	EXPECT_OK(finished_await(self, &w, &read));
+	EXPECT(set.finished && marker.finished && read.finished_at > set.finished_at);
+	EXPECT_ERR(marker.call.error, ERR_INVALID_PRODUCER_EPOCH);
+	EXPECT(hosted_at(&w, 0)->partition->high_watermark == 2);
+	stop_await(self, &w);
+	fixture_fini(&w.storage);
+}
+
+TEST(nobody_is_answered_early_behind_a_marker_that_was_refused)
+{
+	run_over_both(1, refused_marker_fiber, NULL);
+}
+
 static void flip_byte(const struct world *w, long at)
 {
 	char path[512];

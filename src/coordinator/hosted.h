@@ -52,8 +52,10 @@ struct step_batch {
 	struct hosted *hosted;
 	struct partition_append append;
 	struct batch_builder builder;
+	struct buf marker;    /* instead, when it is the end of a transaction */
 	struct list answered; /* of struct coordinator_call */
 	int64_t late_us;      /* when they are told that it takes too long */
+	bool harmless;        /* it was refused for its producer's sake, and nothing rests on it */
 };
 
 struct coordinator {
@@ -66,8 +68,9 @@ struct coordinator {
 	unsigned loaders;
 	struct timer more_loaders; /* none could be had */
 	bool stopped;
-	struct step step; /* of the step that runs */
-	struct list told; /* of struct coordinator_call */
+	struct step step;                     /* of the step that runs */
+	struct coordinator_producer producer; /* of that step */
+	struct list told;                     /* of struct coordinator_call */
 	struct task tell;
 	struct event changed; /* a load, a batch or a hosted came to its end; a high watermark moved */
 	struct coordinator_figures figures;
@@ -98,6 +101,8 @@ size_t hosted_batch_bytes(const struct hosted *h);
 void hosted_take_step(struct hosted *h, struct step *s);
 /* Hands the open batch to the log, if there is one and nothing was refused. */
 void hosted_flush(struct hosted *h);
+/* The end of a transaction, behind all that is open. An error of the producer's, where nothing was changed; h->refused for any other. */
+enum err hosted_append_marker(struct hosted *h, const struct end_marker *marker, int8_t transaction_version) MUST_CHECK;
 /* The open batch goes nowhere. */
 void hosted_drop_open(struct hosted *h, enum err why);
 /* Hands answers on to be told; with `why`, as errors. Empties the list. */

@@ -197,7 +197,7 @@ static inline void toy_set(void *state, struct step *s, struct coordinator_call 
 	for (unsigned i = 0; i < (t->records ? t->records : 1); i++)
 		step_put(s, &offset_commit_key_type, &key, &offset_commit_value_type, 3, &value);
 	mem_free(metadata);
-	toy_entry(state, bytes_str(t->topic))->offset = t->offset;
+	*toy_entry(state, bytes_str(t->topic)) = (struct toy_entry){.offset = t->offset, .producer_id = s->producer_id};
 	step_answer(s, c);
 }
 

@@ -88,6 +88,7 @@ static struct batch_rules rules_of(const struct partition *p, const struct parti
 		.compacted = s->compacted,
 		.log_append_time = s->log_append_time,
 		.allow_zstd = a->allow_zstd,
+		.allow_transactional = a->origin == APPEND_COORDINATOR,
 		.codec = s->codec,
 		.level = s->level,
 		.compressor = replicas_compressor(p->topic->replicas),
@@ -458,6 +459,15 @@ int64_t partition_read_bound(const struct partition *p, bool committed_only)
 	if (MUTANT(FETCH_BEYOND_SYNCED))
 		return log_written_offset(p->log);
 	return committed_only ? partition_last_stable(p) : p->high_watermark;
+}
+
+enum err partition_check_producer(const struct partition *p, const struct partition_append *a, int64_t producer_id,
+				  int16_t producer_epoch)
+{
+	const struct log_append append = {
+		.origin = APPEND_COORDINATOR, .verified_only = a->verified_only, .guard = a->guard};
+
+	return log_check_producer(p->log, &append, producer_id, producer_epoch);
 }
 
 uint64_t partition_verify(struct partition *p, struct bytes records, bool begins_at_zero)

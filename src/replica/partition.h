@@ -62,7 +62,7 @@ struct partition_append {
 	int32_t current_leader_epoch; /* -1: not checked */
 	void (*appended)(struct partition_append *a);
 	void (*finished)(struct partition_append *a);
-	/* Out. */
+	/* Out. Where the log is open they are known when partition_append returns. */
 	enum err error;
 	int64_t base_offset; /* -1 with an error */
 	int64_t log_append_time_ms;
@@ -110,6 +110,13 @@ int64_t partition_read_bound(const struct partition *p, bool committed_only);
  * be appended; else the guard to append them with once the transaction's coordinator has said yes. `begins_at_zero`: Produce 12 and later.
  */
 uint64_t partition_verify(struct partition *p, struct bytes records, bool begins_at_zero);
+
+/*
+ * Would records of this producer's transaction, from a coordinator, be taken now? OK, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE (the transaction is not
+ * open here, and verified_only asks for another guard). The partition is open.
+ */
+enum err partition_check_producer(const struct partition *p, const struct partition_append *a, int64_t producer_id,
+				  int16_t producer_epoch) MUST_CHECK;
 
 /*
  * DeleteRecords: the log starts at `offset` from now on (-1: at the high watermark); gives where it starts. Nothing to do is OK.

@@ -310,6 +310,16 @@ static enum err check_producer(const struct log *l, struct log_append *a, const 
 	return e;
 }
 
+enum err log_check_producer(const struct log *l, const struct log_append *a, int64_t producer_id,
+			    int16_t producer_epoch)
+{
+	const struct batch_header h = {
+		.attributes = BATCH_TRANSACTIONAL, .producer_id = producer_id, .producer_epoch = producer_epoch};
+	struct log_append asked = *a;
+
+	return check_producer(l, &asked, &h, NULL);
+}
+
 uint64_t log_verify(struct log *l, const struct batch_header *h, bool begins_at_zero)
 {
 	return producer_state_verify(&l->producers, h, begins_at_zero, log_now_s(l));

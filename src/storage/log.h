@@ -139,6 +139,9 @@ struct log_append {
  * ERR_CORRUPT, ERR_NO_SPACE (while the disk is full).
  */
 enum err log_append_batch(struct log *l, struct log_append *a) MUST_CHECK;
+/* Of a coordinator: whether records of this producer, in a transaction, would be refused for the producer's sake. The batch of `a` is not looked at. */
+enum err log_check_producer(const struct log *l, const struct log_append *a, int64_t producer_id,
+			    int16_t producer_epoch) MUST_CHECK;
 /*
  * A client's transactional batch arrived: 0 when its transaction is open here; else the guard to append it with once the coordinator has said
  * yes. `begins_at_zero`: it is from a client that bumps its epoch for each transaction.
