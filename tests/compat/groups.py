@@ -4,7 +4,8 @@
 A topic of six partitions. The first consumer processes offset 15 of each, commits and leaves; three resume at 16 with two partitions
 each; a fourth joins; one that owns two is killed with -9 and loses them when its session ends; with seven one is idle; one leaves, which costs no
 session; at last all do. At every moment a partition has one owner at most, and nothing that was written is skipped (group_check.py).
-COMBINATIONS is who plays: each client alone with each of its assignors and protocols, and clients mixed in one group.
+Then members with names of their own that come back, and a broker that is stopped or killed under its members (tell_static, tell_restart).
+combinations() is who plays: each client alone with each of its assignors and protocols, and clients mixed in one group.
 """
 import argparse
 import concurrent.futures
@@ -17,8 +18,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
 
+import brokers  # noqa: E402
 import group_check  # noqa: E402
-import kafka  # noqa: E402
 import members  # noqa: E402
 import moldau  # noqa: E402
 import wire  # noqa: E402
@@ -74,12 +75,16 @@ def migration(name, before, after):
 
 
 CORE = ("librdkafka cooperative-sticky", "librdkafka KIP-848 uniform", "java KIP-848 uniform", "kafka-python roundrobin",
-        "franz cooperative-sticky", "kafkajs roundrobin", "range of java, librdkafka, sarama, kafka-python, franz",
+        "restart franz cooperative-sticky", "kafkajs roundrobin", "range of java, librdkafka, sarama, kafka-python, franz",
         "java from classic to KIP-848")
 
 
 def static(kind):
     return Combination(f"static {kind}", [kind], tell_static)
+
+
+def restart(kind):
+    return Combination(f"restart {kind}", [kind], tell_restart)
 
 
 def combinations():
@@ -99,7 +104,10 @@ def combinations():
     ] + [static(kind) for kind in (
         Kind("librdkafka", CLASSIC, "range"), Kind("java", CLASSIC, "range"), Kind("franz", CLASSIC, "cooperative-sticky"),
         Kind("sarama", CLASSIC, "range"), Kind("kafka-python", CLASSIC, "roundrobin"), Kind("librdkafka", CONSUMER, "uniform"),
-        Kind("java", CONSUMER, "uniform"))]
+        Kind("java", CONSUMER, "uniform"))] + [restart(kind) for kind in (
+            Kind("librdkafka", CLASSIC, "cooperative-sticky"), Kind("java", CLASSIC, "range"), Kind("franz", CLASSIC, "cooperative-sticky"),
+            Kind("sarama", CLASSIC, "range"), Kind("kafka-python", CLASSIC, "range"), Kind("kafkajs", CLASSIC, "roundrobin"),
+            Kind("librdkafka", CONSUMER, "uniform"), Kind("java", CONSUMER, "uniform"), Kind("franz", CONSUMER, "uniform"))]
 
 
 class Wrong(Exception):
@@ -107,10 +115,10 @@ class Wrong(Exception):
 
 
 class Group:
-    """A topic, a group on it, and everybody who ever was its member."""
+    """A topic, a group on it, and everybody who ever was its member; `broker` where it is the group's own."""
 
-    def __init__(self, port, name, combination, commands):
-        self.port, self.name, self.combination, self.commands = port, name, combination, commands
+    def __init__(self, port, name, combination, commands, broker=None):
+        self.port, self.name, self.combination, self.commands, self.broker = port, name, combination, commands, broker
         self.topic = "orders-" + name
         self.everybody = []
         self.killed = []
@@ -152,6 +160,13 @@ class Group:
             "GroupId": self.name, "RequireStable": False,
             "Topics": [{"Name": self.topic, "PartitionIndexes": list(range(PARTITIONS))}]})
         return {p["PartitionIndex"]: p["CommittedOffset"] for p in answer["Topics"][0]["Partitions"]}
+
+    def restart(self, end):
+        """The broker is ended that way and started again; nothing is written meanwhile."""
+        self.connection.close()
+        end()
+        self.broker.start()
+        self.connection = moldau.Connection(self.port)
 
     # --- the members
 
@@ -275,6 +290,23 @@ def tell_static(group):
     return figures, present
 
 
+def tell_restart(group):
+    """The broker is killed under its members, and stopped: they stay members or come back, and go on where they were."""
+    group.produce()
+    present = [group.start(number) for number in range(3)]
+    figures = {"three": group.settle(present, "three consumers own two partitions each")}
+    for name, end in (("killed", group.broker.kill), ("stopped", group.broker.stop)):
+        group.wait(lambda: group.last_committed(group.written), "all that was written is committed", producing=False)
+        group.restart(end)
+        group.produce()
+        figures[f"broker {name}"] = group.wait(lambda: group.settled(present) and group.last_committed(group.written),
+                                               "all is owned and what was written is committed", producing=False)
+    victim = present.pop(0)
+    group.kill(victim)
+    figures["killed"] = group.settle(present, "two own three each", TAKEOVER_SECONDS)
+    return figures, present
+
+
 def rebalances(member):
     return [event for event in member.events if event["e"] in ("assigned", "revoked", "lost") and event["p"]]
 
@@ -299,29 +331,37 @@ def finish(group, present):
 
 def judge(group):
     """All that was told, at its end."""
-    problems = group_check.check(group.events())
-    problems += group_check.unread(group.events(), {p: group.written for p in range(PARTITIONS)})
+    said = group.events()
+    if group.broker:  # clients may complain of a broker that went
+        said = [(name, event) for name, event in said if event["e"] != "error"]
+    problems = group_check.check(said)
+    problems += group_check.unread(said, {p: group.written for p in range(PARTITIONS)})
     if set(group.committed().values()) != {group.written}:
         problems.append(f"the broker has {group.committed()}, {group.written} were written")
     if problems:
         raise Wrong("; ".join(problems[:5]))
 
 
-def play(port, number, combination, commands, trace=None):
+def play(port, number, combination, commands, trace=None, broker=None):
     """(problem or None, figures)"""
     figures = {}
-    with Group(port, f"order_processing_group_{os.getpid()}_{number}", combination, commands) as group:
+    with Group(port, f"order_processing_group_{os.getpid()}_{number}", combination, commands, broker) as group:
         try:
             figures, present = combination.story(group)
-            (finish if combination.story is tell else finish_static)(group, present)
+            (finish_static if combination.story is tell_static else finish)(group, present)
             return None, figures
         except (Wrong, OSError, EOFError, AssertionError) as problem:
             return f"{type(problem).__name__}: {problem}", figures
         finally:
-            failed = sum(event["e"] == "commit_failed" for _, event in group.events())
-            figures["failed commits"] = failed
+            figures["failed commits"] = sum(event["e"] == "commit_failed" for _, event in group.events())
             if trace:
                 record(group, os.path.join(trace, re.sub(r"[^\w-]+", "_", combination.name)))
+
+
+def play_alone(make, number, combination, commands, trace=None):
+    """With a broker of its own."""
+    with make(BROKER) as broker:
+        return play(broker.start().port, number, combination, commands, trace, broker)
 
 
 def record(group, path):
@@ -332,20 +372,23 @@ def record(group, path):
             out.writelines(f"{member.name} complains: {line}\n" for line in member.complaint().splitlines())
 
 
-def run(port, wanted, label="", trace=None, at_once=AT_ONCE):
-    """Plays them, some at once; prints a line for each and returns how many failed."""
+def run(port, wanted, make=None, trace=None, at_once=AT_ONCE):
+    """Plays them on the broker of that port, some at once, and with a broker of its own by `make` whoever wants that; how many failed."""
     commands, missing = members.find(sorted({kind.client for c in wanted for kind in c.kinds}))
-    playable, failed = [], 0
+    label, playable, failed = make.label if make else "", [], 0
     apis = wire_admin.apis(port)
     for combination in wanted:
         lacking = [missing[kind.client] for kind in combination.kinds if kind.client in missing]
         lacking += [f"the broker has no {API[kind.protocol]}" for kind in combination.kinds if API[kind.protocol] not in apis]
+        if combination.story is tell_restart and not make:
+            lacking.append("the broker is not ours to restart")
         if lacking:
             print(f"SKIP {label}{combination.name}: {lacking[0]}", flush=True)
         else:
             playable.append(combination)
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        running = {pool.submit(play, port, number, c, commands, trace): c for number, c in enumerate(playable)}
+        running = {pool.submit(play_alone, make, n, c, commands, trace) if c.story is tell_restart
+                   else pool.submit(play, port, n, c, commands, trace): c for n, c in enumerate(playable)}
         for ended in concurrent.futures.as_completed(running):
             problem, figures = ended.result()
             failed += problem is not None
@@ -361,18 +404,12 @@ def choose(words, core):
 
 
 def run_against(against, wanted, trace=None):
-    failed = 0
     if ":" in against:
-        return run(int(against.rpartition(":")[2]), wanted, "", trace)
-    if against in ("moldau", "both"):
-        with moldau.Broker(BROKER) as broker:
-            failed += run(broker.port, wanted, "", trace)
-    if against in ("kafka", "both"):
-        if kafka.missing():
-            print(f"SKIP groups against Kafka: {kafka.missing()}")
-        else:
-            with kafka.Kafka(BROKER) as broker:
-                failed += run(broker.port, wanted, "Kafka: ", trace)
+        return run(int(against.rpartition(":")[2]), wanted, None, trace)
+    failed = 0
+    for make in brokers.makers(against):
+        with make(BROKER) as broker:
+            failed += run(broker.start().port, wanted, make, trace)
     return failed
 
 

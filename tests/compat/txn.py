@@ -19,9 +19,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
 
+import brokers  # noqa: E402
 import clients  # noqa: E402
 import groups  # noqa: E402
-import kafka  # noqa: E402
 import members  # noqa: E402
 import moldau  # noqa: E402
 import txn_check  # noqa: E402
@@ -48,51 +48,6 @@ BUILDERS = {
     "java": lambda: members.java_program("Worker"),
     "franz": franz,
 }
-
-
-# --- brokers that can be killed
-
-class Kafka:
-    label = "Kafka: "
-
-    def __init__(self):
-        self.broker = kafka.Kafka(BROKER)
-
-    def start(self):
-        self.broker.start()
-        return self
-
-    @property
-    def port(self):
-        return self.broker.port
-
-    def kill(self):
-        self.broker.kill()
-
-    def end(self):
-        self.broker.close()
-
-
-class Moldau:
-    label = ""
-
-    def __init__(self):
-        self.broker = moldau.Broker(BROKER, start=False)
-
-    def start(self):
-        self.broker.start()
-        self.broker.listen = f"127.0.0.1:{self.broker.port}"
-        return self
-
-    @property
-    def port(self):
-        return self.broker.port
-
-    def kill(self):
-        self.broker.kill()
-
-    def end(self):
-        self.broker.end()
 
 
 # --- a topic of known records
@@ -327,7 +282,7 @@ PLAN = ["worker", "worker", "broker", "worker", "worker", "broker", "worker"]
 
 def play(make, case, number, commands, seed, plan, trace):
     """(problem or None, what it counted)"""
-    broker = make()
+    broker = make(BROKER)
     run = None
     try:
         broker.start()
@@ -351,12 +306,11 @@ def counts(run):
 
 
 def run_against(against, wanted, seed, trace=None, plan=None):
-    makers = {"moldau": [Moldau], "kafka": [Kafka], "both": [Moldau, Kafka]}[against]
     commands, missing = {}, {}
     for name in sorted({kind for case in wanted for kind in case.kinds}):
         commands[name], missing[name] = BUILDERS[name]()
     failed = 0
-    for make in makers:
+    for make in brokers.makers(against):
         lacking = no_transactions(make)
         for number, case in enumerate(wanted):
             reason = lacking or next((missing[kind] for kind in case.kinds if missing[kind]), None)
@@ -375,10 +329,10 @@ def run_against(against, wanted, seed, trace=None, plan=None):
 
 def no_transactions(make):
     """Why that broker cannot play; None when it can."""
-    if make is Kafka:
-        return kafka.missing()
-    with moldau.Broker(BROKER) as broker:
-        lacking = {"JoinGroup", "EndTxn", "TxnOffsetCommit"} - wire_admin.apis(broker.port)
+    if make is brokers.Kafka:
+        return None
+    with make(BROKER) as broker:
+        lacking = {"JoinGroup", "EndTxn", "TxnOffsetCommit"} - wire_admin.apis(broker.start().port)
     return f"the broker has no {sorted(lacking)[0]}" if lacking else None
 
 
