@@ -27,7 +27,9 @@
 	X(FENCED_GENERATION_COMMITS, 40, "a member of a generation that is over may commit") \
 	X(EXPIRED_MEMBER_COMMITS, 41, "who is no member any more may commit") \
 	X(COMMIT_ONE_LOW, 42, "an offset is committed one too low") \
-	X(ACTIVE_OFFSETS_EXPIRE, 43, "offsets expire that an active group reads")
+	X(ACTIVE_OFFSETS_EXPIRE, 43, "offsets expire that an active group reads") \
+	X(GIVE_BEFORE_REVOKED, 60, "a partition is given to a member before the one that has it gave it up") \
+	X(SKIP_MEMBER_EPOCH, 61, "a member's epoch is not checked")
 
 enum mutant {
 	MUTANT_NONE = 0,

@@ -143,6 +143,12 @@ static int64_t effective_number(const struct config_layers *l, const struct conf
 	return number;
 }
 
+int64_t group_config_int64(const struct config_layers *l, const struct config_entry *entries, size_t count,
+			   enum group_config_id id)
+{
+	return effective_number(l, entries, count, group_config_definition(id)->name);
+}
+
 /* A member that is heard of more seldom than it may be silent would never stay. */
 static enum err check_together(const struct config_layers *l, const struct config_entry *entries, size_t count,
 			       struct buf *message)

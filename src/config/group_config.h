@@ -12,6 +12,10 @@
 
 const struct config_definition *group_config_definition(enum group_config_id id);
 
+/* The group's own, or what the broker has for groups that set none. Only of those for which there is such a setting of the broker. */
+int64_t group_config_int64(const struct config_layers *l, const struct config_entry *entries, size_t count,
+			   enum group_config_id id);
+
 /* OK, or ERR_INVALID_CONFIG with Kafka's words. */
 enum err group_config_validate(const struct config_layers *l, const struct config_entry *entries, size_t count,
 			       struct buf *message) MUST_CHECK;

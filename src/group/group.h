@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "coordinator/machine.h"
+#include "group/consumer_options.h"
 #include "protocol/messages.h"
 
 struct config;
@@ -35,9 +36,10 @@ struct group_options {
 	int32_t offset_metadata_max_bytes;
 	int64_t offsets_retention_ms;
 	int64_t offsets_retention_check_interval_ms;
+	struct consumer_options consumer;
 };
 
-/* From a broker's settings. */
+/* From a broker's settings, which are borrowed for as long as the options are used. */
 void group_options_read(const struct config *c, struct group_options *ret_options);
 
 extern const struct machine_ops group_machine;
@@ -201,6 +203,7 @@ enum rebalance_cause {
 	REBALANCE_SYNC_EXPIRED,     /* members joined and then did not ask for their assignment */
 	REBALANCE_TOO_LARGE,        /* the assignment was too large to be recorded, or the group when it was loaded */
 	REBALANCE_TOPICS_CHANGED,   /* the consumer protocol: the topics that it subscribes to */
+	REBALANCE_NOT_REVOKED,      /* the consumer protocol: a member did not give up what it had to in time */
 	REBALANCE_CAUSE_COUNT,
 };
 

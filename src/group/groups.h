@@ -70,8 +70,8 @@ struct group_kind {
 
 	/* Whether he may; the error is told for every partition, or for the group. */
 	enum err (*may_commit)(const struct group *g, const struct group_identity *who);
-	/* Beyond that, for one partition. May be NULL. */
-	enum err (*may_commit_partition)(const struct group *g, const struct group_identity *who, struct bytes topic,
+	/* Beyond that, each of the partitions that he commits; the error is told for all of them. May be NULL. */
+	enum err (*may_commit_partition)(const struct group *g, const struct group_identity *who, struct uuid topic,
 					 int32_t partition);
 	/* He did, in no transaction: it keeps his session alive. May be NULL. */
 	void (*committed)(struct groups *all, struct group *g, struct step *s, const struct group_identity *who);

@@ -23,6 +23,7 @@ const char *rebalance_cause_name(enum rebalance_cause cause)
 		[REBALANCE_SYNC_EXPIRED] = "members did not ask for their assignment",
 		[REBALANCE_TOO_LARGE] = "the group was too large",
 		[REBALANCE_TOPICS_CHANGED] = "topics changed",
+		[REBALANCE_NOT_REVOKED] = "a member did not give up its partitions in time",
 	};
 
 	return names[cause];

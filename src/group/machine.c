@@ -3,11 +3,13 @@
  *
  *      0, 1    offsets            offset_record.c
  *      2       classic groups     classic_record.c
+ *      3-8, 16 consumer groups    consumer_record.c
  *      others  passed over
  */
 #include "coordinator/machine.h"
 
 #include "group/classic.h"
+#include "group/consumer_record.h"
 #include "group/offset_expire.h"
 #include "group/offset_record.h"
 
@@ -39,7 +41,7 @@ static enum err replay_one(struct groups *all, const struct group_record *r)
 	case 2:
 		return classic_replay(all, r);
 	default:
-		return OK;
+		return consumer_replay(all, r);
 	}
 }
 

@@ -44,14 +44,10 @@ struct commit {
 	int64_t expire_ms;
 };
 
-static enum err check_commit(const struct groups *all, const struct group *g, const struct group_identity *who,
-			     const struct commit *commit)
+static enum err check_metadata(const struct groups *all, struct bytes metadata)
 {
-	if (java_length(commit->metadata) > (size_t)all->options->offset_metadata_max_bytes)
-		return ERR_OFFSET_METADATA_TOO_LARGE;
-	if (g->kind->may_commit_partition)
-		return g->kind->may_commit_partition(g, who, commit->topic, commit->partition);
-	return OK;
+	return java_length(metadata) > (size_t)all->options->offset_metadata_max_bytes ? ERR_OFFSET_METADATA_TOO_LARGE
+										       : OK;
 }
 
 /* The topic's id, which most clients do not say: so that whoever fetches by id knows whether it was this topic. */
@@ -126,8 +122,24 @@ bool group_offset_commit_refuse(struct offset_commit_call *c, enum err why)
 	return true;
 }
 
-static void commit_partitions(struct groups *all, struct group *g, struct step *s, struct offset_commit_call *c,
-			      const struct group_identity *who)
+/* One that may not be committed is told for all, as in Kafka; those whose metadata is too large are not looked at. */
+static enum err check_partitions(const struct groups *all, const struct group *g, const struct step *s,
+				 const struct offset_commit_request *r, const struct group_identity *who)
+{
+	enum err error = OK;
+
+	for (int32_t t = 0; t < r->topics_count && g->kind->may_commit_partition; t++) {
+		struct uuid topic = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
+
+		for (int32_t p = 0; p < r->topics[t].partitions_count && !error; p++)
+			if (check_metadata(all, r->topics[t].partitions[p].committed_metadata) == OK)
+				error = g->kind->may_commit_partition(g, who, topic,
+								      r->topics[t].partitions[p].partition_index);
+	}
+	return error;
+}
+
+static void commit_partitions(struct groups *all, struct group *g, struct step *s, struct offset_commit_call *c)
 {
 	const struct offset_commit_request *r = c->request;
 	int64_t expire_ms = OFFSET_NEVER_EXPIRES;
@@ -150,7 +162,7 @@ static void commit_partitions(struct groups *all, struct group *g, struct step *
 				.metadata = from->committed_metadata,
 				.expire_ms = expire_ms,
 			};
-			enum err error = check_commit(all, g, who, &commit);
+			enum err error = check_metadata(all, commit.metadata);
 
 			if (!error)
 				commit_one(all, g, s, &commit);
@@ -177,12 +189,14 @@ void group_offset_commit(struct groups *all, struct step *s, struct offset_commi
 	}
 	error = group_to_commit_in(all, s, c->request->group_id, &who,
 				   c->version >= 9 ? ERR_GROUP_ID_NOT_FOUND : ERR_ILLEGAL_GENERATION, &g);
+	if (!error)
+		error = check_partitions(all, g, s, c->request, &who);
 	if (error) {
 		tell_all_partitions(c, error);
 	} else {
 		if (g->kind->committed)
 			g->kind->committed(all, g, s, &who);
-		commit_partitions(all, g, s, c, &who);
+		commit_partitions(all, g, s, c);
 	}
 	step_answer(s, &c->call);
 }
@@ -234,8 +248,23 @@ bool group_txn_offset_commit_refuse(struct txn_offset_commit_call *c, enum err w
 	return true;
 }
 
-static void commit_txn_partitions(struct groups *all, struct group *g, struct step *s, struct txn_offset_commit_call *c,
-				  const struct group_identity *who)
+static enum err check_txn_partitions(const struct groups *all, const struct group *g, const struct step *s,
+				     const struct txn_offset_commit_request *r, const struct group_identity *who)
+{
+	enum err error = OK;
+
+	for (int32_t t = 0; t < r->topics_count && g->kind->may_commit_partition; t++) {
+		struct uuid topic = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
+
+		for (int32_t p = 0; p < r->topics[t].partitions_count && !error; p++)
+			if (check_metadata(all, r->topics[t].partitions[p].committed_metadata) == OK)
+				error = g->kind->may_commit_partition(g, who, topic,
+								      r->topics[t].partitions[p].partition_index);
+	}
+	return error;
+}
+
+static void commit_txn_partitions(struct groups *all, struct group *g, struct step *s, struct txn_offset_commit_call *c)
 {
 	const struct txn_offset_commit_request *r = c->request;
 
@@ -256,7 +285,7 @@ static void commit_txn_partitions(struct groups *all, struct group *g, struct st
 				.metadata = from->committed_metadata,
 				.expire_ms = OFFSET_NEVER_EXPIRES,
 			};
-			enum err error = check_commit(all, g, who, &commit);
+			enum err error = check_metadata(all, commit.metadata);
 
 			if (!error)
 				commit_one(all, g, s, &commit);
@@ -286,12 +315,14 @@ void group_txn_offset_commit(struct groups *all, struct step *s, struct txn_offs
 		error = ERR_INVALID_PRODUCER_ID_MAPPING;
 	else if (c->request->group_id.size > 0)
 		error = group_to_commit_in(all, s, c->request->group_id, &who, ERR_ILLEGAL_GENERATION, &g);
+	if (!error)
+		error = check_txn_partitions(all, g, s, c->request, &who);
 	/* The versions up to 5 do not know it. */
 	if (error == ERR_STALE_MEMBER_EPOCH && c->version < 6)
 		error = ERR_ILLEGAL_GENERATION;
 	if (error)
 		tell_all_txn_partitions(c, error);
 	else
-		commit_txn_partitions(all, g, s, c, &who);
+		commit_txn_partitions(all, g, s, c);
 	step_answer(s, &c->call);
 }

@@ -18,6 +18,7 @@ void group_options_read(const struct config *c, struct group_options *ret_option
 		.offsets_retention_ms = config_int64(c, CONFIG_OFFSETS_RETENTION_MINUTES) * 60 * 1000,
 		.offsets_retention_check_interval_ms = config_int64(c, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS),
 	};
+	consumer_options_read(c, &ret_options->consumer);
 }
 
 void answer_without_room(struct step *s, struct coordinator_call *c)

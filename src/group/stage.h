@@ -26,7 +26,9 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "config/config.h"
 #include "group/classic.h"
+#include "group/consumer_call.h"
 #include "metadata/delta.h"
 #include "metadata/image.h"
 
@@ -61,6 +63,8 @@ struct stage_ask {
 		struct describe_group_call describe;
 		struct delete_group_call delete_group;
 		struct explain_group_call explain;
+		struct consumer_heartbeat_call consumer;
+		struct describe_consumer_group_call describe_consumer;
 	};
 	struct stage *stage;
 	void (*learn)(struct stage *t, struct stage_ask *a); /* ids that it was told; may be NULL */
@@ -71,6 +75,8 @@ struct stage_ask {
 	struct arena arena;
 };
 
+struct stage_line; /* stage_script.h */
+
 struct stage_member {
 	struct bytes name;
 	struct bytes id; /* null: none yet */
@@ -78,6 +84,7 @@ struct stage_member {
 };
 
 struct stage {
+	struct config *config; /* defaults */
 	struct group_options options;
 	struct groups *groups;
 	struct step step;
@@ -96,6 +103,9 @@ struct stage {
 	size_t max_record_bytes;
 	size_t answered;
 	void (*print_record)(struct stage *t, const struct stage_record *r); /* may be NULL */
+	/* Lines and records of other protocols; false where it is none of theirs. May be NULL. */
+	bool (*run_more)(struct stage *t, struct stage_line *l);
+	bool (*print_more)(struct stage *t, const struct stage_record *r);
 };
 
 /* --- the machine ----------------------------------------------------------------------------------------------------- */
@@ -180,6 +190,8 @@ static inline void stage_init(struct stage *t)
 			},
 		.max_record_bytes = 1000000,
 	};
+	t->config = config_new();
+	consumer_options_read(t->config, &t->options.consumer);
 	prng_seed(&t->random, 1);
 	step_init(&t->step);
 	t->step.now_ms = 1000;
@@ -207,6 +219,7 @@ static inline void stage_fini(struct stage *t)
 	stage_give_up(t);
 	group_machine.free(t->groups);
 	image_free(t->image);
+	config_free(t->config);
 	step_fini(&t->step);
 	for (size_t i = 0; i < t->record_count; i++)
 		mem_free(t->records[i].bytes);

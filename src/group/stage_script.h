@@ -39,6 +39,8 @@ static inline void stage_print_record(struct stage *t, const struct stage_record
 	struct group_metadata_value m;
 	struct arena a;
 
+	if (t->print_more && t->print_more(t, r))
+		return;
 	arena_init(&a, STAGE_MEMORY);
 	buf_printf(&t->out, "  record");
 	if (type == 1) {
@@ -737,7 +739,7 @@ static inline void stage_run_line(struct stage *t, const char *at, const char *e
 
 	stage_cut(&l, at, end);
 	must(l.count > 0);
-	if (stage_event(t, &l, l.words[0]))
+	if ((t->run_more && t->run_more(t, &l)) || stage_event(t, &l, l.words[0]))
 		return;
 	l.ask = stage_ask_new(t);
 	first = stage_word(&l);

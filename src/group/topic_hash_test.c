@@ -130,9 +130,8 @@ TEST(a_name_beyond_ascii_counts_as_java_counts_it)
 
 	buf_init(&scratch, 1000);
 	/* U+00E9, U+1F600 as a pair of surrogates, and a byte that is no character. */
-	apply(image, &(struct delta_record){.kind = DELTA_BROKER,
-					    .broker = 1,
-					    .value = bytes_str("\xc3\xa9\xf0\x9f\x98\x80\xff")});
+	apply(image, &(struct delta_record){
+			     .kind = DELTA_BROKER, .broker = 1, .value = bytes_str("\xc3\xa9\xf0\x9f\x98\x80\xff")});
 	apply(image, &(struct delta_record){.kind = DELTA_TOPIC,
 					    .name = bytes_str("t"),
 					    .topic_id = {.bytes = {1}},

@@ -22,6 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import consumer_oracle  # noqa: E402
 import kafka as peer  # noqa: E402
 import moldau  # noqa: E402
 import wire  # noqa: E402
@@ -30,7 +31,8 @@ OWN_ANSWER_SECONDS = 0.5  # a line's own request is waited for as long; a join t
 OTHERS_SECONDS = 0.15     # then whoever else was answered
 AFTER_WAIT_SECONDS = 0.4
 SETTINGS = {"group.min.session.timeout.ms": 500, "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3,
-            "auto.create.topics.enable": "false"}
+            "auto.create.topics.enable": "false",
+            "group.consumer.assignment.interval.ms": 0, "group.consumer.min.session.timeout.ms": 500}
 ERRORS = {}
 for line in open(os.path.join(ROOT, "src", "base", "err.h"), encoding="utf-8"):
     found = re.match(r"\s*X\((\w+), (-?\d+),", line)
@@ -41,13 +43,13 @@ NO_ID = "A" * 22
 
 
 def transcripts():
-    """(name, text) of each that a test plays."""
+    """(name, text, whether it speaks the consumer protocol) of each that a test plays."""
     for path in sorted(glob.glob(os.path.join(ROOT, "src", "group", "*_test.c"))):
         source = open(path, encoding="utf-8").read()
         for test, body in re.findall(r"^TEST\((\w+)\)\n\{\n(.*?)^\}", source, re.S | re.M):
             for number, call in enumerate(re.findall(r"\bplay\((\s*\"(?:[^\\]|\\.)*?\")\);", body, re.S)):
                 text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', call))
-                yield f"{test}.{number}", text.replace("\\n", "\n").replace('\\"', '"')
+                yield f"{test}.{number}", text.replace("\\n", "\n").replace('\\"', '"'), "stage_consumer.h" in source
 
 
 class Player:
@@ -58,6 +60,9 @@ class Player:
         self.names, self.ids, self.generations = {}, {}, {}
         self.outstanding, self.answers, self.out, self.producers = [], [], [], {}
         self.topics = {}
+
+    def begin(self):
+        """Before the first line."""
 
     # --- names
 
@@ -112,9 +117,13 @@ class Player:
 
     def send(self, who, api, version, body, told):
         c = self.open()
-        c.send(wire.request(api, version, body, client=who))
+        c.send(self.encode(api, version, body, who))
         self.outstanding.append((c, api, version, told, who))
         return c
+
+    @staticmethod
+    def encode(api, version, body, who):
+        return wire.request(api, version, body, client=who)
 
     def collect(self, seconds, own=None):
         until = time.monotonic() + seconds
@@ -356,7 +365,8 @@ class Player:
             getattr(self, verb)(o, rest[0])
         else:
             c = getattr(self, rest[0])(verb, o, rest[1:])
-            self.collect(OWN_ANSWER_SECONDS, c)
+            if c:
+                self.collect(OWN_ANSWER_SECONDS, c)
         self.collect(OTHERS_SECONDS)
 
     @staticmethod
@@ -372,6 +382,7 @@ class Player:
                 blocks.append((line[2:], []))
             elif not line.startswith("  "):
                 blocks[-1][1].append(line)
+        self.begin()
         for line, expected in blocks:
             self.out, self.answers = [], []
             self.run_line(line)
@@ -386,27 +397,29 @@ class Player:
 
 def play_all(host, port, only, show):
     results = {}
-    chosen = [(name, text) for name, text in transcripts() if only in name]
+    chosen = [(name, text, consumer) for name, text, consumer in transcripts() if only in name]
+    players = {False: Player, True: consumer_oracle.player(Player, ERRORS)}
     began = f"{int(time.time()) % 100000}"
     # Makes the internal topics, for which everybody else would wait.
     warm = Player("", "", host, port, f"warm{began}-")
     warm.ask("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["x"]})
     warm.ask("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": ["x"]})
+    warm.ask("ListGroups", 4, {})
     time.sleep(2)
 
-    def run(name, text, number):
+    def run(name, text, consumer, number):
         try:
-            results[name] = Player(name, text, host, port, f"x{began}-{number}-").play()
+            results[name] = players[consumer](name, text, host, port, f"x{began}-{number}-").play()
         except Exception as e:  # a thread's own; told with the others
             results[name] = ([("(the player)", [], [repr(e)])], "")
 
-    threads = [threading.Thread(target=run, args=(name, text, number)) for number, (name, text) in enumerate(chosen)]
+    threads = [threading.Thread(target=run, args=(*one, number)) for number, one in enumerate(chosen)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
     failed = 0
-    for name, _ in chosen:
+    for name, *_ in chosen:
         different, shown = results[name]
         print(f"{'FAIL' if different else 'PASS'} {name}")
         failed += bool(different)
