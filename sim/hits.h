@@ -49,6 +49,7 @@
 	X(PURGED, "log whose start moved by retention") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
+	X(COORDINATOR_LOADS, "coordinator found loading") \
 	X(PIPELINED, "Produces that waited behind the creation of their topic")
 
 enum hit {

@@ -475,6 +475,8 @@ void verifier_role_fiber(struct fiber *self, void *argument)
 			world_fail(c->world, "the final reading failed: %s", err_name(e));
 		wire_close(&c->wire);
 	}
+	if (!e)
+		verify_offsets_await(self, client);
 	client->done = true;
 	consumer_free(c);
 	client_role_over(client, self);

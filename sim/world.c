@@ -306,6 +306,7 @@ void client_start(struct shard *zero, void *argument)
 	if (c->number % 2)
 		start_role(c, zero, producer_role_fiber);
 	start_role(c, zero, consumer_role_fiber);
+	start_role(c, zero, committer_role_fiber);
 }
 
 void client_role_over(struct world_client *c, struct fiber *self)
@@ -434,6 +435,8 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 		snprintf(name, sizeof(name), "client-%u", i);
 		c->world = w;
 		c->number = i;
+		for (int32_t j = 0; j < WORLD_PARTITIONS; j++)
+			offset_ledger_init(&c->offsets[j]);
 		c->node = node_new(sim, 2 + i, name);
 		c->node->check_leaks = true;
 		c->node->wall_offset_ms = choose(s, -5000, 5000);

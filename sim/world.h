@@ -7,6 +7,7 @@
  *      workload_produce.c  producers, idempotent or not              code of a client's node
  *      workload_fetch.c    consumers, and the final reading          code of a client's node
  *      workload_library.c  our client library             code of a client's node
+ *      workload_offsets.c  committers of groups' offsets     code of a client's node
  *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
  *
  * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
@@ -20,6 +21,7 @@
 #include "sim/history.h"
 #include "sim/ledger.h"
 #include "sim/node.h"
+#include "sim/offset_ledger.h"
 
 #define WORLD_TOPICS 4
 #define WORLD_PARTITIONS 6
@@ -50,8 +52,9 @@ struct world_client {
 	struct world *world;
 	struct node *node;
 	unsigned number;
-	unsigned roles; /* fibers at work */
-	bool done;      /* verifying: all was read */
+	unsigned roles;                                 /* fibers at work */
+	bool done;                                      /* verifying: all was read */
+	struct offset_ledger offsets[WORLD_PARTITIONS]; /* of its committer's group, for the first topic */
 };
 
 struct world {
@@ -138,6 +141,9 @@ void client_start(struct shard *zero, void *argument);
 void producer_role_fiber(struct fiber *self, void *argument);
 void consumer_role_fiber(struct fiber *self, void *argument);
 void verifier_role_fiber(struct fiber *self, void *argument);
+void committer_role_fiber(struct fiber *self, void *argument);
+/* A part of the verifier's. */
+void verify_offsets_await(struct fiber *self, struct world_client *client);
 void admin_role_fiber(struct fiber *self, void *argument);
 void library_role_fiber(struct fiber *self, void *argument);
 /* A role ended. */

@@ -24,6 +24,8 @@
 	X(SWAP_BEFORE_BOUNDS, 15, "a cleaned segment takes its place before the bounds are written") \
 	X(STABLE_OFF_BY_ONE, 16, "the last stable offset is one too far") \
 	X(MARKER_LOST_ON_RECOVERY, 17, "recovery passes over the ends of transactions") \
+	X(COORDINATOR_ANSWERS_EARLY, 30, "a coordinator answers before what it decided is committed") \
+	X(COORDINATOR_KEEPS_STATE, 31, "a coordinator goes on with a state that could not be stored") \
 	X(FENCED_GENERATION_COMMITS, 40, "a member of a generation that is over may commit") \
 	X(EXPIRED_MEMBER_COMMITS, 41, "who is no member any more may commit") \
 	X(COMMIT_ONE_LOW, 42, "an offset is committed one too low") \

@@ -1,5 +1,6 @@
 /* append: what steps record becomes batches of the log, and what they answer waits for them. See hosted.h. May call: replica/, record/. */
 #include "base/alloc.h"
+#include "base/mutant.h"
 #include "base/saturate.h"
 #include "coordinator/hosted.h"
 
@@ -113,7 +114,7 @@ static void on_finished(struct partition_append *a)
 	h->appended_count--;
 	coordinator_tell(c, &b->answered, harmless ? OK : coordinator_error(e));
 	batch_free(b);
-	if (e && !harmless && h->state == HOSTED_ACTIVE)
+	if (e && !harmless && h->state == HOSTED_ACTIVE && !MUTANT(COORDINATOR_KEEPS_STATE))
 		hosted_fail(h, e);
 	else if (!e)
 		h->pauses = 0;
@@ -143,7 +144,7 @@ static bool may_append(struct hosted *h)
 
 	if (!h->refused && last)
 		h->refused = last->append.error;
-	return !h->refused;
+	return !h->refused || MUTANT(COORDINATOR_KEEPS_STATE);
 }
 
 static void append_batch(struct hosted *h, struct step_batch *b, struct bytes records)
@@ -206,6 +207,8 @@ void hosted_flush_task(struct task *t)
 	if (h->state != HOSTED_ACTIVE || h->appended_count >= BATCHES_ON_THEIR_WAY)
 		return;
 	hosted_flush(h);
+	if (MUTANT(COORDINATOR_KEEPS_STATE))
+		h->refused = OK;
 	if (h->refused)
 		hosted_fail(h, h->refused);
 }
@@ -285,7 +288,7 @@ static void put_answers(struct hosted *h, struct list *answered)
 
 	if (h->refused) {
 		coordinator_tell(h->coordinator, answered, coordinator_error(h->refused));
-	} else if (last) {
+	} else if (last && !MUTANT(COORDINATOR_ANSWERS_EARLY)) {
 		list_splice_back(&last->answered, answered);
 		arm_late(h, last);
 	} else {
