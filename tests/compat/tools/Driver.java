@@ -28,7 +28,10 @@ public class Driver {
         Map.entry("reassign", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
         Map.entry("produce", "org.apache.kafka.tools.ConsoleProducer"),
         Map.entry("transactions", "org.apache.kafka.tools.TransactionsCommand"),
-        Map.entry("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"));
+        Map.entry("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"),
+        Map.entry("groups", "org.apache.kafka.tools.GroupsCommand"),
+        Map.entry("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        Map.entry("member", "Driver$Members"));
 
     /** The console's producer sends while it ends, and its end is not waited for where exit does not end anything. */
     private static final long SENDING_MS = 2000;
@@ -54,7 +57,7 @@ public class Driver {
         String tool = TOOLS.get(words[0]);
         first = RUNS;
         try {
-            Class.forName(tool).getMethod("main", String[].class)
+            Class.forName(tool, true, Driver.class.getClassLoader()).getMethod("main", String[].class)
                 .invoke(null, (Object) Arrays.copyOfRange(words, 1, words.length));
         } catch (java.lang.reflect.InvocationTargetException e) {
             if (!(e.getCause() instanceof Ended)) {
@@ -93,6 +96,87 @@ public class Driver {
             Thread.sleep(line.startsWith("produce\t") ? Math.max(pause, SENDING_MS) : pause);
         }
         Runtime.getRuntime().halt(0);
+    }
+
+    /**
+     * Consumers that live from call to call, so that the tools find members: "join NAME GROUP PROTOCOL TOPIC,... [INSTANCE]", "wait NAME COUNT" until
+     * it reads so many partitions, "commit NAME", "leave NAME", "remove GROUP INSTANCE".
+     */
+    public static final class Members {
+        private static final long WAIT_MS = 30000;
+        private static final Map<String, Member> ALL = new java.util.TreeMap<>();
+
+        private static final class Member extends Thread {
+            final org.apache.kafka.clients.consumer.KafkaConsumer<byte[], byte[]> consumer;
+            final java.util.List<String> topics;
+            volatile java.util.Set<org.apache.kafka.common.TopicPartition> assigned = java.util.Set.of();
+            volatile boolean commit, over;
+
+            Member(String bootstrap, String name, String group, String protocol, String topics, String instance) {
+                java.util.Properties p = new java.util.Properties();
+                p.put("bootstrap.servers", bootstrap);
+                p.put("client.id", name);
+                p.put("group.id", group);
+                p.put("group.protocol", protocol);
+                p.put("enable.auto.commit", "false");
+                p.put("auto.offset.reset", "earliest");
+                if (protocol.equals("classic"))
+                    p.put("heartbeat.interval.ms", "200");
+                if (instance != null)
+                    p.put("group.instance.id", instance);
+                p.put("key.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
+                p.put("value.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
+                consumer = new org.apache.kafka.clients.consumer.KafkaConsumer<>(p);
+                this.topics = Arrays.asList(topics.split(","));
+                setDaemon(true);
+                start();
+            }
+
+            @Override
+            public void run() {
+                consumer.subscribe(topics);
+                while (!over) {
+                    consumer.poll(java.time.Duration.ofMillis(50));
+                    if (commit)
+                        consumer.commitSync();
+                    commit = false;
+                    assigned = new java.util.HashSet<>(consumer.assignment());
+                }
+                consumer.close();
+            }
+        }
+
+        private static void waitFor(java.util.function.BooleanSupplier condition) throws InterruptedException {
+            long end = System.currentTimeMillis() + WAIT_MS;
+
+            while (!condition.getAsBoolean() && System.currentTimeMillis() < end)
+                Thread.sleep(10);
+            System.out.println(condition.getAsBoolean() ? "done" : "not in time");
+        }
+
+        public static void main(String[] words) throws Exception {
+            String bootstrap = words[1], verb = words[2], name = words[3];
+            Member member = ALL.get(name);
+
+            if (verb.equals("join")) {
+                ALL.put(name, new Member(bootstrap, name, words[4], words[5], words[6], words.length > 7 ? words[7] : null));
+            } else if (verb.equals("wait")) {
+                waitFor(() -> member.assigned.size() == Integer.parseInt(words[4]));
+            } else if (verb.equals("commit")) {
+                member.commit = true;
+                waitFor(() -> !member.commit);
+            } else if (verb.equals("leave")) {
+                member.over = true;
+                member.join(WAIT_MS);
+            } else {
+                try (org.apache.kafka.clients.admin.Admin admin = org.apache.kafka.clients.admin.Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+                    admin.removeMembersFromConsumerGroup(name, new org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions(
+                        java.util.List.of(new org.apache.kafka.clients.admin.MemberToRemove(words[4])))).all().get();
+                } catch (java.util.concurrent.ExecutionException e) {
+                    System.out.println(e.getCause());
+                }
+            }
+        }
     }
 
     /** Scala's println has a stream of its own. */
