@@ -235,6 +235,16 @@ void inode_sync_lost(struct inode *i, uint64_t mark)
 	}
 }
 
+uint32_t inode_losses(const struct inode *i)
+{
+	return i->losses;
+}
+
+uint32_t disk_losses(const struct disk *d)
+{
+	return d->losses;
+}
+
 size_t inode_pending(const struct inode *i)
 {
 	size_t count = 0;

@@ -53,6 +53,8 @@ uint64_t disk_mark(const struct disk *d);
 size_t inode_sync(struct inode *i, uint64_t mark);
 /* A sync that failed, the worse way: what it should have written counts as clean and is never written. */
 void inode_sync_lost(struct inode *i, uint64_t mark);
+uint32_t inode_losses(const struct inode *i);
+uint32_t disk_losses(const struct disk *d);
 size_t inode_pending(const struct inode *i);
 
 enum err disk_info(struct disk *d, const char *path, struct file_info *ret_info) MUST_CHECK;
@@ -62,7 +64,10 @@ enum err disk_folder_create(struct disk *d, const char *path, int64_t now_ms) MU
 enum err disk_folder_sync(struct disk *d, const char *path, uint64_t mark) MUST_CHECK;
 /* Every file and every name. With `some`, a power loss comes in between: each file or not, and a beginning of the names. */
 void disk_sync_all(struct disk *d, uint64_t mark, struct prng *some);
-/* It failed: each file's writes may be lost as by inode_sync_lost; names stay pending. */
+/*
+ * It failed: each file's writes may be lost as by inode_sync_lost; names stay pending. Who had a file open, or the disk, is told so by his next sync:
+ * disk_losses and inode_losses have grown since he opened it.
+ */
 void disk_sync_all_lost(struct disk *d, uint64_t mark, struct prng *random);
 /* Entries sorted by name, allocated for the current memory owner. */
 enum err disk_folder_list(struct disk *d, const char *path, struct folder_list *ret_list) MUST_CHECK;

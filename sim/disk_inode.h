@@ -47,6 +47,7 @@ struct inode {
 	struct content cache;
 	struct content durable;
 	struct list pending;
+	uint32_t losses; /* syncs of the whole disk that lost writes of it */
 	struct entries names;
 	struct entries durable_names;
 };
@@ -73,6 +74,7 @@ struct disk {
 	int64_t capacity;
 	int64_t used;
 	unsigned unlinks; /* since the last collection */
+	uint32_t losses;  /* syncs of the whole of it that lost writes */
 };
 
 struct inode *inode_new(struct disk *d, bool is_folder, int64_t now_ms);

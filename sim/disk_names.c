@@ -349,9 +349,12 @@ void disk_sync_all_lost(struct disk *d, uint64_t mark, struct prng *random)
 	{
 		struct inode *i = container_of(node, struct inode, node);
 
-		if (!i->is_folder && prng_chance(random, 1, 2))
-			inode_sync_lost(i, mark);
+		if (i->is_folder || !prng_chance(random, 1, 2))
+			continue;
+		inode_sync_lost(i, mark);
+		i->losses++;
 	}
+	d->losses++;
 }
 
 enum err disk_folder_list(struct disk *d, const char *path, struct folder_list *ret_list)

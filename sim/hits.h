@@ -47,6 +47,8 @@
 	X(COMPACTED, "log with records compacted away, as readers saw") \
 	X(TOMBSTONE_OVER, "log with a last tombstone compacted away") \
 	X(PURGED, "log whose start moved by retention") \
+	X(MOVED, "log moved to another folder of log.dirs") \
+	X(MOVE_GONE_ON, "move of a log gone on with after a restart") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(COORDINATOR_LOADS, "coordinator found loading") \

@@ -5,6 +5,7 @@
 #include "record/builder.h"
 #include "runtime/call.h"
 #include "sim/log_world.h"
+#include "storage/move.h"
 
 #define READ_MAX 20000
 #define KEEP_START_US 24000000LL
@@ -477,17 +478,39 @@ static void flush_await(struct fiber *self, struct live_log *l)
 		report(l->p, "a flush did not sync what was appended before it");
 }
 
+/* To the other folder, or not after all. What comes of it shows in what is read, and at the next opening. */
+static void move(struct live_log *l)
+{
+	size_t folder = (size_t)choose(scheduler_of(l->p->world), 0, 1);
+	enum err e = log_move(l->log, folder);
+
+	note(l->p, "move", "to folder %lld (%lld)", (int64_t)folder, e, 0);
+	if (e && !is_trouble(e))
+		report(l->p, "a move was refused for a reason that there is not");
+}
+
+static void note_folder(struct live_log *l)
+{
+	if (l->p->folder == log_folder_index(l->log))
+		return;
+	l->p->folder = log_folder_index(l->log);
+	sim_hit(l->p->world->sim, HIT_MOVED);
+	note(l->p, "moved", "to folder %lld", (int64_t)l->p->folder, 0, 0);
+}
+
 static void find_timestamp_await(struct fiber *self, struct live_log *l)
 {
-	int64_t offset = -1, timestamp, synced = log_synced_offset(l->log);
+	int64_t offset = -1, timestamp, synced = log_synced_offset(l->log), start = log_start_offset(l->log);
 	int32_t epoch;
 	enum err e;
 
-	if (log_start_offset(l->log) >= synced)
+	if (start >= synced)
 		return;
 	e = log_find_timestamp_await(self, l->log, 0, synced, &offset, &timestamp, &epoch);
 	note(l->p, "find time 0", "%lld (%lld)", offset, e, 0);
-	if (!e && offset != log_start_offset(l->log) && !l->exclusive && !l->p->purges && !l->p->compacts)
+	/* A move of the start that failed may be settled meanwhile. */
+	if (!e && (offset < start || offset > log_start_offset(l->log)) && !l->exclusive && !l->p->purges &&
+	    !l->p->compacts)
 		report(l->p, "the first record by time is not the first record");
 }
 
@@ -516,6 +539,9 @@ static void act_await(struct fiber *self, struct live_log *l)
 		find_timestamp_await(self, l);
 	else if (what < 96)
 		(void)read_all_await(self, l);
+	else if (what < 98 && l->p->world->two_folders)
+		move(l);
+	note_folder(l);
 }
 
 static void actor_fiber(struct fiber *self, void *argument)
@@ -586,6 +612,7 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 			   .min_cleanable_dirty_ratio = 0.05},
 		.owner = &l->owner,
 	};
+	struct log_future future;
 	enum err e;
 
 	l->owner = (struct log_owner){.progressed = progressed, .cut = cut};
@@ -605,6 +632,9 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 		return;
 	}
 	life->logs[life->log_count++] = l;
+	p->folder = log_folder_index(l->log);
+	if (log_future(l->log, &future))
+		sim_hit(w->sim, HIT_MOVE_GONE_ON);
 	check_opened_await(self, l);
 	for (unsigned i = 0; i < LOG_WORLD_ACTORS && !p->damaged; i++) {
 		if (fiber_start(fiber_shard(self), &options, actor_fiber, l))
@@ -668,10 +698,9 @@ static void close_body_await(struct fiber *there, void *argument)
 static void life_fiber(struct fiber *self, void *argument)
 {
 	struct log_world *w = argument;
-	static const char *const folders[] = {"/data"};
 	struct storage_options o = {
-		.folders = folders,
-		.folder_count = 1,
+		.folders = log_world_folders,
+		.folder_count = w->two_folders ? 2 : 1,
 		.node_id = 1,
 		.max_open_files = w->max_open_files,
 		.read_budget_bytes = 1 << 20,

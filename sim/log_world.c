@@ -10,6 +10,8 @@
 #define LONGEST_US (120 * SECOND_US)
 #define OPEN_WITHIN_US (60 * SECOND_US)
 
+const char *const log_world_folders[2] = {"/data", "/data2"};
+
 static void mend_disk(struct log_world *w)
 {
 	w->node->faults = (struct disk_faults){0};
@@ -139,18 +141,14 @@ static void live(struct log_world *w)
 	mend_disk(w);
 }
 
-/* Where a batch of the partition lies: the file and the place in it. False when it is in none. */
-static bool place_of(struct log_world *w, struct log_partition *p, const struct model_batch *b, char *ret_path,
-		     size_t size, int64_t *ret_position)
+/* The base offset of the segment that holds a batch, in one folder; -1: it has none. */
+static int64_t base_of(struct log_world *w, const char *folder, const struct model_batch *b)
 {
-	const struct log_model *m = &p->model;
 	struct folder_list list;
-	char folder[40];
 	int64_t base = -1;
 
-	snprintf(folder, sizeof(folder), "/data/t-%u", p->index);
 	if (disk_folder_list(w->node->disk, folder, &list))
-		return false;
+		return -1;
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t of = strtoll(list.entries[i].name, NULL, 10);
 
@@ -159,13 +157,34 @@ static bool place_of(struct log_world *w, struct log_partition *p, const struct 
 			base = of;
 	}
 	folder_list_free(&list);
-	if (base < 0)
+	return base;
+}
+
+/*
+ * Where a batch of the partition lies: the file and the place in it. False when it is in none, or, since a process died while the log was moved,
+ * perhaps in two.
+ */
+static bool place_of(struct log_world *w, struct log_partition *p, const struct model_batch *b, char *ret_path,
+		     size_t size, int64_t *ret_position)
+{
+	const struct log_model *m = &p->model;
+	char folders[2][40];
+	int64_t bases[2], base;
+	size_t at;
+
+	for (at = 0; at < 2; at++) {
+		snprintf(folders[at], sizeof(folders[at]), "%s/t-%u", log_world_folders[at], p->index);
+		bases[at] = base_of(w, folders[at], b);
+	}
+	if ((bases[0] < 0) == (bases[1] < 0))
 		return false;
+	at = bases[0] < 0;
+	base = bases[at];
 	*ret_position = 0;
 	for (size_t i = 0; i < m->batch_count; i++)
 		if (m->batches[i].base_offset >= base && m->batches[i].base_offset < b->base_offset)
 			*ret_position += (int64_t)m->batches[i].size;
-	snprintf(ret_path, size, "%s/%020lld.log", folder, (long long)base);
+	snprintf(ret_path, size, "%s/%020lld.log", folders[at], (long long)base);
 	return true;
 }
 
@@ -202,16 +221,16 @@ static void flip_in_journal(struct log_world *w, const char *path, const struct 
 	mem_free(data);
 }
 
-static void flip_in_journals(struct log_world *w, const struct model_batch *b)
+static void flip_in_journals(struct log_world *w, const char *folder, const struct model_batch *b)
 {
 	struct folder_list list;
 
-	if (disk_folder_list(w->node->disk, "/data", &list))
+	if (disk_folder_list(w->node->disk, folder, &list))
 		return;
 	for (size_t i = 0; i < list.count; i++) {
 		char path[100];
 
-		snprintf(path, sizeof(path), "/data/%s", list.entries[i].name);
+		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
 		if (strstr(path, "journal") && !list.entries[i].is_folder)
 			flip_in_journal(w, path, b);
 	}
@@ -252,8 +271,8 @@ static void rot(struct log_world *w)
 		return;
 	if (!flip(w, path, position + choose(s, 0, (int64_t)b->size - 1)))
 		return;
-	if (chance(s, 2, 3))
-		flip_in_journals(w, b);
+	for (size_t i = 0; i < 2 && chance(s, 2, 3); i++)
+		flip_in_journals(w, log_world_folders[i], b);
 	trace_event(&s->trace, w->node->name, "BIT FLIP", "partition %lld: what is below %lld was safe", p->index,
 		    p->damage_safe, 0);
 	p->damaged = true;
@@ -273,6 +292,7 @@ static void world_init(struct log_world *w, struct sim *sim, struct history *h)
 	w->shard_count = chance(s, 1, 2) ? 4 : 1;
 	w->partition_count = (unsigned)choose(s, 1, LOG_WORLD_PARTITIONS);
 	w->topic_id = uuid_random(&s->random);
+	w->two_folders = chance(s, 1, 2);
 	w->segment_bytes = segment_sizes[choose(s, 0, (int64_t)countof(segment_sizes) - 1)];
 	w->max_open_files = (size_t)choose_skewed(s, 4, 100);
 	for (unsigned i = 0; i < w->partition_count; i++) {

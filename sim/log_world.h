@@ -30,6 +30,7 @@ struct log_partition {
 	bool damaged;        /* a bit was flipped in it: only what it says at the next opening counts */
 	int64_t damage_safe; /* what must not be cut then */
 	bool offline;        /* in this life */
+	size_t folder;       /* where it was seen last */
 };
 
 struct log_world {
@@ -39,6 +40,7 @@ struct log_world {
 	unsigned shard_count;
 	unsigned partition_count;
 	struct uuid topic_id;
+	bool two_folders; /* of log.dirs, and logs are moved from one to the other */
 	int32_t segment_bytes;
 	size_t max_open_files;
 	struct log_partition partitions[LOG_WORLD_PARTITIONS];
@@ -50,6 +52,9 @@ struct log_world {
 	enum err open_error;
 	struct log_life *lives[NODE_SHARDS_MAX];
 };
+
+/* By number; the second one is there only where there are two. */
+extern const char *const log_world_folders[2];
 
 /* The first thing of a life; `argument` is the world. */
 void log_life_start(struct shard *zero, void *argument);

@@ -19,7 +19,9 @@ struct file {
 	struct inode *inode;
 	unsigned flags;
 	unsigned under_way;
-	char top[16]; /* the folder of the root that it is in */
+	char top[16];         /* the folder of the root that it is in */
+	uint32_t losses_seen; /* of it, and */
+	uint32_t disk_losses_seen;
 };
 
 enum io_kind { IO_OP, IO_CALL, IO_WARM, IO_OFFLOAD };
@@ -179,6 +181,11 @@ static void do_sync(struct node *n, struct file_op *op, uint64_t mark)
 		return;
 	}
 	op->count = 0;
+	if (op->file->losses_seen != inode_losses(i)) { /* by a sync of all, which somebody else was told of */
+		op->file->losses_seen = inode_losses(i);
+		op->error = ERR_IO;
+		return;
+	}
 	trace_event(&scheduler_of(n)->trace, n->name, "sync", "file %lld, %lld writes durable",
 		    (int64_t)inode_number(i), (int64_t)inode_sync(i, mark), 0);
 }
@@ -243,6 +250,8 @@ static enum err open_call(struct node *n, struct file_call *c)
 	f->node = n;
 	f->inode = i;
 	f->flags = c->flags;
+	f->losses_seen = inode_losses(i);
+	f->disk_losses_seen = disk_losses(n->disk);
 	top_of(c->path, f->top);
 	list_push_back(&n->files, &f->place);
 	n->open_file_count++;
@@ -269,7 +278,7 @@ static enum err folder_sync_call(struct node *n, struct file_call *c, uint64_t m
 	return disk_folder_sync(n->disk, c->path, mark);
 }
 
-static enum err sync_all_call(struct node *n, uint64_t mark)
+static enum err sync_all_call(struct node *n, struct file *f, uint64_t mark)
 {
 	if (!n->sync_all) /* what the file system can do does not change */
 		n->sync_all = chance(scheduler_of(n), 3, 4) ? 1 : -1;
@@ -277,7 +286,11 @@ static enum err sync_all_call(struct node *n, uint64_t mark)
 		return ERR_UNSUPPORTED;
 	if (strikes(n, n->faults.sync_errors, "/")) {
 		disk_sync_all_lost(n->disk, mark, &scheduler_of(n)->random);
-		sim_hit(n->sim, HIT_SYNC_ERROR);
+		sim_hit(n->sim, HIT_SYNC_LOST);
+		return ERR_IO;
+	}
+	if (f->disk_losses_seen != disk_losses(n->disk)) {
+		f->disk_losses_seen = disk_losses(n->disk);
 		return ERR_IO;
 	}
 	disk_sync_all(n->disk, mark, NULL);
@@ -313,7 +326,7 @@ static enum err perform_call(struct node *n, struct file_call *c, uint64_t mark)
 		c->size2 = disk_capacity(n->disk);
 		return OK;
 	case FILE_CALL_SYNC_ALL:
-		return sync_all_call(n, mark);
+		return sync_all_call(n, c->file, mark);
 	case FILE_CALL_RESERVE:
 		return OK; /* where things lie is nothing that it knows */
 	}

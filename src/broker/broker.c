@@ -162,7 +162,7 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 {
 	struct broker_shard *s = &part->shard;
 	struct broker *b = s->broker;
-	struct store_settings settings = store_settings_of(b);
+	struct store_settings settings;
 	struct replicas_options o = {
 		.shard = s->shard,
 		.shard_count = b->shard_count,
@@ -172,12 +172,13 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 	};
 
 	(void)self;
+	s->image = image_new();
+	image_seed(s->image, shard_map_seed(s->shard));
+	settings = store_settings_of(part);
 	s->store = store_new(b->storage, s->shard, on_folder_failed, part);
 	store_configure(s->store, &settings);
 	o.store = s->store;
 	s->replicas = replicas_new(&o);
-	s->image = image_new();
-	image_seed(s->image, shard_map_seed(s->shard));
 	coordinators_open(part);
 	s->fetch_sessions = fetch_session_cache_new(
 		shard_random(s->shard),

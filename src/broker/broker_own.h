@@ -85,8 +85,8 @@ void coordinators_image_changed(struct broker_part *part);
 void coordinators_stop(struct broker_part *part);
 void coordinators_close_await(struct fiber *self, struct broker_part *part);
 
-/* store_settings.c: of each shard. */
-struct store_settings store_settings_of(const struct broker *b);
+/* store_settings.c: of each shard, as its image is. */
+struct store_settings store_settings_of(const struct broker_part *part);
 
 /* auto_create.c: waits until no creation is under way on this shard. */
 void auto_create_quiet_await(struct fiber *self, struct broker_part *part);

@@ -84,7 +84,9 @@ static void follow_topic_config(struct broker_part *part, const struct delta_rec
 static void follow_broker_configs(struct broker_part *part)
 {
 	const struct image *image = part->shard.image;
+	struct store_settings settings = store_settings_of(part);
 
+	store_configure(part->shard.store, &settings);
 	for (size_t i = 0; i < image_topic_count(image); i++)
 		configure(part, image_topic_at(image, i));
 	if (part->shard.shard == part->shard.broker->shard_zero)

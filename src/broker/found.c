@@ -75,11 +75,10 @@ static bool is_known(const struct image *image, const struct found_log *f)
 	return t && f->partition < t->partition_count && (uuid_is_zero(f->topic_id) || uuid_equal(f->topic_id, t->id));
 }
 
-enum err found_strays_await(struct fiber *self, struct broker *b)
+/* Sets aside those that nobody knows; counts them. */
+static enum err set_aside_await(struct fiber *self, struct broker *b, const struct found_log *found, size_t count,
+				size_t *strays)
 {
-	size_t count, strays = 0;
-	const struct found_log *found = storage_found(b->storage, &count);
-
 	for (size_t i = 0; i < count; i++) {
 		enum err e;
 
@@ -91,13 +90,26 @@ enum err found_strays_await(struct fiber *self, struct broker *b)
 				  found[i].topic, found[i].partition, err_text(e));
 			return e;
 		}
-		if (strays++ < 10)
+		if ((*strays)++ < 10)
 			log_warn(b->log,
 				 "%s-%d is no topic of this cluster: its folder was renamed to *-stray and kept",
 				 found[i].topic, found[i].partition);
 	}
+	return OK;
+}
+
+enum err found_strays_await(struct fiber *self, struct broker *b)
+{
+	size_t count, strays = 0;
+	const struct found_log *found = storage_found(b->storage, &count);
+	enum err e = set_aside_await(self, b, found, count, &strays);
+
+	if (e)
+		return e;
+	found = storage_found_futures(b->storage, &count);
+	e = set_aside_await(self, b, found, count, &strays);
 	if (strays > 10)
 		log_warn(b->log, "%zu folders in all are no topics of this cluster and were renamed to *-stray",
 			 strays);
-	return OK;
+	return e;
 }

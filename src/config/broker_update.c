@@ -25,6 +25,8 @@ static const char *const of_listeners[] = {
 	"ssl.truststore.type",
 };
 
+#define MOVE_RATE "replica.alter.log.dirs.io.max.bytes.per.second"
+
 /* Which no properties file may have, but a broker takes while it runs. */
 static const struct config_definition rates[] = {
 	{.name = "follower.replication.throttled.rate",
@@ -37,7 +39,7 @@ static const struct config_definition rates[] = {
 	 .type = CONFIG_TYPE_LONG,
 	 .check = CONFIG_CHECK_RANGE,
 	 .high = 9.3e18},
-	{.name = "replica.alter.log.dirs.io.max.bytes.per.second",
+	{.name = MOVE_RATE,
 	 .default_text = "9223372036854775807",
 	 .type = CONFIG_TYPE_LONG,
 	 .check = CONFIG_CHECK_RANGE,
@@ -263,4 +265,19 @@ enum err broker_update_check(const struct broker_update *u, struct buf *message)
 	if (!e)
 		e = check_whole(u, message);
 	return e;
+}
+
+int64_t config_layered_move_rate(const struct config_layers *l)
+{
+	const struct config_definition *d = definition_of(bytes_str(MOVE_RATE));
+	const struct config_entry *e = config_entry_find(l->broker, l->broker_count, MOVE_RATE);
+	struct config_value v = {0};
+	int64_t rate = INT64_MAX;
+
+	if (!e)
+		e = config_entry_find(l->brokers, l->brokers_count, MOVE_RATE);
+	if (e && config_value_parse(d, e->value, NULL, &v) == OK)
+		rate = v.number;
+	config_value_fini(&v);
+	return rate;
 }

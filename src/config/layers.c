@@ -147,3 +147,14 @@ int64_t config_layered_int64(const struct config_layers *l, enum config_id id)
 	config_value_fini(&scratch);
 	return number;
 }
+
+double config_layered_double(const struct config_layers *l, enum config_id id)
+{
+	struct config_value scratch = {0};
+	double number;
+
+	must(config_definition(id)->type == CONFIG_TYPE_DOUBLE);
+	number = config_layered_value(l, id, &scratch)->real;
+	config_value_fini(&scratch);
+	return number;
+}

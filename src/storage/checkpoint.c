@@ -309,37 +309,68 @@ enum err run_state_read(struct bytes file, uint64_t *ret_run)
 	return OK;
 }
 
+/* --- ours, closed by a line with a checksum ----------------------------------------------------------------------- */
+
 #define BOUNDS_HEAD "moldau-checkpoint 1\n"
+#define MOVES_HEAD "moldau-moves 1\n"
+
+struct closed_text {
+	struct bytes file;
+	struct bytes rest;
+};
+
+static bool open_text(struct closed_text *t, struct bytes file, const char *head)
+{
+	size_t size = strlen(head);
+
+	if (file.size < size || memcmp(file.data, head, size) != 0)
+		return false;
+	t->file = file;
+	t->rest = bytes_of(file.data + size, file.size - size);
+	return true;
+}
+
+/* The topic of the next line, and the rest of it. OK, ERR_END: the closing line, and it is right; ERR_CORRUPT. */
+static enum err next_entry(struct closed_text *t, struct bytes *ret_topic, struct bytes *ret_line)
+{
+	const uint8_t *at = t->rest.data;
+	uint32_t made;
+	int64_t crc;
+
+	if (!next_line(&t->rest, ret_line) || !next_word(ret_line, ret_topic))
+		return ERR_CORRUPT;
+	if (!bytes_equal_str(*ret_topic, "="))
+		return ret_topic->size > TOPIC_NAME_MAX ? ERR_CORRUPT : OK;
+	made = crc32c(0, bytes_of(t->file.data, (size_t)(at - t->file.data)));
+	return next_number(ret_line, 0, UINT32_MAX, &crc) && crc == made && t->rest.size == 0 ? ERR_END : ERR_CORRUPT;
+}
+
+static void close_text(struct buf *out)
+{
+	if (!out->error)
+		buf_printf(out, "= %" PRIu32 "\n", crc32c(0, buf_bytes(out)));
+}
 
 enum err bounds_checkpoint_read(struct bytes file, struct bounds_visitor *v)
 {
-	static const char head[] = BOUNDS_HEAD;
-	struct bytes rest = file, line, word, topic, more;
+	struct bytes line, word, topic, more;
+	struct closed_text t;
+	enum err e;
 
-	if (file.size < sizeof(head) - 1 || memcmp(file.data, head, sizeof(head) - 1) != 0)
+	if (!open_text(&t, file, BOUNDS_HEAD))
 		return ERR_CORRUPT;
-	rest = bytes_of(file.data + sizeof(head) - 1, file.size - (sizeof(head) - 1));
-	for (;;) {
+	while ((e = next_entry(&t, &topic, &line)) == OK) {
 		struct log_bounds b;
-		int64_t partition, crc;
-		const uint8_t *at = rest.data;
+		int64_t partition;
 
-		if (!next_line(&rest, &line) || !next_word(&line, &topic))
-			return ERR_CORRUPT;
-		if (bytes_equal_str(topic, "=")) {
-			uint32_t made = crc32c(0, bytes_of(file.data, (size_t)(at - file.data)));
-
-			return next_number(&line, 0, UINT32_MAX, &crc) && crc == made && rest.size == 0 ? OK
-													: ERR_CORRUPT;
-		}
-		if (topic.size > TOPIC_NAME_MAX || !next_number(&line, 0, INT32_MAX, &partition) ||
-		    !next_word(&line, &word) || uuid_parse(word, &b.topic_id) != OK ||
-		    !next_number(&line, 0, INT64_MAX, &b.recovery_point) ||
+		if (!next_number(&line, 0, INT32_MAX, &partition) || !next_word(&line, &word) ||
+		    uuid_parse(word, &b.topic_id) != OK || !next_number(&line, 0, INT64_MAX, &b.recovery_point) ||
 		    !next_number(&line, 0, INT64_MAX, &b.start) || !next_number(&line, 0, INT64_MAX, &b.acknowledged) ||
 		    next_word(&line, &more))
 			return ERR_CORRUPT;
 		v->entry(v, topic, (int32_t)partition, &b);
 	}
+	return e == ERR_END ? OK : e;
 }
 
 void bounds_checkpoint_write_head(struct buf *out)
@@ -358,6 +389,46 @@ void bounds_checkpoint_write_entry(struct buf *out, struct bytes topic, int32_t 
 
 void bounds_checkpoint_write_end(struct buf *out)
 {
-	if (!out->error)
-		buf_printf(out, "= %" PRIu32 "\n", crc32c(0, buf_bytes(out)));
+	close_text(out);
+}
+
+enum err moves_read(struct bytes file, struct moves_visitor *v)
+{
+	struct bytes line, word, more;
+	struct closed_text t;
+	struct moved_log m;
+	enum err e;
+
+	if (!open_text(&t, file, MOVES_HEAD))
+		return ERR_CORRUPT;
+	while ((e = next_entry(&t, &m.topic, &line)) == OK) {
+		int64_t partition;
+
+		if (!next_number(&line, 0, INT32_MAX, &partition) || !next_word(&line, &word) ||
+		    uuid_parse(word, &m.topic_id) != OK || !next_word(&line, &word) ||
+		    uuid_parse(word, &m.directory_id) != OK || next_word(&line, &more))
+			return ERR_CORRUPT;
+		m.partition = (int32_t)partition;
+		v->entry(v, &m);
+	}
+	return e == ERR_END ? OK : e;
+}
+
+void moves_write_head(struct buf *out)
+{
+	buf_put_str(out, MOVES_HEAD);
+}
+
+void moves_write_entry(struct buf *out, const struct moved_log *m)
+{
+	char id[UUID_TEXT_SIZE], directory[UUID_TEXT_SIZE];
+
+	uuid_format(m->topic_id, id);
+	uuid_format(m->directory_id, directory);
+	buf_printf(out, "%.*s %" PRId32 " %s %s\n", BYTES_ARG(m->topic), m->partition, id, directory);
+}
+
+void moves_write_end(struct buf *out)
+{
+	close_text(out);
 }

@@ -6,7 +6,7 @@
  *      partition.metadata                                                                             a topic's id
  *      meta.properties                                                                                cluster, node, directory
  *      .kafka_cleanshutdown                                                                           JSON with a number
- *      moldau-checkpoint-SHARD, moldau-state                                                          ours: docs/on-disk-format.md
+ *      moldau-checkpoint-SHARD, moldau-moves-SHARD, moldau-state                                      ours: docs/on-disk-format.md
  *
  * All of it is foreign: ERR_CORRUPT for what does not parse, and nothing of it is then taken.
  */
@@ -72,5 +72,25 @@ void bounds_checkpoint_write_head(struct buf *out);
 void bounds_checkpoint_write_entry(struct buf *out, struct bytes topic, int32_t partition, const struct log_bounds *b);
 /* Closes it with a checksum. */
 void bounds_checkpoint_write_end(struct buf *out);
+
+/* Logs of a folder that are about to be, or just were, in another one: of two with the name that one is the newer. */
+#define MOVES_PREFIX "moldau-moves-"
+
+struct moved_log {
+	struct bytes topic;
+	int32_t partition;
+	struct uuid topic_id;
+	struct uuid directory_id; /* of the other folder */
+};
+
+struct moves_visitor {
+	void (*entry)(struct moves_visitor *v, const struct moved_log *m);
+};
+
+enum err moves_read(struct bytes file, struct moves_visitor *v) MUST_CHECK;
+void moves_write_head(struct buf *out);
+void moves_write_entry(struct buf *out, const struct moved_log *m);
+/* Closes it with a checksum. */
+void moves_write_end(struct buf *out);
 
 #endif

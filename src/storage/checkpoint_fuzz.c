@@ -14,6 +14,12 @@ static void drop_bounds(struct bounds_visitor *v, struct bytes topic, int32_t pa
 	must(topic.size > 0 && partition >= 0 && b->start >= 0 && b->recovery_point >= 0 && b->acknowledged >= 0);
 }
 
+static void drop_move(struct moves_visitor *v, const struct moved_log *m)
+{
+	(void)v;
+	must(m->topic.size > 0 && m->partition >= 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -21,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes in = bytes_of(data, size), topic;
 	struct checkpoint_visitor v = {.entry = drop};
 	struct bounds_visitor bounds = {.entry = drop_bounds};
+	struct moves_visitor moves = {.entry = drop_move};
 	struct epoch_cache epochs = {0};
 	struct meta_properties meta;
 	enum segment_file file;
@@ -31,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	(void)!offset_checkpoint_read(in, &v);
 	(void)!bounds_checkpoint_read(in, &bounds);
+	(void)!moves_read(in, &moves);
 	(void)!epoch_checkpoint_read(in, &epochs);
 	for (size_t i = 1; i < epochs.count; i++)
 		must(epochs.entries[i].epoch > epochs.entries[i - 1].epoch);

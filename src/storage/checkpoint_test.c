@@ -8,6 +8,7 @@
 struct seen {
 	struct checkpoint_visitor visitor;
 	struct bounds_visitor bounds;
+	struct moves_visitor moves;
 	char text[512];
 };
 
@@ -95,6 +96,37 @@ TEST(our_checkpoint_is_whole_or_not_used)
 		out.data[i] ^= 1;
 		if (i + 1 < out.size) /* the last line may lack its end */
 			CHECK_ERR(bounds_checkpoint_read(bytes_of(out.data, i), &s.bounds), ERR_CORRUPT);
+	}
+	buf_fini(&out);
+}
+
+static void see_move(struct moves_visitor *v, const struct moved_log *m)
+{
+	struct seen *s = container_of(v, struct seen, moves);
+	size_t used = strlen(s->text);
+
+	snprintf(s->text + used, sizeof(s->text) - used, "%.*s/%d:%d>%d ", BYTES_ARG(m->topic), (int)m->partition,
+		 m->topic_id.bytes[0], m->directory_id.bytes[0]);
+}
+
+TEST(marks_of_moves_are_whole_or_not_used)
+{
+	struct moved_log m = {bytes_str("t"), 3, {{7}}, {{9}}};
+	struct seen s = {.moves = {.entry = see_move}};
+	struct buf out;
+
+	buf_init(&out, 1000);
+	moves_write_head(&out);
+	moves_write_entry(&out, &m);
+	moves_write_end(&out);
+	must_ok(moves_read(buf_bytes(&out), &s.moves));
+	CHECK_STR(s.text, "t/3:7>9 ");
+	for (size_t i = 0; i < out.size; i++) {
+		out.data[i] ^= 1;
+		CHECK_ERR(moves_read(buf_bytes(&out), &s.moves), ERR_CORRUPT);
+		out.data[i] ^= 1;
+		if (i + 1 < out.size) /* the last line may lack its end */
+			CHECK_ERR(moves_read(bytes_of(out.data, i), &s.moves), ERR_CORRUPT);
 	}
 	buf_fini(&out);
 }
@@ -242,6 +274,9 @@ TEST(names_of_folders)
 		{"a-x", FOLDER_OTHER, "", 0},
 		{"a-0.5f-delete", FOLDER_DELETED, "", 0},
 		{"a-0.5f-stray", FOLDER_STRAY, "", 0},
+		{"a.b-3.b3c0d1e2f30415263748596a7b8c9d0e-future", FOLDER_FUTURE, "a.b", 3},
+		{"a-x.5f-future", FOLDER_OTHER, "", 0},
+		{"a-future", FOLDER_OTHER, "", 0},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {

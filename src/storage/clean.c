@@ -52,8 +52,7 @@ static bool stopped(const struct pass *p)
 {
 	const struct log *l = p->log;
 
-	return l->closing || l->blocked || l->deleted || l->state || p->store->closing ||
-	       !p->store->settings.cleaner_enabled;
+	return log_is_taken(l) || l->move || p->store->closing || !p->store->settings.cleaner_enabled;
 }
 
 /* --- reading, a chunk at a time ------------------------------------------------------------------------------------ */
@@ -479,8 +478,7 @@ static enum err clean_log_await(struct fiber *self, struct log *l, const struct 
 
 static bool may_clean(const struct log *l)
 {
-	return l->config.cleanup_compact && !l->uncleanable && !l->closing && !l->blocked && !l->deleted && !l->state &&
-	       !l->folder->no_space;
+	return l->config.cleanup_compact && !l->uncleanable && !log_is_taken(l) && !l->move && !l->folder->no_space;
 }
 
 static enum err load_times_await(struct fiber *self, struct log *l)

@@ -142,19 +142,32 @@ static void save_main(struct fiber *there, void *argument)
 	store_leave(s);
 }
 
-void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset)
+static void save_await(struct fiber *self, struct log *l, struct storage_folder *folder, int64_t offset)
 {
 	struct storage *st = l->store->storage;
 	struct saving v = {
-		.folder = l->folder->of,
+		.folder = folder,
 		.storage = st,
 		.topic = log_topic(l),
 		.partition = l->partition,
 		.offset = offset,
 	};
 
+	(void)!shard_call_await(self, runtime_shard(st->runtime, 0), "cleaner checkpoint", save_main, &v);
+}
+
+void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset)
+{
 	/* Most logs were never compacted. */
 	if (offset < 0 && !l->clean_offset && !l->config.cleanup_compact)
 		return;
-	(void)!shard_call_await(self, runtime_shard(st->runtime, 0), "cleaner checkpoint", save_main, &v);
+	save_await(self, l, l->folder->of, offset);
+}
+
+void clean_point_move_await(struct fiber *self, struct log *l, struct storage_folder *from)
+{
+	if (!l->clean_offset && !l->config.cleanup_compact)
+		return;
+	save_await(self, l, l->folder->of, l->clean_offset);
+	save_await(self, l, from, -1);
 }

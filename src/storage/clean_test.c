@@ -452,6 +452,34 @@ TEST(a_segment_that_goes_while_it_is_cleaned_does_not_end_the_cleaning_of_its_lo
 	run_over_both(1, left_main, NULL);
 }
 
+/* The folder failed between a cleaned segment's last rename and the end of its swap: either name may be on disk. */
+static void failed_amid_main(struct fiber *self, void *argument)
+{
+	struct fixture x;
+	struct cached_file *f;
+	struct test_batch b = plain(1, 1, 100);
+	struct log *l;
+
+	(void)argument;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, NULL);
+	EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	folder_fail(l->folder, ERR_IO, "putting a cleaned segment in its place");
+	file_cache_drop(&x.store->files, &l->segments[0]->file);
+	l->segments[0]->swapped = true;
+	EXPECT_ERR(log_open_segment_await(self, l, l->segments[0], &f), ERR_OFFLINE);
+	(void)!store_close_await(self, x.store);
+	(void)!storage_close_await(self, x.storage);
+	fixture_fini(&x);
+}
+
+TEST(a_segment_whose_folder_failed_while_it_was_swapped_is_not_told_as_damage)
+{
+	run_over_both(1, failed_amid_main, NULL);
+}
+
 TEST(a_process_may_die_at_any_step_of_a_cleaning)
 {
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};

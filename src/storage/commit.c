@@ -22,7 +22,7 @@ void commit_mark(struct log *l)
 {
 	struct store_folder *f = l->folder;
 
-	if (list_linked(&l->dirty_node))
+	if (list_linked(&l->dirty_node) || l->writes_held)
 		return;
 	if (list_empty(&f->dirty))
 		event_signal(&f->work);
@@ -96,8 +96,12 @@ static void gather(struct round *r)
 	r->part_count = 0;
 	list_init(&dirty);
 	list_splice_back(&dirty, &f->dirty);
-	while ((n = list_pop_front(&dirty)) != NULL)
-		gather_log(r, container_of(n, struct log, dirty_node));
+	while ((n = list_pop_front(&dirty)) != NULL) {
+		struct log *l = container_of(n, struct log, dirty_node);
+
+		if (!l->writes_held) /* who lets it go marks it again */
+			gather_log(r, l);
+	}
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
@@ -388,10 +392,8 @@ void commit_free(struct store_folder *f)
 	f->rounds = NULL;
 }
 
-static enum err forget_await(struct fiber *self, struct log *l, struct forget forget)
+static enum err forget_await(struct fiber *self, struct store_folder *f, struct forget forget)
 {
-	struct store_folder *f = l->folder;
-
 	if (f->offline)
 		return ERR_OFFLINE;
 	if (!f->journal.ready)
@@ -406,11 +408,16 @@ static enum err forget_await(struct fiber *self, struct log *l, struct forget fo
 
 enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset)
 {
-	return forget_await(self, l, (struct forget){.log = l, .end_offset = end_offset});
+	return forget_await(self, l->folder, (struct forget){.log = l, .end_offset = end_offset});
+}
+
+enum err commit_forget_in_await(struct fiber *self, struct log *l, struct store_folder *f)
+{
+	return forget_await(self, f, (struct forget){.log = l, .end_offset = l->written});
 }
 
 enum err commit_forget_files_await(struct fiber *self, struct log *l, int64_t base_offset)
 {
 	must(base_offset <= log_active(l)->base_offset);
-	return base_offset ? forget_await(self, l, (struct forget){.log = l, .file_base = base_offset}) : OK;
+	return base_offset ? forget_await(self, l->folder, (struct forget){.log = l, .file_base = base_offset}) : OK;
 }

@@ -32,6 +32,7 @@ void store_holds(const struct store *s, struct store_holds *ret_holds)
 		.read_budget_limit = s->read_budget.limit,
 		.reads_waiting = list_length(&s->read_budget.waiters),
 		.index_bytes = s->index_memory,
+		.moves = list_length(&s->moves),
 	};
 }
 

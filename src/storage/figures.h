@@ -16,6 +16,7 @@ struct log_figures {
 
 struct store_figures {
 	struct log_figures logs;           /* of all of them, also those that are closed or deleted */
+	uint64_t moved_bytes;              /* of records, to other folders of log.dirs */
 	struct histogram commit_us;        /* a round from its beginning until it is durable and told */
 	struct histogram commit_bytes;     /* what it wrote of records */
 	struct histogram journal_sync_us;  /* one sync a round */
@@ -31,6 +32,7 @@ struct store_holds {
 	size_t read_budget_limit;
 	size_t reads_waiting; /* for the budget */
 	size_t index_bytes;   /* of closed segments */
+	size_t moves;         /* of logs to other folders, under way or in line */
 };
 
 struct folder_figures {

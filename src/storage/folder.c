@@ -204,8 +204,20 @@ static enum err open_folders_await(struct fiber *self, struct storage *s)
 		e = each_folder_await(self, s, folder_take_await);
 	if (!e)
 		e = folder_find_all_await(self, s, shard_log(fiber_shard(self)));
+	if (!e)
+		e = folder_settle_moves_await(self, s, shard_log(fiber_shard(self)));
 	s->accounted = mem_zalloc(s->found_count + 1);
+	s->futures_taken = mem_zalloc(s->future_count + 1);
 	return e;
+}
+
+static void free_found(struct found_log *found, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		mem_free(found[i].topic);
+		mem_free(found[i].folder_name);
+	}
+	mem_free(found);
 }
 
 static void storage_free(struct storage *s)
@@ -224,13 +236,13 @@ static void storage_free(struct storage *s)
 		mem_free(sf->path);
 	}
 	mem_free(s->accounted);
-	for (size_t i = 0; i < s->found_count; i++)
-		mem_free(s->found[i].topic);
+	mem_free(s->futures_taken);
+	free_found(s->found, s->found_count);
+	free_found(s->futures, s->future_count);
 	for (size_t i = 0; s->closing && i < closing; i++)
 		buf_fini(&s->closing[i]);
 	mem_free(s->closing);
 	mem_free(s->lost);
-	mem_free(s->found);
 	mem_free(s->folders);
 	mem_free(s->stores);
 	mem_free(s);
@@ -339,6 +351,12 @@ const struct found_log *storage_found(const struct storage *s, size_t *ret_count
 {
 	*ret_count = s->found_count;
 	return s->found;
+}
+
+const struct found_log *storage_found_futures(const struct storage *s, size_t *ret_count)
+{
+	*ret_count = s->future_count;
+	return s->futures;
 }
 
 const char *storage_first_folder(const struct storage *s)

@@ -25,11 +25,27 @@ static enum err load_topic_id_await(struct fiber *self, struct storage_folder *s
 	return OK;
 }
 
-static enum err find_log_await(struct fiber *self, struct storage *s, struct storage_folder *sf, const char *name,
-			       struct bytes topic, int32_t partition, size_t *capacity)
+struct finder {
+	struct storage *storage;
+	struct storage_folder *folder;
+	struct logger *log;
+	size_t capacity;
+	size_t future_capacity;
+};
+
+static void add(struct found_log **found, size_t *count, size_t *capacity, const struct found_log *f)
 {
+	*found = mem_grow(*found, capacity, *count + 1, sizeof(**found));
+	(*found)[(*count)++] = *f;
+}
+
+static enum err find_log_await(struct fiber *self, struct finder *x, const char *name, struct bytes topic,
+			       int32_t partition, bool future)
+{
+	struct storage *s = x->storage;
+	struct storage_folder *sf = x->folder;
 	struct found_log found = {.partition = partition, .folder_index = (size_t)(sf - s->folders)};
-	struct manifest_entry *entry = map_get(&sf->manifest, bytes_str(name));
+	struct manifest_entry *entry = future ? NULL : map_get(&sf->manifest, bytes_str(name));
 	struct manifest_log m;
 	enum err e = OK;
 
@@ -42,40 +58,47 @@ static enum err find_log_await(struct fiber *self, struct storage *s, struct sto
 	found.topic = mem_alloc(topic.size + 1);
 	memcpy(found.topic, topic.data, topic.size);
 	found.topic[topic.size] = 0;
-	s->found = mem_grow(s->found, capacity, s->found_count + 1, sizeof(*s->found));
-	s->found[s->found_count++] = found;
+	if (future) {
+		found.folder_name = mem_strdup(name);
+		add(&s->futures, &s->future_count, &x->future_capacity, &found);
+	} else {
+		add(&s->found, &s->found_count, &x->capacity, &found);
+	}
 	return OK;
 }
 
-static enum err find_logs_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t *capacity,
-				struct logger *log)
+static enum err find_one_await(struct fiber *self, struct finder *x, const char *name)
+{
+	char path[LOG_PATH_SIZE];
+	struct bytes topic;
+	int32_t partition;
+	enum folder_kind kind = folder_name_parse(bytes_str(name), &topic, &partition);
+
+	switch (kind) {
+	case FOLDER_LOG:
+	case FOLDER_FUTURE:
+		return find_log_await(self, x, name, topic, partition, kind == FOLDER_FUTURE);
+	case FOLDER_DELETED:
+		folder_path_in(x->folder, name, path);
+		log_info(x->log, "%s: finishing the deletion that the last run began", path);
+		return folder_remove_all_await(self, path);
+	case FOLDER_STRAY:
+	case FOLDER_OTHER:
+		break;
+	}
+	return OK;
+}
+
+static enum err find_logs_await(struct fiber *self, struct finder *x)
 {
 	struct folder_list list;
-	enum err e = folder_list_await(self, sf->path, &list);
+	enum err e = folder_list_await(self, x->folder->path, &list);
 
 	if (e)
 		return e;
-	for (size_t i = 0; i < list.count && !e; i++) {
-		struct bytes topic;
-		int32_t partition;
-		char path[LOG_PATH_SIZE];
-
-		if (!list.entries[i].is_folder)
-			continue;
-		switch (folder_name_parse(bytes_str(list.entries[i].name), &topic, &partition)) {
-		case FOLDER_LOG:
-			e = find_log_await(self, s, sf, list.entries[i].name, topic, partition, capacity);
-			break;
-		case FOLDER_DELETED:
-			folder_path_in(sf, list.entries[i].name, path);
-			log_info(log, "%s: finishing the deletion that the last run began", path);
-			e = folder_remove_all_await(self, path);
-			break;
-		case FOLDER_STRAY:
-		case FOLDER_OTHER:
-			break;
-		}
-	}
+	for (size_t i = 0; i < list.count && !e; i++)
+		if (list.entries[i].is_folder)
+			e = find_one_await(self, x, list.entries[i].name);
 	folder_list_free(&list);
 	return e;
 }
@@ -90,12 +113,14 @@ static int by_name(const void *a, const void *b)
 
 enum err folder_find_all_await(struct fiber *self, struct storage *s, struct logger *log)
 {
-	size_t capacity = 0;
+	struct finder x = {.storage = s, .log = log};
 	enum err e = OK;
 
-	for (size_t i = 0; i < s->folder_count && !e; i++)
-		if (s->folders[i].online)
-			e = find_logs_await(self, s, &s->folders[i], &capacity, log);
+	for (size_t i = 0; i < s->folder_count && !e; i++) {
+		x.folder = &s->folders[i];
+		if (x.folder->online)
+			e = find_logs_await(self, &x);
+	}
 	if (!e && s->found_count)
 		qsort(s->found, s->found_count, sizeof(*s->found), by_name);
 	return e;
@@ -110,13 +135,13 @@ enum err storage_set_aside_await(struct fiber *self, struct storage *s, const st
 
 	folder_name_format(name, bytes_str(f->topic), f->partition);
 	uuid_format(uuid_random(shard_random(fiber_shard(self))), id);
-	folder_path_in(sf, name, from);
+	folder_path_in(sf, f->folder_name ? f->folder_name : name, from);
 	snprintf(to, sizeof(to), "%s/%.*s.%s-stray", sf->path, 220, name, id);
-	entry = map_get(&sf->manifest, bytes_str(name));
+	entry = f->folder_name ? NULL : map_get(&sf->manifest, bytes_str(name));
 	if (entry)
 		entry->taken = true;
 	e = file_rename_await(self, from, to);
-	if (!e)
+	if (!e && !f->folder_name)
 		s->accounted[f - s->found] = true;
 	return e ? e : folder_sync_await(self, sf->path);
 }

@@ -21,6 +21,8 @@ enum err folder_take_await(struct fiber *self, struct storage *s, struct storage
 	MUST_CHECK;
 /* folder_found.c: every partition of every folder that is online. */
 enum err folder_find_all_await(struct fiber *self, struct storage *s, struct logger *log) MUST_CHECK;
+/* folder_moves.c: of logs that a run was moving when it ended one folder is kept. ERR_CONFLICT where nothing says which. */
+enum err folder_settle_moves_await(struct fiber *self, struct storage *s, struct logger *log) MUST_CHECK;
 /* folder_close.c: manifest, checkpoints and marker of a clean stop. */
 enum err folder_close_await(struct fiber *self, struct storage *s, size_t folder) MUST_CHECK;
 

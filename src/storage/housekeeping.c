@@ -24,7 +24,7 @@ static struct log *pin_from(struct store *s, struct list_node *n)
 	for (; n != &s->logs.head; n = n->next) {
 		struct log *l = container_of(n, struct log, node);
 
-		if (l->closing || l->blocked || l->deleted || l->state)
+		if (log_is_taken(l))
 			continue;
 		log_pin(l);
 		return l;
@@ -195,16 +195,6 @@ static void retain(struct log *l, bool rolls)
 	mem_free(view);
 }
 
-/* A failed sync is final. */
-static enum err sync_failed(struct log *l, enum err e)
-{
-	if (e == ERR_CORRUPT)
-		log_fail_alone(l, "a segment of it is gone");
-	else if (e && e != ERR_TOO_MANY_FILES && e != ERR_OFFLINE && !l->deleted)
-		folder_fail(l->folder, e, "syncing");
-	return e;
-}
-
 /* With write.caching: what is committed may go, but no start is ahead of what is synced, so that what is to go is synced first. */
 static enum err sync_ahead_await(struct fiber *self, struct log *l)
 {
@@ -222,7 +212,7 @@ static enum err sync_ahead_await(struct fiber *self, struct log *l)
 	going = plan.by_time + plan.by_size;
 	ahead = going && view[going - 1].end_offset > l->synced;
 	mem_free(view);
-	return ahead ? sync_failed(l, log_sync_files_await(self, l)) : OK;
+	return ahead ? log_note_synced_files(l, log_sync_files_await(self, l)) : OK;
 }
 
 static void look_at_await(struct fiber *self, struct log *l, bool rolls)
@@ -290,7 +280,7 @@ static enum err sync_what_goes_await(struct fiber *self, struct log *l)
 	if (l->segment_count < 2 || l->segments[1]->base_offset > l->start ||
 	    l->file_synced >= l->segments[1]->base_offset)
 		return OK;
-	return sync_failed(l, sync_many_await(self, l->folder, one, 1));
+	return log_note_synced_files(l, sync_many_await(self, l->folder, one, 1));
 }
 
 /* Of the logs that have grown beyond retention.bytes. */
@@ -301,7 +291,7 @@ static void look_at_grown_await(struct fiber *self, struct store *s)
 	while (!s->closing && (n = list_pop_front(&s->looks)) != NULL) {
 		struct log *l = container_of(n, struct log, look_node);
 
-		if (l->closing || l->blocked || l->deleted || l->state)
+		if (log_is_taken(l))
 			continue;
 		log_pin(l);
 		look_at_await(self, l, false);
@@ -318,6 +308,7 @@ enum err log_explain_await(struct fiber *self, struct log *l, struct segment_inf
 	struct segment_info *infos;
 	enum err e;
 
+	log_wait_held_await(self, l);
 	if (l->state || l->closing)
 		return l->state ? l->state : ERR_CANCELLED;
 	log_pin(l);
@@ -395,7 +386,7 @@ static void collect(struct store *s, struct survey *v)
 	{
 		struct log *l = container_of(n, struct log, node);
 
-		if (!l->closing && !l->blocked && !l->deleted && !l->state)
+		if (!log_is_taken(l))
 			add_candidates(v, l);
 	}
 }

@@ -76,7 +76,7 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 		struct log_bounds b = {l->topic_id, l->file_synced, l->start_kept, l->acknowledged};
 
 		/* Of one that is being recovered the file of the last start still knows more. */
-		if (l->folder == f && l->opened)
+		if ((l->folder == f && l->opened) || l->arriving == f)
 			bounds_checkpoint_write_entry(&out, log_topic(l), l->partition, &b);
 	}
 	bounds_checkpoint_write_end(&out);
@@ -158,7 +158,7 @@ static enum err save_rolled_await(struct fiber *self, struct store_folder *f)
 
 		if (l->deleted || l->state)
 			continue;
-		if (l->closing || not_yet_written(l)) {
+		if (l->closing || l->held || not_yet_written(l)) {
 			list_push_back(&f->rolled, n);
 			continue;
 		}

@@ -97,6 +97,7 @@ enum err log_find_timestamp_await(struct fiber *self, struct log *l, int64_t tim
 	};
 	enum err e;
 
+	log_wait_held_await(self, l);
 	if (l->state)
 		return l->state;
 	buf_init(&w.scratch, l->store->storage->options.max_decompressed_bytes);
@@ -169,6 +170,7 @@ enum err log_find_max_timestamp_await(struct fiber *self, struct log *l, int64_t
 	struct max_walk w = {.walker = {.batch = note_largest}, .max_offset = max_offset, .largest = -1};
 	enum err e;
 
+	log_wait_held_await(self, l);
 	if (l->state)
 		return l->state;
 	log_pin(l);

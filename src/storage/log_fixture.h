@@ -22,7 +22,8 @@
 
 struct fixture {
 	char folder[64];
-	const char *folders[1];
+	char other[64]; /* the second one of log.dirs; empty: there is none (fixture_take_another) */
+	const char *folders[2];
 	size_t journal_bytes;
 	size_t max_open_files;
 	size_t read_budget;
@@ -41,11 +42,19 @@ static inline void fixture_init(struct fixture *x)
 	x->folders[0] = x->folder;
 }
 
+/* From the next opening on there are two folders. */
+static inline void fixture_take_another(struct fixture *x)
+{
+	strcpy(x->other, "/tmp/moldau-log-XXXXXX");
+	EXPECT(mkdtemp(x->other));
+	x->folders[1] = x->other;
+}
+
 static inline void fixture_fini(struct fixture *x)
 {
-	char command[128];
+	char command[160];
 
-	snprintf(command, sizeof(command), "rm -rf '%s'", x->folder);
+	snprintf(command, sizeof(command), "rm -rf '%s' '%s'", x->folder, x->other);
 	EXPECT(system(command) == 0);
 }
 
@@ -81,7 +90,7 @@ static inline enum err fixture_try_open_await(struct fiber *self, struct fixture
 {
 	struct storage_options o = {
 		.folders = x->folders,
-		.folder_count = 1,
+		.folder_count = x->other[0] ? 2 : 1,
 		.node_id = 1,
 		.max_open_files = x->max_open_files,
 		.read_budget_bytes = x->read_budget,

@@ -33,15 +33,11 @@ static int64_t number_of(struct bytes text, int64_t max)
 	return value;
 }
 
-enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition)
+static enum folder_kind parse_plain(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition)
 {
 	size_t dash = name.size;
 	int64_t partition;
 
-	if (ends_with(name, "-delete"))
-		return FOLDER_DELETED;
-	if (ends_with(name, "-stray"))
-		return FOLDER_STRAY;
 	while (dash > 0 && name.data[dash - 1] != '-')
 		dash--;
 	if (dash < 2 || dash - 1 > TOPIC_NAME_MAX)
@@ -52,6 +48,28 @@ enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, i
 	*ret_topic = bytes_of(name.data, dash - 1);
 	*ret_partition = (int32_t)partition;
 	return FOLDER_LOG;
+}
+
+/* The name in front of the dot, which a topic's name may have more of. */
+static enum folder_kind parse_future(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition)
+{
+	while (name.size > 0 && name.data[name.size - 1] != '.')
+		name.size--;
+	if (name.size == 0)
+		return FOLDER_OTHER;
+	name.size--;
+	return parse_plain(name, ret_topic, ret_partition) == FOLDER_LOG ? FOLDER_FUTURE : FOLDER_OTHER;
+}
+
+enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition)
+{
+	if (ends_with(name, "-delete"))
+		return FOLDER_DELETED;
+	if (ends_with(name, "-stray"))
+		return FOLDER_STRAY;
+	if (ends_with(name, "-future"))
+		return parse_future(name, ret_topic, ret_partition);
+	return parse_plain(name, ret_topic, ret_partition);
 }
 
 void folder_name_format(char ret_name[static LOG_NAME_SIZE], struct bytes topic, int32_t partition)

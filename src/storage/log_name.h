@@ -3,6 +3,7 @@
  *
  *      TOPIC-PARTITION/  00000000000000000042.log  .index .timeindex .txnindex .snapshot
  *      TOPIC-PARTITION.UUID-delete   on its way out         TOPIC-PARTITION.UUID-stray   set aside
+ *      TOPIC-PARTITION.UUID-future   a copy of a log that is on its way here
  *
  * Names on disk are foreign: what does not parse is not ours and is left alone.
  */
@@ -18,9 +19,9 @@
 #define FOLDER_PATH_MAX 512
 #define LOG_PATH_SIZE 1024
 
-enum folder_kind { FOLDER_OTHER, FOLDER_LOG, FOLDER_DELETED, FOLDER_STRAY };
+enum folder_kind { FOLDER_OTHER, FOLDER_LOG, FOLDER_DELETED, FOLDER_STRAY, FOLDER_FUTURE };
 
-/* For FOLDER_LOG the topic points into `name`. */
+/* For FOLDER_LOG and FOLDER_FUTURE the topic points into `name`. */
 enum folder_kind folder_name_parse(struct bytes name, struct bytes *ret_topic, int32_t *ret_partition);
 void folder_name_format(char ret_name[static LOG_NAME_SIZE], struct bytes topic, int32_t partition);
 

@@ -26,6 +26,7 @@ struct log *log_new(struct store *s, struct store_folder *f, const struct log_sp
 	l->blocked = true;
 	list_init(&l->pending);
 	list_init(&l->reads);
+	list_init(&l->postponed);
 	list_init(&l->graveyard);
 	list_init(&l->doomed);
 	event_init(&l->unpinned);
@@ -47,7 +48,8 @@ void log_free(struct log *l)
 {
 	char key[LOG_NAME_SIZE];
 
-	must(list_empty(&l->pending) && list_empty(&l->reads) && l->pins == 0 && !l->rounds);
+	must(list_empty(&l->pending) && list_empty(&l->reads) && list_empty(&l->postponed));
+	must(l->pins == 0 && !l->rounds && !l->move);
 	unlink_node(&l->node);
 	unlink_node(&l->dirty_node);
 	unlink_node(&l->noted_node);
@@ -68,6 +70,16 @@ void log_free(struct log *l)
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
+static bool is_of(const struct found_log *f, const struct log_spec *spec)
+{
+	return f->partition == spec->partition && bytes_equal_str(spec->topic, f->topic);
+}
+
+static bool is_same_topic(const struct found_log *f, const struct log_spec *spec)
+{
+	return uuid_equal(f->topic_id, spec->topic_id) || uuid_is_zero(f->topic_id) || uuid_is_zero(spec->topic_id);
+}
+
 /* Where the partition was found at start; NULL when it was not, or with another topic's id. */
 static const struct found_log *find(const struct storage *st, const struct log_spec *spec)
 {
@@ -80,17 +92,15 @@ static const struct found_log *find(const struct storage *st, const struct log_s
 
 		if (!order)
 			order = (f->partition > spec->partition) - (f->partition < spec->partition);
-		if (!order) {
-			bool same = uuid_equal(f->topic_id, spec->topic_id) || uuid_is_zero(f->topic_id) ||
-				    uuid_is_zero(spec->topic_id);
-
-			return same ? f : NULL;
-		}
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
+	/* Folders of two topics of one name may lie in two folders of log.dirs. */
+	for (; low < st->found_count && is_of(&st->found[low], spec); low++)
+		if (is_same_topic(&st->found[low], spec))
+			return &st->found[low];
 	return NULL;
 }
 
@@ -259,7 +269,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 		return ERR_OFFLINE;
 	if (!f)
 		f = choose_folder(s);
-	if (!f || f->offline)
+	if (!f || f->offline || (found && found->undecided))
 		return ERR_OFFLINE;
 	l = log_new(s, f, spec);
 	e = open_any_await(self, l, spec, closed, found != NULL);
@@ -279,6 +289,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 		l->clean_offset = 0; /* of an earlier topic of the name, whose deletion a kill cut short */
 	l->blocked = false;
 	l->opened = true;
+	log_resume_move(l);
 	*ret_log = l;
 	return OK;
 }
@@ -425,8 +436,10 @@ static void remember_closed(struct log *l, bool gone)
 enum err log_close_await(struct fiber *self, struct log *l)
 {
 	struct storage *st = l->store->storage;
-	enum err e = quiesce_await(self, l);
+	enum err e;
 
+	log_end_move_await(self, l, false);
+	e = quiesce_await(self, l);
 	if (!e)
 		e = settle_await(self, l);
 	if (!e)
@@ -448,6 +461,7 @@ enum err log_delete_await(struct fiber *self, struct log *l)
 	char path[LOG_PATH_SIZE], to[LOG_PATH_SIZE], id[UUID_TEXT_SIZE];
 	enum err e;
 
+	log_end_move_await(self, l, true);
 	(void)!quiesce_await(self, l);
 	l->deleted = true;
 	clean_point_save_await(self, l, -1); /* another topic of its name begins anew */
@@ -565,6 +579,7 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 		return e;
 	/* Before anything suspends: a sync of the keeper's that begins while the files are cut must not end with the old end as what is synced. */
 	l->cuts++;
+	l->truncations++;
 	l->end = l->written = l->synced = c.base;
 	l->promised = 0;
 	segment_cut_aborted(l->segments[at], c.base);
@@ -589,6 +604,7 @@ enum err log_truncate_await(struct fiber *self, struct log *l, int64_t offset)
 {
 	enum err e;
 
+	log_wait_held_await(self, l);
 	if (l->state || l->blocked)
 		return l->state ? l->state : ERR_BUSY;
 	if (offset < l->start)

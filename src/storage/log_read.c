@@ -561,8 +561,14 @@ static void place(struct read_state *st)
 
 void log_read_start(struct log *l, struct log_read *r)
 {
-	struct read_state *st = mem_new(struct read_state);
+	struct read_state *st;
 
+	if (l->held) {
+		r->node = (struct list_node){0};
+		list_push_back(&l->postponed, &r->node);
+		return;
+	}
+	st = mem_new(struct read_state);
 	st->r = r;
 	st->log = l;
 	st->finish.run = finish_task;
@@ -586,6 +592,14 @@ void log_read_start(struct log *l, struct log_read *r)
 		finish(st, OK);
 	else
 		place(st);
+}
+
+void log_begin_postponed(struct log *l)
+{
+	struct list_node *n;
+
+	while (!l->held && (n = list_pop_front(&l->postponed)) != NULL)
+		log_read_start(l, container_of(n, struct log_read, node));
 }
 
 /* --- how much there is -------------------------------------------------------------------------------------------- */

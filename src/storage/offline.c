@@ -111,3 +111,12 @@ void folder_fail(struct store_folder *f, enum err reason, const char *what)
 	}
 	folder_fail_here(f);
 }
+
+enum err log_note_synced_files(struct log *l, enum err e)
+{
+	if (e == ERR_CORRUPT)
+		log_fail_alone(l, "a segment of it is gone");
+	else if (e && e != ERR_TOO_MANY_FILES && e != ERR_OFFLINE && !l->deleted)
+		folder_fail(l->folder, e, "syncing");
+	return e;
+}

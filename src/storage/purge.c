@@ -220,6 +220,7 @@ enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offs
 {
 	enum err e;
 
+	log_wait_held_await(self, l);
 	if (l->state || l->closing)
 		return l->state ? l->state : ERR_CANCELLED;
 	if (offset > l->written)

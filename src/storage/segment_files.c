@@ -28,6 +28,11 @@ static enum err write_metadata_await(struct fiber *self, const struct log *l, co
 	return e;
 }
 
+enum err log_write_metadata_at_await(struct fiber *self, const struct log *l, const char *path)
+{
+	return write_metadata_await(self, l, path, store_syncs(l->store));
+}
+
 /* After an unclean stop: what is there may be so only in the page cache, or torn. */
 static enum err confirm_metadata_await(struct fiber *self, const struct log *l, const char *path, bool sync)
 {
@@ -111,6 +116,7 @@ static enum err sync_root_await(struct fiber *self, struct store_folder *f, uint
 static enum err open_by_name_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
 {
 	char path[LOG_PATH_SIZE];
+	struct store_folder *folder;
 	bool swapped;
 	enum err e;
 
@@ -121,13 +127,18 @@ static enum err open_by_name_await(struct fiber *self, struct log *l, struct seg
 		if (s->replaced)
 			return ERR_AGAIN;
 		swapped = s->swapped;
+		folder = l->folder;
 		if (swapped)
 			log_leftover_path(l, s->base_offset, SEGMENT_LOG, LEFTOVER_SWAP, path);
 		else
 			log_file_path(l, s->base_offset, SEGMENT_LOG, path);
 		e = file_cache_open_await(self, &l->store->files, path,
 					  FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE), &s->file, ret_file);
-	} while (e == ERR_NOT_FOUND && swapped != s->swapped);
+		if (!e && folder != l->folder) { /* it was moved: this is the file that was left behind */
+			file_cache_give(&l->store->files, *ret_file);
+			file_cache_drop(&l->store->files, &s->file);
+		}
+	} while ((e == ERR_NOT_FOUND && swapped != s->swapped) || ((!e || e == ERR_NOT_FOUND) && folder != l->folder));
 	if (e || !s->replaced)
 		return e;
 	file_cache_give(&l->store->files, *ret_file); /* what was opened may be the other's already */
@@ -151,6 +162,8 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 	}
 	log_file_path(l, s->base_offset, SEGMENT_LOG, path);
 	e = open_by_name_await(self, l, s, ret_file);
+	if (e && l->state)
+		return l->state; /* a failure while its files were renamed may have left them under either name */
 	if (e && s->made && !list_linked(&s->grave) && e != ERR_TOO_MANY_FILES && e != ERR_AGAIN) {
 		/* Its disk may be well: this one file was removed, or taken from us. */
 		log_error(log_logger(l), "%s: was there, and cannot be opened: %s", path, err_text(e));
@@ -542,18 +555,12 @@ enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offs
 	return save_await(self, l, offset, SEGMENT_SNAPSHOT, snapshot);
 }
 
-enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
+enum err log_save_epochs_at_await(struct fiber *self, const struct log *l, const char *path, bool sync)
 {
-	char path[LOG_PATH_SIZE + 64], folder[LOG_PATH_SIZE];
 	struct file *file;
 	struct buf out;
 	enum err e;
 
-	if (!l->epochs_dirty || !l->folder_made)
-		return OK;
-	log_folder_path(l, folder);
-	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", folder);
-	l->epochs_dirty = false;
 	buf_init(&out, SMALL_FILE_MAX);
 	epoch_checkpoint_write(&l->epochs, &out);
 	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
@@ -564,6 +571,20 @@ enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
 		file_close(file);
 	}
 	buf_fini(&out);
+	return e;
+}
+
+enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
+{
+	char path[LOG_PATH_SIZE + 64], folder[LOG_PATH_SIZE];
+	enum err e;
+
+	if (!l->epochs_dirty || !l->folder_made)
+		return OK;
+	log_folder_path(l, folder);
+	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", folder);
+	l->epochs_dirty = false;
+	e = log_save_epochs_at_await(self, l, path, sync);
 	if (e)
 		l->epochs_dirty = true;
 	return e;

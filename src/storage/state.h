@@ -62,6 +62,9 @@ struct storage {
 	size_t folder_count;
 	struct found_log *found;
 	size_t found_count;
+	struct found_log *futures; /* copies that an earlier process began to make of logs (move.h) */
+	size_t future_count;
+	bool *futures_taken;
 	bool *accounted; /* [found]: opened by its shard, or set aside; of the others the next start knows no more than this one */
 	struct runtime *runtime;
 	struct store **stores; /* by shard index; each slot belongs to its shard */
@@ -171,6 +174,9 @@ struct store {
 	struct event cleaning;    /* for the cleaner, clean.c */
 	struct gate clean_points; /* one writer of cleaner-offset-checkpoint at a time */
 	bool cleaner_runs;
+	struct list moves;   /* for the mover, move.c: of struct move */
+	struct event moving; /* one came, or is to end */
+	bool mover_runs;
 	unsigned visitors; /* fibers of other shards' calls that are at work on it */
 	struct event visited;
 	void (*failed)(void *context, const char *folder);
@@ -250,6 +256,9 @@ struct log {
 	struct list graveyard; /* segments that are no part of it any more, and that somebody may still look at */
 	struct list pending;   /* appended, not yet written */
 	struct list reads;     /* under way */
+	struct list postponed; /* reads that came while the log was held */
+	struct move *move;     /* to another folder of log.dirs; NULL: none */
+	struct store_folder *arriving; /* the bounds of that folder have it as well */
 	struct epoch_cache epochs;
 	struct producer_state producers;
 	struct log_figures figures;
@@ -272,6 +281,8 @@ struct log {
 	bool indexes_wait;     /* what is saved of indexes is synced, and gets its name, later */
 	bool swapping;         /* files of its segments are being renamed */
 	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
+	bool held;             /* its folder is about to change: reads wait, and whoever would begin anything else */
+	bool writes_held;      /* and appends, which have their place */
 	bool blocked;          /* no appends: being cut, closed or deleted */
 	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
 	bool deleted;          /* nothing of it matters any more */
@@ -280,7 +291,8 @@ struct log {
 	unsigned rounds; /* that hold it */
 	uint32_t
 		cuts; /* how often it was truncated: a sync that began before one says nothing of what is there after it */
-	unsigned pins; /* fibers that are at work on it, the keeper too */
+	uint32_t truncations; /* of them those of what was written */
+	unsigned pins;        /* fibers that are at work on it, the keeper too */
 	struct event unpinned;
 };
 
@@ -293,6 +305,12 @@ static inline struct segment *log_active(const struct log *l)
 static inline int64_t log_promised(const struct log *l)
 {
 	return l->promised > l->synced ? l->promised : l->synced;
+}
+
+/* Somebody has it for himself, or nothing is to be begun with it any more. */
+static inline bool log_is_taken(const struct log *l)
+{
+	return l->closing || l->blocked || l->held || l->deleted || l->state;
 }
 
 /* Below this, records may leave the log: by then what goes is synced as well. */
@@ -361,6 +379,8 @@ enum err log_open_segment_await(struct fiber *self, struct log *l, struct segmen
 enum err log_make_folder_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* With `sync` durable, else only written; partition.metadata that is there and good stays. */
 enum err log_write_metadata_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
+/* Into a copy of it. */
+enum err log_write_metadata_at_await(struct fiber *self, const struct log *l, const char *path) MUST_CHECK;
 enum err log_sync_names_await(struct fiber *self, struct log *l) MUST_CHECK;
 /*
  * The files hold the log up to `upto` durably: the journal need not keep it for that. `generation`: the journal's when `upto` was
@@ -381,6 +401,8 @@ enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced)
 void log_remove_indexes_await(struct fiber *self, struct log *l, const struct segment *s);
 enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot) MUST_CHECK;
 enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync) MUST_CHECK;
+/* Into a copy of it. */
+enum err log_save_epochs_at_await(struct fiber *self, const struct log *l, const char *path, bool sync) MUST_CHECK;
 /* max_timestamp of a segment that was not scanned. */
 enum err log_load_times_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 void log_remove_segment_await(struct fiber *self, struct log *l, struct segment *s);
@@ -452,6 +474,19 @@ void clean_remove_made_await(struct fiber *self, const struct log *l, int64_t ba
 void log_leftover_path(const struct log *l, int64_t base_offset, enum segment_file file, enum leftover kind,
 		       char ret_path[static LOG_PATH_SIZE]);
 
+/* move.c: the mover of a shard. */
+void move_start(struct store *s);
+void move_stop_await(struct fiber *self, struct store *s);
+/* A log was opened: goes on with its move that an earlier process began. */
+void log_resume_move(struct log *l);
+/* Before a log is closed (what is copied stays) or deleted (`drop`): waits until nobody moves it any more. */
+void log_end_move_await(struct fiber *self, struct log *l, bool drop);
+/* Waits while its folder is changing: before anything is begun with it that suspends. */
+void log_wait_held_await(struct fiber *self, struct log *l);
+
+/* log_read.c: reads that came while it was held begin now. */
+void log_begin_postponed(struct log *l);
+
 /* clean_point.c: up to where logs are compacted, over restarts. */
 struct clean_point {
 	int64_t offset;
@@ -463,6 +498,8 @@ void clean_point_free(struct storage_folder *sf);
 int64_t clean_point_of(const struct log *l);
 /* Notes where the log is compacted to; negative: forgets it. What is lost of this costs another cleaning, nothing else. */
 void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset);
+/* It was moved from there: forgets it there, notes it where the log is. */
+void clean_point_move_await(struct fiber *self, struct log *l, struct storage_folder *from);
 
 /* housekeeping.c */
 void housekeeping_start(struct store *s);
@@ -532,6 +569,8 @@ void commit_free(struct store_folder *f);
 void commit_mark(struct log *l);
 /* Makes earlier journal records of the log void, durably. */
 enum err commit_forget_await(struct fiber *self, struct log *l, int64_t end_offset) MUST_CHECK;
+/* The same in the journal of another folder: what it has of the log is of an earlier time. Its bounds are now the log's. */
+enum err commit_forget_in_await(struct fiber *self, struct log *l, struct store_folder *f) MUST_CHECK;
 /* The same of those records that are of segments that begin below `base_offset`, which are no longer the active one. */
 enum err commit_forget_files_await(struct fiber *self, struct log *l, int64_t base_offset) MUST_CHECK;
 
@@ -541,6 +580,8 @@ enum err sync_many_await(struct fiber *self, struct store_folder *f, struct log 
 bool sync_many_together(const struct store_folder *f, size_t count);
 
 /* offline.c */
+/* Gives `e`, the outcome of a sync of the log's files: a failure is final, for the log alone or its folder. */
+enum err log_note_synced_files(struct log *l, enum err e);
 /* The folder is lost: every log of it goes offline, on all shards. */
 void folder_fail(struct store_folder *f, enum err reason, const char *what);
 void folder_fail_here(struct store_folder *f);

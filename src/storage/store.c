@@ -60,6 +60,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	event_init(&s->visited);
 	housekeeping_start(s);
 	clean_start(s);
+	move_start(s);
 	return s;
 }
 
@@ -243,6 +244,7 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	s->closing = true;
 	housekeeping_stop_await(self, s);
 	clean_stop_await(self, s);
+	move_stop_await(self, s);
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);

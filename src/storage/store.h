@@ -44,6 +44,8 @@ struct found_log {
 	int32_t partition;
 	struct uuid topic_id; /* zero when it has no partition.metadata */
 	size_t folder_index;
+	char *folder_name; /* of one that was being moved (*-future); NULL: the plain one */
+	bool undecided;    /* it may be the older one of two: the folder that it was moving to is offline */
 };
 
 /*
@@ -57,6 +59,8 @@ enum err storage_close_await(struct fiber *self, struct storage *s) MUST_CHECK;
 const char *storage_cluster_id(const struct storage *s);
 /* What is on disk, sorted by topic and partition: the broker compares it with the image. */
 const struct found_log *storage_found(const struct storage *s, size_t *ret_count);
+/* The same of copies that an earlier process was making, for logs to lie in another folder. */
+const struct found_log *storage_found_futures(const struct storage *s, size_t *ret_count);
 /* Sets a folder aside that the image does not know: renames it to *-stray. Never deletes. */
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f) MUST_CHECK;
 /* Where the metastore keeps its own files: a subfolder of the first folder. NULL when that one cannot be used: no other one has them. */
@@ -82,6 +86,7 @@ struct store_settings {
 	int64_t cleaner_dedupe_bytes; /* this shard's share of log.cleaner.dedupe.buffer.size */
 	double cleaner_load_factor;
 	double cleaner_io_bytes_per_second; /* this shard's share */
+	double move_bytes_per_second;       /* this shard's share; 0: no limit */
 	int64_t cleaner_backoff_ms;
 };
 

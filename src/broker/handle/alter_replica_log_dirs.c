@@ -1,12 +1,18 @@
 /*
- * alter_replica_log_dirs: AlterReplicaLogDirs 1-2: a partition shall be in another folder of log.dirs. Where it is already is granted;
- * moving it while it is used is not there yet and is refused (KAFKA_STORAGE_ERROR). May call: the image, replica/, storage/.
+ * alter_replica_log_dirs: AlterReplicaLogDirs 1-2: a partition shall be in another folder of log.dirs. Answered when the move has begun; it goes on in
+ * the background (storage/move.h). May call: the image, replica/, storage/.
  */
+#include <stdio.h>
+
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
 #include "broker/handle/visits.h"
 #include "protocol/messages.h"
 #include "storage/figures.h"
+#include "storage/move.h"
+
+/* Of a folder that is on its way: TOPIC-PARTITION.32 digits-future. */
+#define FUTURE_NAME_MAX 255
 
 struct move {
 	size_t folder;
@@ -19,9 +25,31 @@ static void visit_await(struct fiber *there, struct broker_shard *at, struct vis
 	struct partition *p;
 	enum err e = replicas_open_await(there, at->replicas, v->topic_id, v->partition, &p);
 
-	if (!e && log_folder_index(p->log) != m->folder)
+	if (!e && log_move(p->log, m->folder))
 		e = ERR_KAFKA_STORAGE_ERROR;
 	m->answer->error_code = err_to_kafka(e);
+}
+
+static bool name_is_too_long(struct bytes topic, int32_t partition)
+{
+	return topic.size + (size_t)snprintf(NULL, 0, "-%d.", (int)partition) + 32 + strlen("-future") >
+	       FUTURE_NAME_MAX;
+}
+
+/* In Kafka's order; OK: the partition is to be asked. */
+static enum err check(const struct request *rq, const struct image_topic *topic, struct bytes name, int32_t partition,
+		      bool known, size_t folder)
+{
+	struct folder_figures f;
+
+	if (name_is_too_long(name, partition))
+		return ERR_INVALID_TOPIC_EXCEPTION;
+	if (!known)
+		return ERR_LOG_DIR_NOT_FOUND;
+	store_folder_figures(rq->broker->store, folder, &f);
+	if (!f.online)
+		return ERR_KAFKA_STORAGE_ERROR;
+	return topic && image_partition(topic, partition) ? OK : ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static bool find_folder(const struct request *rq, struct bytes path, size_t *ret_at)
@@ -58,11 +86,8 @@ static bool take_topic(struct request *rq, struct visits *visits, struct bytes p
 			return false;
 		*m = (struct move){folder, &told->partitions[told->partitions_count++]};
 		m->answer->partition_index = t->partitions[i];
-		if (!known) {
-			m->answer->error_code = ERR_LOG_DIR_NOT_FOUND;
-		} else if (!topic || !image_partition(topic, t->partitions[i])) {
-			m->answer->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-		} else if (!visits_add(rq, visits, topic->id, t->partitions[i], m)) {
+		m->answer->error_code = check(rq, topic, t->name, t->partitions[i], known, folder);
+		if (!m->answer->error_code && !visits_add(rq, visits, topic->id, t->partitions[i], m)) {
 			request_close(rq, "the answer is too large");
 			return false;
 		}

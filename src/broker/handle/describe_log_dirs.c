@@ -10,12 +10,16 @@
 #include "protocol/messages.h"
 #include "runtime/file.h"
 #include "storage/figures.h"
+#include "storage/move.h"
 
 struct sizing {
 	struct sizing *next; /* of the topic */
 	int32_t partition;
 	size_t folder;
 	int64_t size_bytes;
+	int64_t future_lag;
+	struct log_future future; /* a copy on its way to another folder, */
+	bool has_future;          /* if there is one */
 	bool found;
 };
 
@@ -43,6 +47,9 @@ static void visit_await(struct fiber *there, struct broker_shard *at, struct vis
 		return;
 	s->folder = log_folder_index(p->log);
 	s->size_bytes = log_size_bytes(p->log);
+	s->has_future = log_future(p->log, &s->future);
+	if (s->has_future)
+		s->future_lag = log_end_offset(p->log) - s->future.end_offset;
 	s->found = true;
 }
 
@@ -131,6 +138,21 @@ static bool take_named(struct description *d)
 
 /* --- the answer ------------------------------------------------------------------------------------------------------------ */
 
+static bool is_future_in(const struct sizing *s, size_t folder)
+{
+	return s->has_future && s->future.folder == folder;
+}
+
+/* What is in one folder is either the log or its copy: a log is not moved to where it is. */
+static void tell_partition(const struct sizing *s, size_t folder,
+			   struct describe_log_dirs_response_describe_log_dirs_partition *told)
+{
+	told->partition_index = s->partition;
+	told->is_future_key = s->folder != folder;
+	told->partition_size = told->is_future_key ? s->future.size_bytes : s->size_bytes;
+	told->offset_lag = told->is_future_key ? s->future_lag : 0;
+}
+
 static bool tell_topic(struct description *d, size_t folder, const struct sized_topic *t,
 		       struct describe_log_dirs_response_describe_log_dirs_result *result)
 {
@@ -138,7 +160,7 @@ static bool tell_topic(struct description *d, size_t folder, const struct sized_
 	size_t count = 0;
 
 	for (const struct sizing *s = t->first; s; s = s->next)
-		count += s->found && s->folder == folder;
+		count += s->found && (s->folder == folder || is_future_in(s, folder));
 	if (count == 0)
 		return true;
 	told->name = t->name;
@@ -146,10 +168,8 @@ static bool tell_topic(struct description *d, size_t folder, const struct sized_
 	if (!told->partitions)
 		return false;
 	for (const struct sizing *s = t->first; s; s = s->next)
-		if (s->found && s->folder == folder)
-			told->partitions[told->partitions_count++] =
-				(struct describe_log_dirs_response_describe_log_dirs_partition){
-					.partition_index = s->partition, .partition_size = s->size_bytes};
+		if (s->found && (s->folder == folder || is_future_in(s, folder)))
+			tell_partition(s, folder, &told->partitions[told->partitions_count++]);
 	result->topics_count++;
 	return true;
 }
