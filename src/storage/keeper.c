@@ -76,7 +76,7 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 		struct log_bounds b = {l->topic_id, l->file_synced, l->start_kept, l->acknowledged};
 
 		/* Of one that is being recovered the file of the last start still knows more. */
-		if ((l->folder == f && l->opened) || l->arriving == f)
+		if ((l->folder == f && l->opened) || l->also_in == f)
 			bounds_checkpoint_write_entry(&out, log_topic(l), l->partition, &b);
 	}
 	bounds_checkpoint_write_end(&out);

@@ -234,7 +234,7 @@ static enum err copy_side_await(struct fiber *self, struct move *m, int64_t base
 enum err move_copy_sides_await(struct fiber *self, struct move *m, struct segment *s)
 {
 	int64_t base_offset = s->base_offset;
-	bool settled = s->index_saved && !s->saving_index && !s->snapshot;
+	bool settled = s->index_saved && !s->saving_index && !s->snapshot && !segment_owes_aborted(s);
 	enum err e = OK;
 
 	log_pin(m->log);

@@ -180,8 +180,8 @@ static void switch_in_memory(struct move *m)
 	if (!list_linked(&l->rolled_node)) /* indexes that were not saved yet are so over there */
 		list_push_back(&to->rolled, &l->rolled_node);
 	l->folder->bounds_dirty = to->bounds_dirty = true;
+	l->also_in = l->folder; /* until there is nothing of it any more */
 	l->folder = to;
-	l->arriving = NULL;
 	l->first_generation = 0;
 	l->start_ticket = 0;
 	l->root_version = ++to->root_version;
@@ -215,7 +215,7 @@ static enum err prepare_await(struct fiber *self, struct move *m, struct store_f
 	e = write_mark_await(self, m, here);
 	if (e)
 		return e;
-	l->arriving = m->to;
+	l->also_in = m->to;
 	e = move_there(m, keeper_write_bounds_await(self, m->to));
 	if (!e) /* it may have been there before */
 		e = commit_forget_in_await(self, l, m->to);
@@ -235,7 +235,7 @@ static enum err commit_await(struct fiber *self, struct move *m, struct store_fo
 	if (!e)
 		e = move_there(m, file_rename_await(self, from, to));
 	if (e) {
-		m->log->arriving = NULL;
+		m->log->also_in = NULL;
 		remove_mark_await(self, m, here);
 		return e;
 	}
@@ -246,8 +246,10 @@ static enum err commit_await(struct fiber *self, struct move *m, struct store_fo
 	/* Whether it has the name is not known before a restart: nothing may be written to either. */
 	if (synced)
 		folder_fail(m->to, synced, "ending a move");
-	if (m->to->offline && !m->log->state)
+	if (m->to->offline && !m->log->state) {
 		m->log->state = ERR_OFFLINE;
+		log_lose_unsynced(m->log);
+	}
 	return OK;
 }
 
@@ -270,6 +272,8 @@ static void leave_await(struct fiber *self, struct move *m, struct store_folder 
 		folder_fail(here, e, "ending a move");
 		return;
 	}
+	l->also_in = NULL;
+	here->bounds_dirty = true;
 	remove_mark_await(self, m, here);
 	clean_point_move_await(self, l, here->of);
 	if (!e && folder_remove_all_await(self, to) != OK)
@@ -294,6 +298,8 @@ enum err move_swap_await(struct fiber *self, struct move *m)
 	let_go(l, here);
 	if (e)
 		return e;
+	if (l->state)
+		return OK;
 	log_info(log_logger(l), "%s-%d: moved from %s to %s: %lld bytes, held for %lld ms", l->topic, (int)l->partition,
 		 here->of->path, m->to->of->path, (long long)m->size_bytes,
 		 (long long)(shard_now_us(l->store->shard) - held_us) / 1000);

@@ -258,7 +258,8 @@ struct log {
 	struct list reads;     /* under way */
 	struct list postponed; /* reads that came while the log was held */
 	struct move *move;     /* to another folder of log.dirs; NULL: none */
-	struct store_folder *arriving; /* the bounds of that folder have it as well */
+	struct store_folder
+		*also_in; /* the bounds of that folder have it as well: it is on its way there, or from there */
 	struct epoch_cache epochs;
 	struct producer_state producers;
 	struct log_figures figures;
