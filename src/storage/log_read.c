@@ -283,7 +283,10 @@ static bool lend_rest(struct read_state *st, const struct selection *s)
 	return true;
 }
 
-/* Compaction left nothing at or behind the offset here: what comes next is in a later segment. False when there is none. */
+/*
+ * Compaction left nothing at or behind the offset here: what comes next is in a later segment. False when there is none. That there is nothing is a
+ * statement, too: a log that has gone offline meanwhile makes none.
+ */
 static bool go_on_behind(struct read_state *st)
 {
 	const struct log *l = st->log;
@@ -291,8 +294,10 @@ static bool go_on_behind(struct read_state *st)
 	/* What was read is no more there: the one that took its place may have records of those behind it, too. */
 	bool changed = st->swaps != l->swaps || st->from < l->segments[0]->base_offset;
 
-	if (l->closing || l->state)
-		return false;
+	if (l->closing || l->state) {
+		finish(st, l->state ? l->state : ERR_CANCELLED);
+		return true;
+	}
 	if (!changed && (at >= l->segment_count || l->segments[at]->base_offset >= st->r->max_offset))
 		return false;
 	if (!changed)
