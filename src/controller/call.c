@@ -50,6 +50,11 @@ static void alter_work_await(struct fiber *self, struct controller *c, struct ca
 	controller_alter_configs_await(self, c, call->request);
 }
 
+static void levels_work_await(struct fiber *self, struct controller *c, struct call *call)
+{
+	controller_update_levels_await(self, c, call->request);
+}
+
 static void ids_work_await(struct fiber *self, struct controller *c, struct call *call)
 {
 	call->error = controller_allocate_producer_ids_await(self, c, call->request);
@@ -105,6 +110,14 @@ void controller_alter_configs_from_await(struct fiber *self, struct controller *
 		r->resources[i].error = ERR_REQUEST_TIMED_OUT;
 		r->resources[i].message = bytes_str(busy);
 	}
+}
+
+void controller_update_levels_from_await(struct fiber *self, struct controller *c, struct update_levels *r)
+{
+	struct call call = {.c = c, .work_await = levels_work_await, .request = r};
+
+	if (call_await(self, &call))
+		r->error = ERR_REQUEST_TIMED_OUT;
 }
 
 enum err controller_allocate_producer_ids_from_await(struct fiber *self, struct controller *c,

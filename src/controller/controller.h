@@ -153,6 +153,15 @@ struct alter_configs {
 	struct arena *arena;
 };
 
+/* Feature levels that become others; 0 takes one away. */
+struct update_levels {
+	/* In. */
+	const struct image_feature *levels; /* each name once */
+	size_t count;
+	/* Out. */
+	enum err error; /* Kafka's */
+};
+
 struct producer_id_block {
 	int64_t first;
 	int32_t count;
@@ -163,6 +172,7 @@ void controller_create_topics_await(struct fiber *self, struct controller *c, st
 void controller_delete_topics_await(struct fiber *self, struct controller *c, struct delete_topics *r);
 void controller_create_partitions_await(struct fiber *self, struct controller *c, struct create_partitions *r);
 void controller_alter_configs_await(struct fiber *self, struct controller *c, struct alter_configs *r);
+void controller_update_levels_await(struct fiber *self, struct controller *c, struct update_levels *r);
 /* 1,000 ids that nobody had. ERR_NOT_CONTROLLER, ERR_UNKNOWN_SERVER_ERROR (no ids left), or the store's error. */
 enum err controller_allocate_producer_ids_await(struct fiber *self, struct controller *c,
 						struct producer_id_block *ret_block) MUST_CHECK;
@@ -172,6 +182,7 @@ void controller_create_topics_from_await(struct fiber *self, struct controller *
 void controller_delete_topics_from_await(struct fiber *self, struct controller *c, struct delete_topics *r);
 void controller_create_partitions_from_await(struct fiber *self, struct controller *c, struct create_partitions *r);
 void controller_alter_configs_from_await(struct fiber *self, struct controller *c, struct alter_configs *r);
+void controller_update_levels_from_await(struct fiber *self, struct controller *c, struct update_levels *r);
 enum err controller_allocate_producer_ids_from_await(struct fiber *self, struct controller *c,
 						     struct producer_id_block *ret_block) MUST_CHECK;
 

@@ -1,9 +1,9 @@
 /*
  * features: what a broker of ours says of Kafka's feature levels (KIP-584) in ApiVersions.
  *
- * Only metadata.version is supported and finalised, at the level of Kafka 4.3, since tools look for it. What is not there yet
- * (group.version, transaction.version, share.version, streams.version, eligible.leader.replicas.version) is left out: clients then fall
- * back to the older protocols, which is the truth. kraft.version is left out for good: there is no such log.
+ * metadata.version is that of Kafka 4.3, since tools look for it; group.version 1 is the consumer protocol (KIP-848). What is not there yet
+ * (transaction.version, share.version, streams.version, eligible.leader.replicas.version) is left out: clients then fall back to the older
+ * protocols, which is the truth. kraft.version is left out for good: there is no such log.
  */
 #ifndef CONTROLLER_FEATURES_H
 #define CONTROLLER_FEATURES_H

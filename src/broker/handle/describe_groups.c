@@ -7,9 +7,6 @@
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
 
-/* READ, DESCRIBE, DELETE, DESCRIBE_CONFIGS and ALTER_CONFIGS: what everybody may do while there is no authorizer. */
-#define GROUP_OPERATIONS 3400
-
 /* --- DescribeGroups --------------------------------------------------------------------------------------------------- */
 
 struct describe_part {
@@ -39,7 +36,7 @@ static void describe_over(struct request *rq)
 		if (g->call.error)
 			group_describe_refuse(g, g->call.error);
 		if (body->include_authorized_operations && !g->response.error_code)
-			g->response.authorized_operations = GROUP_OPERATIONS;
+			g->response.authorized_operations = TOLD_GROUP_OPERATIONS;
 		d->response.groups[d->response.groups_count++] = g->response;
 	}
 	request_reply(rq, &d->response);

@@ -31,6 +31,8 @@ extern const struct api_handler update_features_handler;
 extern const struct api_handler alter_replica_log_dirs_handler;
 extern const struct api_handler alter_partition_reassignments_handler;
 extern const struct api_handler list_partition_reassignments_handler;
+extern const struct api_handler consumer_group_heartbeat_handler;
+extern const struct api_handler consumer_group_describe_handler;
 extern const struct api_handler describe_cluster_handler;
 extern const struct api_handler describe_topic_partitions_handler;
 extern const struct api_handler offset_commit_handler;

@@ -11,6 +11,7 @@
 /* Bits of AclOperation that apply to each: what everybody may do while there is no authorizer. */
 #define TOLD_CLUSTER_OPERATIONS 8096
 #define TOLD_TOPIC_OPERATIONS 3576
+#define TOLD_GROUP_OPERATIONS 3400
 #define TOLD_NO_OPERATIONS INT32_MIN
 
 struct told_endpoint {

@@ -1,6 +1,6 @@
 /*
- * update_features: UpdateFeatures 0-2 (KIP-584). The one feature that there is, metadata.version, has its newest level from the start: what
- * is asked is judged as in Kafka, and what is granted changes nothing. May call: controller/features.h, the image, request.h.
+ * update_features: UpdateFeatures 0-2 (KIP-584): what is asked is judged as in Kafka; what is granted is the controller's to write. metadata.version has
+ * its newest level from the start. May call: the controller (from a fiber), controller/features.h, the image, request.h.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ static void judge(const struct request *rq, const struct update_features_request
 		refuse(b, u,
 		       "Can't downgrade the version of this feature without setting the upgrade type to either safe or "
 		       "unsafe downgrade.");
-	else
+	else if (strcmp(f->name, "metadata.version") == 0)
 		buf_printf(b, "Unsupported metadata.version downgrade from %d to %d. %s", now, u->max_version_level,
 			   type == SAFE_DOWNGRADE
 				   ? "Refusing to perform the requested downgrade because it might delete metadata "
@@ -72,7 +72,43 @@ static void judge(const struct request *rq, const struct update_features_request
 				   : "Unsafe metadata downgrade is not supported in this version.");
 }
 
-static void update_features_begin(struct request *rq)
+/* Those whose level becomes another one. */
+static size_t changes(const struct request *rq, struct image_feature *ret_levels)
+{
+	const struct update_features_request *body = rq->body;
+	size_t count = 0;
+
+	for (int32_t i = 0; i < body->feature_updates_count; i++) {
+		const struct update_features_request_feature_update_key *u = &body->feature_updates[i];
+		const struct feature_range *f = find(u->feature);
+
+		if (f && image_feature_level(rq->broker->image, f->name) != u->max_version_level)
+			ret_levels[count++] = (struct image_feature){.name = (char *)(uintptr_t)f->name,
+								     .level = u->max_version_level};
+	}
+	return count;
+}
+
+static bool is_validated_only(const struct request *rq)
+{
+	return ((const struct update_features_request *)rq->body)->validate_only;
+}
+
+static void change_await(struct fiber *self, struct request *rq, struct update_features_response *answer)
+{
+	const struct update_features_request *body = rq->body;
+	struct image_feature *levels = told_alloc(rq, (size_t)body->feature_updates_count, sizeof(*levels));
+	struct update_levels r = {.levels = levels};
+
+	if (!levels)
+		return;
+	r.count = changes(rq, levels);
+	if (r.count && !is_validated_only(rq))
+		controller_update_levels_from_await(self, broker_controller(rq->broker->broker), &r);
+	answer->error_code = err_to_kafka(r.error);
+}
+
+static void update_features_main(struct fiber *self, struct request *rq)
 {
 	static const char whole[] = "The update failed for all features since the following feature had an error: ";
 	const struct update_features_request *body = rq->body;
@@ -93,11 +129,18 @@ static void update_features_begin(struct request *rq)
 		answer.error_message = arena_copy(&rq->arena, buf_bytes(&why));
 	}
 	buf_fini(&why);
+	if (!answer.error_code)
+		change_await(self, rq, &answer);
 	/* Kafka says what it granted one by one up to version 1, with this word. */
 	for (int32_t i = 0; !answer.error_code && rq->header.api_version < 2 && i < body->feature_updates_count; i++)
 		answer.results[answer.results_count++] = (struct update_features_response_updatable_feature_result){
 			.feature = body->feature_updates[i].feature, .error_message = bytes_str("NONE")};
 	request_reply(rq, &answer);
+}
+
+static void update_features_begin(struct request *rq)
+{
+	request_run_fiber(rq, "update-features", update_features_main);
 }
 
 const struct api_handler update_features_handler = {
