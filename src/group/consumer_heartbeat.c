@@ -81,9 +81,9 @@ static enum err check_joining(struct consumer_heartbeat_call *c)
 
 	if (r->rebalance_timeout_ms == -1)
 		return refuse(c, ERR_INVALID_REQUEST, "RebalanceTimeoutMs must be provided in first request.");
-	if (!r->topic_partitions || r->topic_partitions_count > 0)
+	if (r->topic_partitions_count != 0)
 		return refuse(c, ERR_INVALID_REQUEST, "TopicPartitions must be empty when (re-)joining.");
-	if (!r->subscribed_topic_names && bytes_is_null(r->subscribed_topic_regex))
+	if (r->subscribed_topic_names_count < 0 && bytes_is_null(r->subscribed_topic_regex))
 		return refuse(
 			c, ERR_INVALID_REQUEST,
 			"Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.");
@@ -277,7 +277,7 @@ static bool take_claimed(struct beat *b)
 	struct assigned_partition *items;
 	size_t count = 0;
 
-	if (!r->topic_partitions)
+	if (r->topic_partitions_count < 0)
 		return true;
 	for (int32_t t = 0; t < r->topic_partitions_count; t++)
 		count += (size_t)r->topic_partitions[t].partitions_count;
@@ -319,7 +319,7 @@ static struct member_metadata said_by(const struct beat *b, struct bytes **ret_t
 	};
 
 	*ret_topics = NULL;
-	if (r->subscribed_topic_names) {
+	if (r->subscribed_topic_names_count >= 0) {
 		*ret_topics = names_sorted(r->subscribed_topic_names, (size_t)r->subscribed_topic_names_count,
 					   &said.topic_count);
 		said.topics = *ret_topics;
@@ -411,8 +411,8 @@ static void make_member(struct beat *b)
 /* A request with all that it can say wants all that it can be told. */
 static bool is_full(const struct consumer_group_heartbeat_request *r)
 {
-	return r->rebalance_timeout_ms != -1 &&
-	       (r->subscribed_topic_names || !bytes_is_null(r->subscribed_topic_regex)) && r->topic_partitions;
+	return r->rebalance_timeout_ms != -1 && r->topic_partitions_count >= 0 &&
+	       (r->subscribed_topic_names_count >= 0 || !bytes_is_null(r->subscribed_topic_regex));
 }
 
 static void answer(struct beat *b, bool assigned_changed)

@@ -430,8 +430,7 @@ static void read_set(const POSITION_TOPIC *topics, int32_t count, int32_t member
 	int32_t guess = member_epoch > 0 ? member_epoch : 0;
 
 	for (int32_t t = 0; t < count; t++) {
-		bool known = topics[t].assignment_epochs &&
-			     topics[t].assignment_epochs_count == topics[t].partitions_count;
+		bool known = topics[t].assignment_epochs_count == topics[t].partitions_count;
 
 		for (int32_t p = 0; p < topics[t].partitions_count; p++)
 			assigned_push(ret_set, topics[t].topic_id, topics[t].partitions[p],
