@@ -51,6 +51,15 @@ void broker_life_start(struct shard *zero, void *argument)
 		set_number(c, "log.initial.task.delay.ms", w->retention_check_ms);
 		set_number(c, "log.segment.delete.delay.ms", w->delete_delay_ms);
 	}
+	if (w->group_count) {
+		set_number(c, "offsets.topic.num.partitions", w->offsets_count);
+		set_number(c, "group.min.session.timeout.ms", 1000);
+		set_number(c, "group.initial.rebalance.delay.ms", w->initial_delay_ms);
+		if (w->long_rest) {
+			set_number(c, "offsets.retention.minutes", 1);
+			set_number(c, "offsets.retention.check.interval.ms", 5000);
+		}
+	}
 	set_number(c, "memory.limit.bytes", 32 << 20);
 	o.journal_bytes = 128 << 10;
 	w->broker_config = c;

@@ -5,7 +5,7 @@
 
 const char *world_name(enum world_kind w)
 {
-	static const char *const names[] = {"log", "broker"};
+	static const char *const names[] = {"log", "broker", "group"};
 
 	return names[w];
 }
@@ -28,6 +28,7 @@ void history_run(struct history *h)
 		log_world_run(&s, h);
 		break;
 	case WORLD_BROKER:
+	case WORLD_GROUP:
 		broker_world_run(&s, h);
 		break;
 	case WORLD_COUNT:

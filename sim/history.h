@@ -3,6 +3,7 @@
  *
  *      log       storage alone: logs, appends, reads, cuts, crashes, against a model (log_world.c)
  *      broker    a broker and its clients (world.c)
+ *      group     the same with members of consumer groups (workload_group.c)
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
@@ -15,7 +16,7 @@
 #define HISTORY_LEAST_ACKED 300
 #define HISTORY_LEAST_FAULTS 5
 
-enum world_kind { WORLD_LOG, WORLD_BROKER, WORLD_COUNT };
+enum world_kind { WORLD_LOG, WORLD_BROKER, WORLD_GROUP, WORLD_COUNT };
 
 struct history {
 	/* In. */

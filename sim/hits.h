@@ -52,7 +52,12 @@
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(COORDINATOR_LOADS, "coordinator found loading") \
-	X(PIPELINED, "Produces that waited behind the creation of their topic")
+	X(PIPELINED, "Produces that waited behind the creation of their topic") \
+	X(HANDED_OVER, "partition handed from one member of a group to another") \
+	X(STALLED_MEMBER, "member of a group that slept on") \
+	X(DAWDLING_MEMBER, "member of a group that beat and did not join") \
+	X(ZOMBIE, "commit in the name of a generation or member that may be over") \
+	X(FENCED, "commit of a generation that is over, refused")
 
 enum hit {
 #define X(name, text) HIT_##name,

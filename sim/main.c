@@ -58,7 +58,8 @@ static void usage(FILE *to)
 {
 	fputs("moldau-sim SEED                        one history as a trace, and its hash\n"
 	      "moldau-sim --seeds A..B [--jobs N]     many histories, and what struck how often\n"
-	      "  --world log|broker|all               storage alone, a broker with clients (default: all)\n"
+	      "  --world log|broker|group|all         storage alone, a broker with clients, with groups of them "
+	      "(default: all)\n"
 	      "  --check-determinism                  runs each seed twice and compares\n"
 	      "  --demand-hits                        fails when a kind of fault never struck\n"
 	      "  --stop                               ends with the first failure\n"

@@ -11,6 +11,7 @@
 #define FAULTY_US (26 * SECOND_US)
 #define LONGEST_FAULTY_US (90 * SECOND_US)
 #define TEXT_LEAST 17
+#define RESTS_US (75 * SECOND_US) /* offsets.retention.minutes is one here */
 
 /* --- what roles note ------------------------------------------------------------------------------------------------------------ */
 
@@ -296,6 +297,14 @@ void client_start(struct shard *zero, void *argument)
 		start_role(c, zero, verifier_role_fiber);
 		return;
 	}
+	if (c->world->group_count) {
+		if (c->number == 0)
+			start_role(c, zero, admin_role_fiber);
+		start_role(c, zero, producer_role_fiber);
+		for (unsigned i = 0; i <= c->number % CLIENT_MEMBERS; i++)
+			start_role(c, zero, member_role_fiber);
+		return;
+	}
 	if (c->number % 3 == 2) {
 		start_role(c, zero, library_role_fiber);
 		return;
@@ -318,6 +327,7 @@ void client_role_over(struct world_client *c, struct fiber *self)
 void world_start_client(struct world_client *c)
 {
 	c->roles = 0;
+	c->members = 0;
 	c->done = false;
 	node_start(c->node, 1, client_start, c);
 }
@@ -423,7 +433,9 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 
 		snprintf(t->name, sizeof(t->name), "topic-%u", i);
 		t->auto_created = i == 1;
-		t->partition_count = t->auto_created ? 3 : (int32_t)choose_skewed(s, 1, WORLD_PARTITIONS);
+		t->partition_count = t->auto_created           ? 3
+				     : h->world == WORLD_GROUP ? (int32_t)choose(s, 2, WORLD_PARTITIONS)
+							       : (int32_t)choose_skewed(s, 1, WORLD_PARTITIONS);
 		for (int32_t j = 0; j < t->partition_count; j++)
 			ledger_partition_init(&t->partitions[j]);
 	}
@@ -441,10 +453,13 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 		c->node->check_leaks = true;
 		c->node->wall_offset_ms = choose(s, -5000, 5000);
 	}
+	if (h->world == WORLD_GROUP)
+		world_groups_init(w);
 }
 
 static void world_fini(struct world *w)
 {
+	world_groups_fini(w);
 	for (unsigned i = 0; i < w->client_count; i++)
 		node_free(w->clients[i].node);
 	node_free(w->broker);
@@ -510,6 +525,10 @@ void broker_world_run(struct sim *s, struct history *h)
 	if (!s->failed && w->acked < acked + 20)
 		sim_fail(s, "no progress: %llu records acknowledged in 5 s of health",
 			 (unsigned long long)(w->acked - acked));
+	if (!s->failed && w->long_rest) {
+		w->phase = CLIENT_RESTS;
+		run_for(w, RESTS_US);
+	}
 	if (!s->failed)
 		last_phase(w);
 	h->acked = w->acked;

@@ -9,6 +9,8 @@
  *      workload_library.c  our client library             code of a client's node
  *      workload_offsets.c  committers of groups' offsets     code of a client's node
  *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
+ *      workload_group.c    members of consumer groups                code of a client's node
+ *      world_group.c       their groups, as the world knows them
  *
  * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
  * change it through the functions below, which enter the simulator's memory.
@@ -18,6 +20,7 @@
 
 #include "base/uuid.h"
 #include "runtime/socket.h"
+#include "sim/group_ledger.h"
 #include "sim/history.h"
 #include "sim/ledger.h"
 #include "sim/node.h"
@@ -26,6 +29,8 @@
 #define WORLD_TOPICS 4
 #define WORLD_PARTITIONS 6
 #define WORLD_CLIENTS 5
+#define WORLD_GROUPS 2
+#define CLIENT_MEMBERS 2 /* of groups, at most */
 #define BROKER_PORT 9092
 #define SECOND_US 1000000LL
 /* How long a healthy broker may take for anything. */
@@ -42,8 +47,17 @@ struct world_topic {
 	struct ledger_partition partitions[WORLD_PARTITIONS];
 };
 
+struct world_group {
+	struct world *world;
+	char name[24];
+	unsigned topic; /* that it reads */
+	struct group_ledger ledger;
+	bool rested; /* in the end every partition had an owner */
+};
+
 enum client_phase {
 	CLIENT_WORKS,
+	CLIENT_RESTS,    /* members of groups stay and do nothing, the others finish */
 	CLIENT_FINISHES, /* what was sent gets its answer, then the roles end */
 	CLIENT_VERIFIES, /* reads everything */
 };
@@ -53,6 +67,7 @@ struct world_client {
 	struct node *node;
 	unsigned number;
 	unsigned roles;                                 /* fibers at work */
+	unsigned members;                               /* of groups, among them */
 	bool done;                                      /* verifying: all was read */
 	struct offset_ledger offsets[WORLD_PARTITIONS]; /* of its committer's group, for the first topic */
 };
@@ -86,6 +101,11 @@ struct world {
 	unsigned topic_count;
 	struct world_client clients[WORLD_CLIENTS];
 	unsigned client_count;
+	struct world_group groups[WORLD_GROUPS];
+	unsigned group_count;
+	bool long_rest;           /* longer than offsets are kept that nobody reads */
+	int32_t offsets_count;    /* partitions of the topic of groups */
+	int64_t initial_delay_ms; /* of a group's first rebalance */
 	uint64_t acked;
 	uint64_t abandoned; /* producers that gave up with unknown outcome */
 };
@@ -126,6 +146,24 @@ void world_final_record(struct world *w, unsigned topic, int32_t partition, int6
 void world_final_end(struct world *w, unsigned topic, int32_t partition, int64_t end_offset);
 void world_topic_told(struct world *w, unsigned topic, struct uuid id);
 
+/* Groups: what a member was told, in the simulator's memory; what is wrong with it fails the history. */
+void world_groups_init(struct world *w);
+void world_groups_fini(struct world *w);
+/* The next member of this client: its place and its group. */
+unsigned world_group_slot(struct world_client *c, struct world_group **ret_group);
+void world_group_generation(struct world_group *g, int32_t generation);
+void world_group_owns(struct world_group *g, unsigned slot, int32_t generation, uint32_t partitions,
+		      int64_t valid_until_us);
+void world_group_valid(struct world_group *g, unsigned slot, int64_t valid_until_us);
+void world_group_gives_up(struct world_group *g, unsigned slot);
+size_t world_group_commit(struct world_group *g, int32_t partition, int32_t generation, int64_t value);
+void world_group_committed(struct world_group *g, int32_t partition, size_t number, enum commit_outcome outcome);
+void world_group_fetched(struct world_group *g, int32_t partition, int64_t value, int64_t sent_us);
+void world_group_resumes(struct world_group *g, int32_t partition, int64_t offset);
+void world_group_processed(struct world_group *g, int32_t partition, int64_t up_to);
+/* Whether all of it is owned by now. */
+void world_group_look(struct world_group *g);
+
 /* The bytes of a record. */
 size_t record_text(uint64_t id, char *text, size_t size);
 /* The id of bytes that are a record's; 0 when they are no record's. */
@@ -146,6 +184,7 @@ void committer_role_fiber(struct fiber *self, void *argument);
 void verify_offsets_await(struct fiber *self, struct world_client *client);
 void admin_role_fiber(struct fiber *self, void *argument);
 void library_role_fiber(struct fiber *self, void *argument);
+void member_role_fiber(struct fiber *self, void *argument);
 /* A role ended. */
 void client_role_over(struct world_client *c, struct fiber *self);
 

@@ -30,6 +30,8 @@
 	X(EXPIRED_MEMBER_COMMITS, 41, "who is no member any more may commit") \
 	X(COMMIT_ONE_LOW, 42, "an offset is committed one too low") \
 	X(ACTIVE_OFFSETS_EXPIRE, 43, "offsets expire that an active group reads") \
+	X(SESSION_ENDS_EARLY, 44, "a member's session ends before its time") \
+	X(REBALANCE_WAITS_FOREVER, 45, "a rebalance waits for members that do not come back") \
 	X(GIVE_BEFORE_REVOKED, 60, "a partition is given to a member before the one that has it gave it up") \
 	X(SKIP_MEMBER_EPOCH, 61, "a member's epoch is not checked")
 

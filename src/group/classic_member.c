@@ -285,8 +285,8 @@ enum err classic_may_commit(const struct group *g, const struct group_identity *
 	if (names_member) {
 		enum err error = classic_member_check(c, who->member_id, who->instance_id, &m);
 
-		if (error && !MUTANT(EXPIRED_MEMBER_COMMITS))
-			return error;
+		if (error)
+			return MUTANT(EXPIRED_MEMBER_COMMITS) ? OK : error;
 		if (who->generation != c->generation && !MUTANT(FENCED_GENERATION_COMMITS))
 			return ERR_ILLEGAL_GENERATION;
 	} else if (!who->transactional && c->state != CLASSIC_EMPTY) {

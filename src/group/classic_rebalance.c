@@ -7,6 +7,7 @@
  *
  *      complete: who did not come back goes (static members stay until their session ends), the leader is one of those that did, everybody is told
  */
+#include "base/mutant.h"
 #include "base/saturate.h"
 #include "group/classic.h"
 
@@ -30,7 +31,9 @@ int32_t classic_rebalance_timeout_ms(const struct classic_group *c)
 
 void classic_heard_of(struct groups *all, struct classic_member *m, int64_t now_ms)
 {
-	group_timer_set(all, &m->session, saturating_add(now_ms, m->session_timeout_ms));
+	int32_t timeout_ms = MUTANT(SESSION_ENDS_EARLY) ? m->session_timeout_ms / 4 : m->session_timeout_ms;
+
+	group_timer_set(all, &m->session, saturating_add(now_ms, timeout_ms));
 }
 
 bool classic_all_joined(const struct classic_group *c)
@@ -231,7 +234,7 @@ void classic_prepare_rebalance(struct groups *all, struct group *g, struct step 
 		wait_initially(all, g, s);
 	else if (classic_all_joined(c))
 		complete_join(all, g, s);
-	else
+	else if (!MUTANT(REBALANCE_WAITS_FOREVER))
 		group_timer_set(all, &c->join_timer, saturating_add(s->now_ms, classic_rebalance_timeout_ms(c)));
 }
 
