@@ -62,6 +62,7 @@ static enum err storage_start_await(struct fiber *self, struct broker *b)
 								    CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
 		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
 		.sync_disabled = b->options.sync_disabled,
+		.read_only = b->read_only,
 		.journal_bytes = b->options.journal_bytes,
 	};
 	enum err e = storage_open_await(self, &o, &b->storage);
@@ -93,6 +94,8 @@ static enum err metastore_start_await(struct fiber *self, struct broker *b)
 				  "cannot start");
 		return ERR_OFFLINE;
 	}
+	if (b->read_only)
+		return embedded_open_await(self, &o, &b->metastore);
 	buf_init(&folder, 8192);
 	buf_printf(&folder, "%s/" EMBEDDED_FOLDER, storage_first_folder(b->storage));
 	buf_put_i8(&folder, 0);
@@ -205,6 +208,7 @@ static enum err controller_start_await(struct fiber *self, struct broker *b)
 		.cluster_id = storage_cluster_id(b->storage),
 		.subscribers = b->subscribers,
 		.subscriber_count = b->shard_count,
+		.read_only = b->read_only,
 	};
 	enum err e;
 
@@ -233,6 +237,8 @@ static enum err start_await(struct fiber *self, struct broker *b)
 		e = observe_start_await(self, b);
 	observe_doing(b, "opening the data folders");
 	if (!e)
+		e = found_look_await(self, b);
+	if (!e)
 		e = storage_start_await(self, b);
 	observe_doing(b, "loading the metadata and opening the listeners");
 	if (!e)
@@ -243,7 +249,7 @@ static enum err start_await(struct fiber *self, struct broker *b)
 		e = everywhere_await(self, b, part_open_await);
 	if (!e)
 		e = controller_start_await(self, b);
-	if (!e)
+	if (!e && !b->read_only)
 		e = found_strays_await(self, b);
 	if (!e)
 		e = listening_bind_await(self, b);

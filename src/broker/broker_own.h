@@ -52,6 +52,7 @@ struct broker {
 	bool listening; /* listening_begin was called */
 
 	struct event stop;
+	bool read_only; /* nothing says what the topics of the folders are: found.c */
 	bool stopping;
 	int exit_code;
 };
@@ -69,7 +70,9 @@ void listening_begin(struct broker *b);
 /* The settings of brokers changed: what they say about connections holds from now on. On shard 0. */
 void listening_follow(struct broker *b);
 
-/* found.c. Before the controller loads: takes over what a Kafka node left. Errors have said why in the log. */
+/* found.c. Before the folders are opened: sets b->read_only. */
+enum err found_look_await(struct fiber *self, struct broker *b) MUST_CHECK;
+/* Before the controller loads: takes over what a Kafka node left. Errors have said why in the log. */
 enum err found_check_await(struct fiber *self, struct broker *b) MUST_CHECK;
 /* A topic is what the metadata say. Folders of others are kept, under a name that nobody takes for a partition. */
 enum err found_strays_await(struct fiber *self, struct broker *b) MUST_CHECK;

@@ -9,6 +9,8 @@ struct store_settings store_settings_of(const struct broker_part *part)
 	const struct broker *b = part->shard.broker;
 	struct config_layers l = image_layers(part->shard.image, b->config, b->node_id, NULL);
 
+	if (b->read_only) /* nothing goes, nothing is compacted */
+		return (struct store_settings){0};
 	return (struct store_settings){
 		.retention_check_interval_ms = config_layered_int64(&l, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS),
 		.initial_delay_ms = config_layered_int64(&l, CONFIG_LOG_INITIAL_TASK_DELAY_MS),

@@ -60,29 +60,46 @@ static void ids_work_await(struct fiber *self, struct controller *c, struct call
 	call->error = controller_allocate_producer_ids_await(self, c, call->request);
 }
 
-static const char busy[] = "The controller has too many requests under way.";
+/* Why nothing was done. */
+struct refusal {
+	enum err error; /* OK: it was done, or tried */
+	const char *text;
+};
+
+static struct refusal call_or_refuse_await(struct fiber *self, struct call *call)
+{
+	if (call->c->read_only)
+		return (struct refusal){ERR_POLICY_VIOLATION,
+					"The data folders are read only, since nothing there says what their topics "
+					"are: nothing can be created, deleted or altered."};
+	if (call_await(self, call)) /* clients try again */
+		return (struct refusal){ERR_REQUEST_TIMED_OUT, "The controller has too many requests under way."};
+	return (struct refusal){0};
+}
 
 void controller_create_topics_from_await(struct fiber *self, struct controller *c, struct create_topics *r)
 {
 	struct call call = {.c = c, .work_await = create_work_await, .request = r};
+	struct refusal refusal = call_or_refuse_await(self, &call);
 
-	if (!call_await(self, &call))
+	if (!refusal.error)
 		return;
 	for (size_t i = 0; i < r->count; i++) {
-		r->topics[i].error = ERR_REQUEST_TIMED_OUT; /* clients try again */
-		r->topics[i].message = bytes_str(busy);
+		r->topics[i].error = refusal.error;
+		r->topics[i].message = bytes_str(refusal.text);
 	}
 }
 
 void controller_delete_topics_from_await(struct fiber *self, struct controller *c, struct delete_topics *r)
 {
 	struct call call = {.c = c, .work_await = delete_work_await, .request = r};
+	struct refusal refusal = call_or_refuse_await(self, &call);
 
-	if (!call_await(self, &call))
+	if (!refusal.error)
 		return;
 	for (size_t i = 0; i < r->count; i++) {
-		r->topics[i].error = ERR_REQUEST_TIMED_OUT;
-		r->topics[i].message = bytes_str(busy);
+		r->topics[i].error = refusal.error;
+		r->topics[i].message = bytes_str(refusal.text);
 		r->topics[i].ret_name = r->topics[i].name;
 		r->topics[i].ret_id = r->topics[i].id;
 	}
@@ -91,24 +108,26 @@ void controller_delete_topics_from_await(struct fiber *self, struct controller *
 void controller_create_partitions_from_await(struct fiber *self, struct controller *c, struct create_partitions *r)
 {
 	struct call call = {.c = c, .work_await = partitions_work_await, .request = r};
+	struct refusal refusal = call_or_refuse_await(self, &call);
 
-	if (!call_await(self, &call))
+	if (!refusal.error)
 		return;
 	for (size_t i = 0; i < r->count; i++) {
-		r->topics[i].error = ERR_REQUEST_TIMED_OUT;
-		r->topics[i].message = bytes_str(busy);
+		r->topics[i].error = refusal.error;
+		r->topics[i].message = bytes_str(refusal.text);
 	}
 }
 
 void controller_alter_configs_from_await(struct fiber *self, struct controller *c, struct alter_configs *r)
 {
 	struct call call = {.c = c, .work_await = alter_work_await, .request = r};
+	struct refusal refusal = call_or_refuse_await(self, &call);
 
-	if (!call_await(self, &call))
+	if (!refusal.error)
 		return;
 	for (size_t i = 0; i < r->count; i++) {
-		r->resources[i].error = ERR_REQUEST_TIMED_OUT;
-		r->resources[i].message = bytes_str(busy);
+		r->resources[i].error = refusal.error;
+		r->resources[i].message = bytes_str(refusal.text);
 	}
 }
 

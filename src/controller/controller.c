@@ -19,6 +19,7 @@ struct controller *controller_new(struct shard *s, const struct controller_optio
 	c->wanted_cluster_id = o->cluster_id ? mem_strdup(o->cluster_id) : NULL;
 	c->subscribers = mem_dup(o->subscribers, o->subscriber_count * sizeof(struct image_subscriber *));
 	c->subscriber_count = o->subscriber_count;
+	c->read_only = o->read_only;
 	c->image = o->subscribers[0]->image;
 	map_init_seeded(&c->busy, shard_map_seed(s));
 	event_init(&c->name_free);

@@ -28,6 +28,7 @@ struct controller_options {
 	const char *cluster_id; /* from the log folders' meta.properties; NULL: the store's, or a new one */
 	struct image_subscriber *const *subscribers; /* one a shard, in order of shards; copied */
 	size_t subscriber_count;
+	bool read_only; /* whatever is asked from other shards' requests is refused: POLICY_VIOLATION */
 };
 
 /* On shard 0. */

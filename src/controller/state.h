@@ -20,6 +20,7 @@ struct controller {
 	struct image *image;   /* shard 0's */
 	int32_t epoch_version; /* of /controller_epoch, which fences */
 	bool ousted;
+	bool read_only;
 	struct map busy; /* topic names that a request works on, '_' for '.' */
 	struct event name_free;
 };

@@ -201,6 +201,11 @@ void partition_append(struct partition *p, struct partition_append *a)
 	a->partition = p;
 	a->error = OK;
 	a->log_start_offset = -1;
+	if (replicas_refuse_writes(p->topic->replicas)) {
+		fail(a, ERR_POLICY_VIOLATION);
+		settle(a);
+		return;
+	}
 	switch (p->state) {
 	case PARTITION_OPEN:
 		append_now(p, a);
@@ -431,7 +436,7 @@ enum err partition_delete_records_await(struct fiber *self, struct partition *p,
 	const struct log_config *c = &p->topic->settings.log;
 	enum err e;
 
-	if (c->cleanup_compact && !c->cleanup_delete)
+	if ((c->cleanup_compact && !c->cleanup_delete) || replicas_refuse_writes(p->topic->replicas))
 		return ERR_POLICY_VIOLATION;
 	if (offset == -1)
 		offset = p->high_watermark;

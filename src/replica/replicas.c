@@ -20,6 +20,7 @@ struct replicas {
 	unsigned openers;
 	bool remover_runs;
 	bool closing;
+	bool refusal_told;
 	bool started;         /* what is added from now on is new */
 	struct event changed; /* a log was opened or failed; an opener or the remover ended */
 	struct timer retry;
@@ -56,6 +57,18 @@ struct shard *replicas_shard(struct replicas *r)
 struct compressor *replicas_compressor(struct replicas *r)
 {
 	return r->compressor;
+}
+
+bool replicas_refuse_writes(struct replicas *r)
+{
+	if (!store_is_read_only(r->options.store))
+		return false;
+	if (!r->refusal_told)
+		log_warn(shard_log(r->options.shard),
+			 "a client wants to write, and is refused (POLICY_VIOLATION): the data folders are read only; "
+			 "this is not told again");
+	r->refusal_told = true;
+	return true;
 }
 
 size_t replicas_max_decompressed_bytes(const struct replicas *r)

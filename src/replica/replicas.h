@@ -83,6 +83,8 @@ struct replicas_count replicas_count(const struct replicas *r);
 const struct topic_replicas *replicas_next_topic(const struct replicas *r, size_t *place);
 struct shard *replicas_shard(struct replicas *r);
 size_t replicas_max_decompressed_bytes(const struct replicas *r);
+/* The folders may not be changed (storage_options.read_only). The first time somebody is refused for it the log says so. */
+bool replicas_refuse_writes(struct replicas *r);
 /* Shared by the shard's appends, one at a time. */
 struct compressor *replicas_compressor(struct replicas *r);
 

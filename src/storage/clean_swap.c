@@ -285,6 +285,16 @@ static enum err finish_swap_await(struct fiber *self, struct log *l, const struc
 	return e ? e : rename_swapped_await(self, l, base);
 }
 
+/* Which files are the log's says the swap that it was at; nothing may be renamed to look like its end. */
+static enum err refuse_swap(const struct log *l, int64_t base)
+{
+	log_error(log_logger(l),
+		  "%s-%d: the last run was just putting the cleaned segment %020lld in its place, and nothing may be "
+		  "changed here: it is not served",
+		  l->topic, (int)l->partition, (long long)base);
+	return ERR_CORRUPT;
+}
+
 static bool has_swap(const struct folder_list *list, int64_t base)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -316,6 +326,11 @@ enum err clean_finish_swaps_await(struct fiber *self, struct log *l)
 
 		if (leftover_name_parse(bytes_str(list.entries[i].name), &base, &file, &kind) != OK)
 			continue;
+		if (store_is_read_only(l->store)) {
+			if (kind == LEFTOVER_SWAP && file == SEGMENT_LOG)
+				e = refuse_swap(l, base);
+			continue;
+		}
 		snprintf(path, sizeof(path), "%s/%s", folder, list.entries[i].name);
 		if (kind != LEFTOVER_SWAP || !has_swap(&list, base))
 			(void)!file_remove_await(self, path);

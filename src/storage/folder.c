@@ -70,14 +70,16 @@ static enum err sync_way_await(struct fiber *self, const char *folder)
 static enum err lock_folder_await(struct fiber *self, struct storage *s, struct storage_folder *sf)
 {
 	char path[LOG_PATH_SIZE];
-	enum err e = folder_create_all_await(self, sf->path);
+	enum err e = s->options.read_only ? OK : folder_create_all_await(self, sf->path);
 
 	if (!e && !s->options.sync_disabled)
 		e = sync_way_await(self, sf->path);
 	if (e)
 		return e;
 	folder_path_in(sf, ".lock", path);
-	e = file_open_await(self, path, FILE_READ | FILE_WRITE | FILE_CREATE, &sf->lock);
+	e = file_open_await(self, path, FILE_READ | FILE_WRITE | (s->options.read_only ? 0 : FILE_CREATE), &sf->lock);
+	if (e && s->options.read_only) /* nobody had one, or the file system is read-only: then nobody writes there */
+		return e == ERR_NOT_FOUND || e == ERR_PERMISSION ? OK : e;
 	return e ? e : file_lock_await(self, sf->lock);
 }
 
@@ -120,7 +122,7 @@ static enum err save_meta_await(struct fiber *self, struct storage *s, struct st
 	struct buf out;
 	enum err e;
 
-	if (sf->meta.cluster_id[0] && !uuid_is_zero(sf->meta.directory_id))
+	if ((sf->meta.cluster_id[0] && !uuid_is_zero(sf->meta.directory_id)) || s->options.read_only)
 		return OK;
 	snprintf(sf->meta.cluster_id, sizeof(sf->meta.cluster_id), "%s", s->cluster_id);
 	sf->meta.node_id = s->options.node_id;
@@ -257,6 +259,7 @@ enum err storage_open_await(struct fiber *self, const struct storage_options *o,
 	must(o->folder_count > 0);
 	s->options = *o;
 	s->options.folders = NULL;
+	s->options.sync_disabled |= o->read_only;
 	s->options.cluster_id = NULL;
 	s->runtime = shard_runtime(fiber_shard(self));
 	shards = runtime_shard_count(s->runtime);
@@ -327,6 +330,10 @@ enum err storage_close_await(struct fiber *self, struct storage *s)
 
 	if (!s)
 		return OK;
+	if (s->options.read_only) {
+		storage_free(s);
+		return OK;
+	}
 	for (size_t i = 0; i < s->folder_count; i++) {
 		enum err e = OK;
 

@@ -79,6 +79,8 @@ static enum err find_one_await(struct fiber *self, struct finder *x, const char 
 	case FOLDER_FUTURE:
 		return find_log_await(self, x, name, topic, partition, kind == FOLDER_FUTURE);
 	case FOLDER_DELETED:
+		if (x->storage->options.read_only)
+			break;
 		folder_path_in(x->folder, name, path);
 		log_info(x->log, "%s: finishing the deletion that the last run began", path);
 		return folder_remove_all_await(self, path);
@@ -124,6 +126,25 @@ enum err folder_find_all_await(struct fiber *self, struct storage *s, struct log
 	if (!e && s->found_count)
 		qsort(s->found, s->found_count, sizeof(*s->found), by_name);
 	return e;
+}
+
+int32_t storage_latest_epoch_await(struct fiber *self, struct storage *s, const struct found_log *f)
+{
+	char path[LOG_PATH_SIZE], name[LOG_NAME_SIZE], *text;
+	struct epoch_cache epochs;
+	int32_t latest = -1;
+	size_t size;
+
+	folder_name_format(name, bytes_str(f->topic), f->partition);
+	snprintf(path, sizeof(path), "%s/%s/leader-epoch-checkpoint", s->folders[f->folder_index].path, name);
+	if (file_load_await(self, path, SMALL_FILE_MAX, &text, &size) != OK)
+		return -1;
+	epoch_cache_init(&epochs);
+	if (epoch_checkpoint_read(bytes_of(text, size), &epochs) == OK && epochs.count)
+		latest = epochs.entries[epochs.count - 1].epoch;
+	epoch_cache_fini(&epochs);
+	mem_free(text);
+	return latest;
 }
 
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f)

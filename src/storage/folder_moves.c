@@ -134,7 +134,7 @@ static enum err settle_one_await(struct fiber *self, struct storage *s, struct m
 	}
 	if (!find_in(s, m, there))
 		return OK;
-	e = remove_old_await(self, s, here, log);
+	e = s->options.read_only ? OK : remove_old_await(self, s, here, log);
 	if (!e)
 		drop_found(s, here);
 	return e;
@@ -223,7 +223,7 @@ enum err folder_settle_moves_await(struct fiber *self, struct storage *s, struct
 		e = settle_one_await(self, s, &x.marks[i], log);
 	if (!e)
 		e = refuse_doubles(s, log);
-	if (!e && x.any_file)
+	if (!e && x.any_file && !s->options.read_only)
 		e = each_folder_await(self, &x, true, log);
 	for (size_t i = 0; i < x.count; i++)
 		mem_free(x.marks[i].topic);

@@ -233,6 +233,10 @@ enum err folder_take_await(struct fiber *self, struct storage *s, struct storage
 		bounds_from_manifest(sf);
 	else
 		e = load_bounds_await(self, sf, &list, log);
+	if (s->options.read_only) {
+		folder_list_free(&list);
+		return e;
+	}
 	if (!e && !sf->clean && sf->run)
 		e = journal_replay_await(self, s, sf, list.count, log);
 	if (!e)

@@ -299,10 +299,11 @@ static void keeper_main(struct fiber *self, void *argument)
 
 	f->next_expiry_us = shard_now_us(f->store->shard) + EXPIRY_INTERVAL_US;
 	while (!f->stopping) {
-		enum err e = f->offline ? OK : chores_await(self, f);
+		bool idle = f->offline || store_is_read_only(f->store);
+		enum err e = idle ? OK : chores_await(self, f);
 		int64_t now_us = shard_now_us(f->store->shard);
-		bool more = !f->offline && (!list_empty(&f->noted) || !list_empty(&f->rolled) || f->bounds_dirty ||
-					    (now_us >= next_tick_us ? any_unsynced(f) : f->tick_armed));
+		bool more = !idle && (!list_empty(&f->noted) || !list_empty(&f->rolled) || f->bounds_dirty ||
+				      (now_us >= next_tick_us ? any_unsynced(f) : f->tick_armed));
 
 		if (!e && !f->offline && more && now_us >= next_tick_us) {
 			if (next_tick_us)

@@ -273,6 +273,8 @@ static enum err may_append(const struct log *l, const struct log_append *a)
 {
 	if (l->state)
 		return l->state;
+	if (store_is_read_only(l->store))
+		return ERR_POLICY_VIOLATION;
 	if (l->blocked)
 		return ERR_OFFLINE;
 	if (l->folder->no_space)

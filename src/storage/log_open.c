@@ -258,7 +258,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 		f = &s->folders[closed->folder];
 	else if (found && !closed)
 		f = &s->folders[found->folder_index];
-	if (!f && !create)
+	if (!f && (!create || store_is_read_only(s)))
 		return ERR_NOT_FOUND;
 	if (!f && !closed && had_records(s, spec, name)) {
 		log_error(shard_log(s->shard), "%.*s-%d: its folder is gone, but a clean stop left records there",
@@ -440,7 +440,7 @@ enum err log_close_await(struct fiber *self, struct log *l)
 
 	log_end_move_await(self, l, false);
 	e = quiesce_await(self, l);
-	if (!e)
+	if (!e && !store_is_read_only(l->store))
 		e = settle_await(self, l);
 	if (!e)
 		(void)!log_give_back_await(self, l, log_active(l));

@@ -536,6 +536,8 @@ enum err log_move(struct log *l, size_t folder)
 		return l->state;
 	if (l->closing || l->deleted || s->closing)
 		return ERR_CANCELLED;
+	if (store_is_read_only(s))
+		return l->folder->index == folder ? OK : ERR_POLICY_VIOLATION;
 	if (l->move) {
 		l->move->wanted = &s->folders[folder];
 		event_signal(&s->moving);
@@ -570,7 +572,7 @@ void log_resume_move(struct log *l)
 {
 	struct storage *st = l->store->storage;
 
-	for (size_t i = 0; i < st->future_count && !l->move; i++) {
+	for (size_t i = 0; !st->options.read_only && i < st->future_count && !l->move; i++) {
 		struct found_log *f = &st->futures[i];
 
 		if (f->partition != l->partition || strcmp(f->topic, l->topic) != 0 ||

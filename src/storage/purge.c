@@ -223,6 +223,8 @@ enum err log_advance_start_await(struct fiber *self, struct log *l, int64_t offs
 	log_wait_held_await(self, l);
 	if (l->state || l->closing)
 		return l->state ? l->state : ERR_CANCELLED;
+	if (store_is_read_only(l->store))
+		return ERR_POLICY_VIOLATION;
 	if (offset > l->written)
 		return ERR_OFFSET_OUT_OF_RANGE;
 	if (offset <= l->start_durable)

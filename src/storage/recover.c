@@ -305,7 +305,7 @@ static enum err cut_tail_await(struct fiber *self, struct recovery *r, uint32_t 
 		 "%s-%d: cut a torn tail of %" PRId64 " bytes at offset %" PRId64 ", which was not acknowledged",
 		 l->topic, (int)l->partition, file_size - position, r->expected);
 	l->found_durable = false;
-	e = file_truncate_await(self, f->file, position);
+	e = store_is_read_only(l->store) ? OK : file_truncate_await(self, f->file, position);
 	if (e)
 		return e;
 	drop_segments_from_await(self, l, i + 1);
@@ -553,7 +553,7 @@ void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyon
 	struct folder_list list;
 
 	log_folder_path(l, path);
-	if (folder_list_await(self, path, &list) != OK)
+	if (store_is_read_only(l->store) || folder_list_await(self, path, &list) != OK)
 		return;
 	for (size_t i = 0; i < list.count; i++) {
 		int64_t offset;

@@ -116,6 +116,8 @@ static enum err sync_root_await(struct fiber *self, struct store_folder *f, uint
 static enum err open_by_name_await(struct fiber *self, struct log *l, struct segment *s, struct cached_file **ret_file)
 {
 	char path[LOG_PATH_SIZE];
+	unsigned flags = store_is_read_only(l->store) ? FILE_READ
+						      : FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE);
 	struct store_folder *folder;
 	bool swapped;
 	enum err e;
@@ -132,8 +134,7 @@ static enum err open_by_name_await(struct fiber *self, struct log *l, struct seg
 			log_leftover_path(l, s->base_offset, SEGMENT_LOG, LEFTOVER_SWAP, path);
 		else
 			log_file_path(l, s->base_offset, SEGMENT_LOG, path);
-		e = file_cache_open_await(self, &l->store->files, path,
-					  FILE_READ | FILE_WRITE | (s->made ? 0 : FILE_CREATE), &s->file, ret_file);
+		e = file_cache_open_await(self, &l->store->files, path, flags, &s->file, ret_file);
 		if (!e && folder != l->folder) { /* it was moved: this is the file that was left behind */
 			file_cache_give(&l->store->files, *ret_file);
 			file_cache_drop(&l->store->files, &s->file);
@@ -422,7 +423,7 @@ void log_remove_indexes_await(struct fiber *self, struct log *l, const struct se
 {
 	char path[LOG_PATH_SIZE];
 
-	for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX; i++) {
+	for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX && !store_is_read_only(l->store); i++) {
 		log_file_path(l, s->base_offset, (enum segment_file)i, path);
 		(void)!file_remove_await(self, path);
 	}
@@ -594,7 +595,7 @@ void log_remove_segment_await(struct fiber *self, struct log *l, struct segment 
 {
 	char path[LOG_PATH_SIZE];
 
-	for (int i = 0; i < SEGMENT_FILES; i++) {
+	for (int i = 0; i < SEGMENT_FILES && !store_is_read_only(l->store); i++) {
 		log_file_path(l, s->base_offset, (enum segment_file)i, path);
 		(void)!file_remove_await(self, path);
 	}

@@ -11,6 +11,7 @@ static void folder_init(struct store_folder *f, struct store *s, size_t index)
 {
 	*f = (struct store_folder){.store = s, .of = &s->storage->folders[index], .index = index};
 	f->offline = !f->of->online;
+	f->journal.refused = s->storage->options.read_only;
 	list_init(&f->dirty);
 	list_init(&f->noted);
 	list_init(&f->rolled);
@@ -67,6 +68,11 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 struct shard *store_shard(struct store *s)
 {
 	return s->shard;
+}
+
+bool store_is_read_only(const struct store *s)
+{
+	return s->storage->options.read_only;
 }
 
 struct budget *store_read_budget(struct store *s)

@@ -35,6 +35,7 @@ struct storage_options {
 	size_t max_decompressed_bytes;
 	size_t journal_bytes; /* of each of the two journal files of a shard and folder; 0: 16 MiB. The simulator takes few */
 	size_t sync_together_from; /* so many logs are made durable with one sync of the file system; 0: 64. The simulator takes few */
+	bool read_only; /* nothing on disk is changed: logs are read as they are, appends are ERR_POLICY_VIOLATION */
 	bool sync_disabled; /* for the test that shows that the power-loss test can fail */
 };
 
@@ -61,6 +62,8 @@ const char *storage_cluster_id(const struct storage *s);
 const struct found_log *storage_found(const struct storage *s, size_t *ret_count);
 /* The same of copies that an earlier process was making, for logs to lie in another folder. */
 const struct found_log *storage_found_futures(const struct storage *s, size_t *ret_count);
+/* The latest leader epoch that its folder knows; -1: none. */
+int32_t storage_latest_epoch_await(struct fiber *self, struct storage *s, const struct found_log *f);
 /* Sets a folder aside that the image does not know: renames it to *-stray. Never deletes. */
 enum err storage_set_aside_await(struct fiber *self, struct storage *s, const struct found_log *f) MUST_CHECK;
 /* Where the metastore keeps its own files: a subfolder of the first folder. NULL when that one cannot be used: no other one has them. */
@@ -74,6 +77,7 @@ bool storage_was_clean(const struct storage *s);
 struct store *store_new(struct storage *s, struct shard *shard, void (*failed)(void *context, const char *folder),
 			void *context);
 struct shard *store_shard(struct store *s);
+bool store_is_read_only(const struct store *s);
 /* The budget of read buffers: for who has to know when reads wait. */
 struct budget *store_read_budget(struct store *s);
 

@@ -49,21 +49,20 @@ def fill(connection):
                 append(connection, topic, partition, batch)
 
 
+def served_one(connection, topic, partition):
+    """[start, end, digest of all bytes from start on]"""
+    answer = connection.ask("Fetch", 11, {
+        "ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 50 << 20, "SessionId": 0, "SessionEpoch": -1,
+        "Topics": [{"Topic": topic, "Partitions": [
+            {"Partition": partition, "FetchOffset": 0, "PartitionMaxBytes": 50 << 20}]}]})
+    p = answer["Responses"][0]["Partitions"][0]
+    assert p["ErrorCode"] == 0, (topic, partition, p["ErrorCode"])
+    return [p["LogStartOffset"], p["HighWatermark"], hashlib.sha256(p["Records"]).hexdigest()]
+
+
 def served(connection):
-    """{topic: {partition: [start, end, digest of all bytes from start on]}}, and the settings that were given."""
-    found = {}
-    for topic in TOPICS:
-        found[topic] = {}
-        for partition in range(PARTITIONS):
-            answer = connection.ask("Fetch", 11, {
-                "ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 50 << 20, "SessionId": 0, "SessionEpoch": -1,
-                "Topics": [{"Topic": topic, "Partitions": [
-                    {"Partition": partition, "FetchOffset": 0, "PartitionMaxBytes": 50 << 20}]}]})
-            p = answer["Responses"][0]["Partitions"][0]
-            assert p["ErrorCode"] == 0, (topic, partition, p["ErrorCode"])
-            digest = hashlib.sha256(p["Records"]).hexdigest()
-            found[topic][str(partition)] = [p["LogStartOffset"], p["HighWatermark"], digest]
-    return found
+    """{topic: {partition: what served_one says}}"""
+    return {topic: {str(i): served_one(connection, topic, i) for i in range(PARTITIONS)} for topic in TOPICS}
 
 
 def settings(connection):

@@ -3,6 +3,7 @@
 its records comes back is old_folders_test's); and a partition that Moldau went on with is served by that Kafka.
 """
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -108,11 +109,65 @@ class FromKafka(unittest.TestCase):
             os.rename(os.path.join(folder, "00000000000000000000.log"), os.path.join(folder, "00000000000000000010.log"))
         self.refused(cut, "records before offset 10 are missing")
 
-    def test_partitions_without_a_metadata_log_keep_the_broker_from_starting(self):
-        self.refused(shutil.rmtree, "nothing that says what their topics are")
-
     def test_the_folder_of_another_node_is_left_alone(self):
         self.refused(lambda folder: None, "node", node=7)
+
+
+def content(folder):
+    """{path: its bytes' digest} of all files; folders too."""
+    found = {}
+    for at, folders, files in os.walk(folder):
+        found.update({os.path.join(at, name): None for name in folders})
+        for name in files:
+            with open(os.path.join(at, name), "rb") as f:
+                found[os.path.join(at, name)] = hashlib.sha256(f.read()).hexdigest()
+    return found
+
+
+class WithoutMetadata(unittest.TestCase):
+    """What is left of a node whose __cluster_metadata-0 is gone is served, and not a byte of it is changed."""
+
+    def refusals(self, c):
+        yield "Produce", wire.produce_errors(c.ask("Produce", 8, wire.produce("plain", [0], wire.batch([b"x"]))))[0]
+        answer = c.ask("CreateTopics", 7, {"timeoutMs": 5000, "Topics": [{"Name": "new", "NumPartitions": 1, "ReplicationFactor": 1}]})
+        self.assertIn("read only", answer["Topics"][0]["ErrorMessage"])
+        yield "CreateTopics", answer["Topics"][0]["ErrorCode"]
+        answer = c.ask("DeleteTopics", 6, {"TimeoutMs": 5000, "Topics": [{"Name": "plain", "TopicId": b"\0" * 16}]})
+        yield "DeleteTopics", answer["Responses"][0]["ErrorCode"]
+        answer = c.ask("CreatePartitions", 3, {"TimeoutMs": 5000, "Topics": [{"Name": "plain", "Count": 30, "Assignments": None}]})
+        yield "CreatePartitions", answer["Results"][0]["ErrorCode"]
+        answer = c.ask("IncrementalAlterConfigs", 1, {"Resources": [{"ResourceType": 2, "ResourceName": "plain", "Configs": [
+            {"Name": "retention.ms", "ConfigOperation": 0, "Value": "1"}]}]})
+        yield "IncrementalAlterConfigs", answer["Responses"][0]["ErrorCode"]
+        answer = c.ask("DeleteRecords", 2, {"TimeoutMs": 5000, "Topics": [{"Name": "plain", "Partitions": [{"PartitionIndex": 0, "Offset": 1}]}]})
+        yield "DeleteRecords", answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+    def opened(self, archive, data, wanted, shards):
+        shutil.rmtree(os.path.join(data, "__cluster_metadata-0"))
+        settings = {"node.id": 1, "shards": shards, "log.initial.task.delay.ms": 0, "log.retention.check.interval.ms": 20, "log.retention.ms": 1}
+        before = content(data)
+        # Read from the whole folder, whose settings a broker has.
+        with tempfile.TemporaryDirectory() as whole:
+            unpack(archive, whole)
+            with moldau.Broker({"node.id": 1}, data=whole) as broker, broker.connect() as c:
+                served = {topic: [record_data_folder.served_one(c, topic, i) for i in range(5)] for topic in ("plain",)}
+        with moldau.Broker(settings, data=data) as broker:
+            for _ in range(2):
+                with broker.connect() as c:
+                    self.assertEqual(record_kafka_folder.topic_ids(c), wanted["ids"])
+                    for topic, parts in served.items():
+                        self.assertEqual([record_data_folder.served_one(c, topic, i) for i in range(5)], parts)
+                    self.assertEqual({code for _, code in self.refusals(c)}, {44})
+                self.assertEqual(broker.log().count("READ ONLY"), 1 + _)
+                broker.restart()
+            self.assertEqual(broker.stop()[0], 0)
+        self.assertEqual(content(data), before)
+
+    def test_partitions_are_served_as_they_are(self):
+        for archive in ARCHIVES:
+            for shards in (1, 2):
+                with self.subTest(archive=os.path.basename(archive)), tempfile.TemporaryDirectory() as data:
+                    self.opened(archive, data, unpack(archive, data), shards)
 
 
 class ToKafka(unittest.TestCase):

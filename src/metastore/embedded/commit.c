@@ -92,6 +92,15 @@ static void durable(struct embedded *s, int64_t up_to)
 		s->bound_due_us = shard_now_us(fiber_shard(s->committer)) + BOUND_DELAY_US;
 }
 
+/* Without a folder. */
+static void keep_in_memory(struct embedded *s)
+{
+	list_splice_back(&s->writing, &s->waiting);
+	buf_reset(&s->pending);
+	durable(s, s->applied);
+	s->bound_due_us = FIBER_NO_DEADLINE;
+}
+
 static void round_await(struct fiber *self, struct embedded *s)
 {
 	int64_t up_to = s->applied;
@@ -199,7 +208,7 @@ static void write_bound_await(struct fiber *self, struct embedded *s)
 	enum err e;
 
 	s->bound_due_us = FIBER_NO_DEADLINE;
-	if (s->bound_position == s->position)
+	if (s->bound_position == s->position || !s->folder)
 		return;
 	s->bound_slot ^= 1;
 	buf_init(&b, BOUND_SLOT_SIZE);
@@ -220,8 +229,10 @@ void embedded_commit_main(struct fiber *self, void *argument)
 
 	while (!s->failed) {
 		if (!list_empty(&s->waiting)) {
-			if ((size_t)s->position >= s->next_snapshot ||
-			    shard_fault(fiber_shard(self), FAULT_METASTORE_SNAPSHOT))
+			if (!s->folder)
+				keep_in_memory(s);
+			else if ((size_t)s->position >= s->next_snapshot ||
+				 shard_fault(fiber_shard(self), FAULT_METASTORE_SNAPSHOT))
 				rotate_await(self, s);
 			else
 				round_await(self, s);

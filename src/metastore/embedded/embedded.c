@@ -219,7 +219,7 @@ enum err embedded_open_await(struct fiber *self, const struct embedded_options *
 
 	s->base = (struct metastore){.ops = &embedded_ops, .owner = o->owner};
 	s->log = o->log;
-	s->folder = mem_strdup(o->folder);
+	s->folder = o->folder ? mem_strdup(o->folder) : NULL;
 	s->journal_bytes = o->journal_bytes;
 	s->next_snapshot = o->journal_bytes ? o->journal_bytes : DEFAULT_JOURNAL_BYTES;
 	s->bound_due_us = FIBER_NO_DEADLINE;
@@ -234,7 +234,7 @@ enum err embedded_open_await(struct fiber *self, const struct embedded_options *
 		s->session = (int64_t)(prng_next(shard_random(fiber_shard(self))) >> 1);
 	} while (!s->session);
 
-	e = embedded_recover_await(self, s);
+	e = s->folder ? embedded_recover_await(self, s) : OK;
 	if (e) {
 		embedded_free(s);
 		return e;

@@ -21,7 +21,8 @@
 #define EMBEDDED_FOLDER ".moldau-metadata"
 
 struct embedded_options {
-	const char *folder; /* made when it is not there: the first log folder + "/" EMBEDDED_FOLDER */
+	/* Made when it is not there: the first log folder + "/" EMBEDDED_FOLDER. NULL: in memory only, nothing is there at the next opening. */
+	const char *folder;
 	struct logger *log;
 	struct metastore_owner *owner; /* may be NULL */
 	size_t journal_bytes; /* a new snapshot is written when the journal is larger; 0: 4 MiB or twice the last snapshot */
