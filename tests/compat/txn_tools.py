@@ -66,14 +66,15 @@ class Client:
 
 def prepare(port):
     """Names by the id of a producer."""
-    wire_admin.create_topic(port, "txn-a", 3)
+    wire_admin.create_topic(port, "txn-a", 4)
     with moldau.Connection(port) as connection:
         client = Client(connection)
         # The first who asks has the topic of the coordinators made.
         client.ask("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": ["open-one"]}, lambda a: a["Coordinators"][0]["ErrorCode"])
         while client.init(None)[0] < LARGE:
             pass
-        client.end("done-one", client.open("done-one", [0]))
+        # In a partition of its own: its marker comes whenever it comes.
+        client.end("done-one", client.open("done-one", [3]))
         client.ids[client.init("empty-one")[0]] = "empty-one"
         client.open("open-one", [0, 1])
         client.open("open-two", [2])
