@@ -102,9 +102,9 @@ def masked(text):
     return sorted(lines)
 
 
-def run(bootstrap, pause_ms, path=CALLS):
+def run(bootstrap, pause_ms, script_path=CALLS):
     """[(call, exit code, masked lines)]"""
-    script = calls(int(bootstrap.split(":")[1]), path)
+    script = calls(int(bootstrap.split(":")[1]), script_path)
     with tempfile.TemporaryDirectory(prefix="moldau-tools-") as folder:
         for name, text in FILES.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as f:

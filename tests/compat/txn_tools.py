@@ -89,7 +89,11 @@ def run(port, pause_ms):
         line = re.sub(r"txn-a-\d(?:,txn-a-\d)+", lambda m: ",".join(sorted(m[0].split(","))), line)
         return re.sub(rf"({TIMEOUT_MS} MS) \d+", r"\1 N", line)
     return [(call, code, sorted(named(line) for line in lines))
-            for call, code, lines in tools_script.run(f"127.0.0.1:{port}", pause_ms, tools_script.calls(CALLS))]
+            for call, code, lines in tools_script.run(f"127.0.0.1:{port}", pause_ms, CALLS)]
+
+
+def compare(kafka, ours, out=print):
+    return tools_script.compare(kafka, ours, out, WANTED, CALLS)
 
 
 def run_ours():
@@ -113,7 +117,7 @@ def main():
             return 0
     else:
         found = tools_script.read(TRANSCRIPT)
-    return 1 if tools_script.compare(found, run_ours(), wanted=WANTED) else 0
+    return 1 if compare(found, run_ours()) else 0
 
 
 if __name__ == "__main__":
