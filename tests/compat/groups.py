@@ -30,7 +30,7 @@ PARTITIONS = 6
 FIRST = 16  # records a partition before anybody comes
 PROCESSED = 15  # what the first consumer processes last
 SESSION_MS, HEARTBEAT_MS = 6000, 1000
-SETTLE_SECONDS = 45  # a machine that others use, too
+SETTLE_SECONDS = 90  # seven JVMs that start on a machine that others use, too
 TAKEOVER_SECONDS = SESSION_MS / 1000 + 12
 TOO_EARLY_SECONDS = (SESSION_MS - HEARTBEAT_MS) / 1000 - 1
 TICK_SECONDS = 0.05  # between records
@@ -88,7 +88,10 @@ def restart(kind):
 
 
 def combinations():
-    """sarama is left out where the sticky ones meet: it cannot read what the others say that they own."""
+    """
+    sarama is left out where the sticky ones meet: it cannot read what the others say that they own. librdkafka's cooperative-sticky leaders put
+    user data into assignments now and then, and a group with that is not upgraded, by Kafka neither.
+    """
     return alone() + [
         mixed("range", ["java", "librdkafka", "sarama", "kafka-python", "franz"]),
         mixed("roundrobin", ["java", "librdkafka", "sarama", "kafka-python", "franz"]),
@@ -97,8 +100,7 @@ def combinations():
         mixed("uniform", ["java", "librdkafka", "franz"], CONSUMER),
         migration("java from classic to KIP-848", Kind("java", CLASSIC, "range"), Kind("java", CONSUMER, "uniform")),
         migration("java from KIP-848 to classic", Kind("java", CONSUMER, "uniform"), Kind("java", CLASSIC, "range")),
-        migration("librdkafka from cooperative to KIP-848", Kind("librdkafka", CLASSIC, "cooperative-sticky"),
-                  Kind("librdkafka", CONSUMER, "uniform")),
+        migration("librdkafka from classic to KIP-848", Kind("librdkafka", CLASSIC, "range"), Kind("librdkafka", CONSUMER, "uniform")),
         migration("franz from cooperative to KIP-848", Kind("franz", CLASSIC, "cooperative-sticky"), Kind("franz", CONSUMER, "uniform")),
         migration("kafka-python classic, librdkafka KIP-848", Kind("kafka-python", CLASSIC, "range"), Kind("librdkafka", CONSUMER, "range")),
     ] + [static(kind) for kind in (
