@@ -209,6 +209,15 @@ static void put_store(struct broker_part *part, struct look *look, struct buf *l
 	put(look, OBSERVED_OPEN_FILES, NULL, holds.open_files);
 	put(look, OBSERVED_OPEN_FILES_MAX, NULL, holds.open_files_max);
 	put(look, OBSERVED_INDEX_BYTES, NULL, holds.index_bytes);
+	put(look, OBSERVED_CLEANINGS, label(labels, "result", bytes_str("ok")), f->cleanings);
+	put(look, OBSERVED_CLEANINGS, label(labels, "result", bytes_str("failed")), f->cleanings_failed);
+	put(look, OBSERVED_CLEANED_BYTES_READ, NULL, f->cleaned_bytes_read);
+	put(look, OBSERVED_CLEANED_BYTES_LEFT, NULL, f->cleaned_bytes_left);
+	put(look, OBSERVED_CLEANED_TOMBSTONES, NULL, f->cleaned_tombstones);
+	put(look, OBSERVED_CLEANING_SECONDS, NULL, f->cleaning_us);
+	put(look, OBSERVED_UNCLEANABLE, NULL, holds.uncleanable);
+	put(look, OBSERVED_MOVES, NULL, holds.moves);
+	put(look, OBSERVED_MOVED_BYTES, NULL, f->moved_bytes);
 	put_budget(look, labels, "frames", part->frames.used, part->frames.limit, waiting_for(&part->frames));
 	put_budget(look, labels, "small frames", small->used, small->limit, waiting_for(small));
 	put_budget(look, labels, "requests", part->work.used, part->work.limit, waiting_for(&part->work));

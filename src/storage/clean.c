@@ -433,6 +433,18 @@ static void tell_end(const struct pass *p, enum err e)
 			 p->cleaner.map.count, took_ms);
 }
 
+static void count_pass(const struct pass *p, enum err e)
+{
+	struct store_figures *f = &p->store->figures;
+
+	f->cleaning_us += (uint64_t)(shard_now_us(p->store->shard) - p->began_us);
+	f->cleaned_bytes_read += p->bytes_before;
+	f->cleaned_bytes_left += p->bytes_after;
+	f->cleaned_tombstones += p->cleaner.counts.tombstones_dropped;
+	f->cleanings += e == OK;
+	f->cleanings_failed += e && e != ERR_CANCELLED;
+}
+
 /* What may pass by itself is tried again; what is of the log's own making is not. */
 static void note_failure(struct log *l, enum err e)
 {
@@ -467,6 +479,7 @@ static enum err clean_log_await(struct fiber *self, struct log *l, const struct 
 	}
 	note_failure(l, e);
 	tell_end(&p, e);
+	count_pass(&p, e);
 	cleaner_fini(&p.cleaner);
 	buf_fini(&p.out);
 	mem_free(p.producers);

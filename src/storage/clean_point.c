@@ -164,6 +164,12 @@ void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset)
 	save_await(self, l, l->folder->of, offset);
 }
 
+void clean_point_begin_await(struct fiber *self, struct log *l)
+{
+	if (clean_point_of(l) > 0)
+		save_await(self, l, l->folder->of, -1);
+}
+
 void clean_point_move_await(struct fiber *self, struct log *l, struct storage_folder *from)
 {
 	if (!l->clean_offset && !l->config.cleanup_compact)

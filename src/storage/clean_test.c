@@ -452,6 +452,51 @@ TEST(a_segment_that_goes_while_it_is_cleaned_does_not_end_the_cleaning_of_its_lo
 	run_over_both(1, left_main, NULL);
 }
 
+static void named_alike_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	EXPECT(l->clean_offset == 0);
+	for (int i = 0; i < 10; i++) {
+		struct test_batch b = plain(i, 1, 100);
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, l));
+	EXPECT_OK(log_sync_files_await(self, l));
+	DIE();
+}
+
+static void found_again_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	EXPECT(log_end_offset(l) == 10 && l->clean_offset == 0);
+	fixture_close_await(self, x);
+}
+
+TEST(a_new_topic_is_not_clean_as_far_as_an_older_one_of_its_name_was)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+	char path[120];
+	FILE *f;
+
+	fixture_init(&x);
+	snprintf(path, sizeof(path), "%s/cleaner-offset-checkpoint", x.folder);
+	f = fopen(path, "w");
+	EXPECT(f && fputs("0\n1\nt 0 5\n", f) >= 0 && fclose(f) == 0);
+	run_and_die(IO_EPOLL, named_alike_main, &x);
+	run_with(&o, found_again_main, &x);
+	fixture_fini(&x);
+}
+
 /* The folder failed between a cleaned segment's last rename and the end of its swap: either name may be on disk. */
 static void failed_amid_main(struct fiber *self, void *argument)
 {

@@ -22,6 +22,14 @@ static size_t list_length(const struct list *l)
 	return n;
 }
 
+static size_t count_uncleanable(const struct store *s)
+{
+	size_t count = 0;
+
+	list_for_each(&s->logs, n) count += container_of(n, struct log, node)->uncleanable;
+	return count;
+}
+
 void store_holds(const struct store *s, struct store_holds *ret_holds)
 {
 	*ret_holds = (struct store_holds){
@@ -33,6 +41,7 @@ void store_holds(const struct store *s, struct store_holds *ret_holds)
 		.reads_waiting = list_length(&s->read_budget.waiters),
 		.index_bytes = s->index_memory,
 		.moves = list_length(&s->moves),
+		.uncleanable = count_uncleanable(s),
 	};
 }
 

@@ -17,6 +17,12 @@ struct log_figures {
 struct store_figures {
 	struct log_figures logs;           /* of all of them, also those that are closed or deleted */
 	uint64_t moved_bytes;              /* of records, to other folders of log.dirs */
+	uint64_t cleanings;                /* passes of the cleaner over a log that ended well, */
+	uint64_t cleanings_failed;         /* and those that failed */
+	uint64_t cleaned_bytes_read;       /* of segments that were made anew, */
+	uint64_t cleaned_bytes_left;       /* and of what was made of them */
+	uint64_t cleaned_tombstones;       /* that left since delete.retention.ms was over */
+	uint64_t cleaning_us;              /* spent in passes, their throttling counted */
 	struct histogram commit_us;        /* a round from its beginning until it is durable and told */
 	struct histogram commit_bytes;     /* what it wrote of records */
 	struct histogram journal_sync_us;  /* one sync a round */
@@ -33,6 +39,7 @@ struct store_holds {
 	size_t reads_waiting; /* for the budget */
 	size_t index_bytes;   /* of closed segments */
 	size_t moves;         /* of logs to other folders, under way or in line */
+	size_t uncleanable;   /* logs that the cleaner leaves alone until a restart */
 };
 
 struct folder_figures {

@@ -228,9 +228,11 @@ static enum err open_new_await(struct fiber *self, struct log *l, const struct l
 	/* A topic of that name may just be going, on this shard or on another: two logs must never share a folder. */
 	enum err e = check_free_name_await(self, l, spec->wait_for_name);
 
-	if (!e)
-		log_add_segment(l, 0);
-	return e;
+	if (e)
+		return e;
+	log_add_segment(l, 0);
+	clean_point_begin_await(self, l);
+	return OK;
 }
 
 static enum err open_any_await(struct fiber *self, struct log *l, const struct log_spec *spec,

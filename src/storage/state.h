@@ -499,6 +499,8 @@ void clean_point_free(struct storage_folder *sf);
 int64_t clean_point_of(const struct log *l);
 /* Notes where the log is compacted to; negative: forgets it. What is lost of this costs another cleaning, nothing else. */
 void clean_point_save_await(struct fiber *self, struct log *l, int64_t offset);
+/* A log that begins anew: what the last run left is of an earlier topic of its name, whose deletion a kill cut short. */
+void clean_point_begin_await(struct fiber *self, struct log *l);
 /* It was moved from there: forgets it there, notes it where the log is. */
 void clean_point_move_await(struct fiber *self, struct log *l, struct storage_folder *from);
 
