@@ -9,7 +9,7 @@
  *
  * Rules
  * 1. Every function may be called from any thread; mo_consume by one at a time.
- * 2. Callbacks run only inside mo_poll and mo_flush, on the thread that called it.
+ * 2. Callbacks run only inside mo_poll and mo_flush, and mo_unsubscribe and mo_consumer_close, on the thread that called it.
  * 3. What a function takes is copied before it returns; what it gives lives as its comment says.
  * 4. Functions that can fail return 0 or an error's code, and fill `ret_err` (NULL is fine): a code and a sentence that says what
  *    to do. Codes from -1 up are Kafka's own, those from -1000 down the library's.
@@ -43,6 +43,8 @@ enum mo_code {
 	MO_CONNECTION_REFUSED = -1014, /* nobody listens there */
 	MO_UNSUPPORTED = -1024,        /* the broker does not know this request */
 	MO_END = -1025,                /* mo_consume: the end of a partition (event in the message) */
+	MO_CALLBACK_DUE = -1031,       /* mo_consume: the listener of mo_set_rebalance waits for a mo_poll */
+	MO_REBALANCE = 27, /* mo_commit: nothing was committed, the group rebalances; the partitions may stay */
 };
 
 /* "NOT_LEADER_OR_FOLLOWER"; a few words for people. Both never NULL. */
@@ -122,7 +124,7 @@ int mo_produce_many(struct mo_client *c, const struct mo_record *records, size_t
 		    struct mo_err *ret_err);
 /* Sends what waits and returns when all is acknowledged or has failed; runs callbacks. MO_TIMED_OUT; -1: waits as long as it takes. */
 int mo_flush(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
-/* Runs the callbacks that are due; waits up to `timeout_ms` for the first. Returns their number. */
+/* Runs the callbacks that are due, of deliveries, commits and rebalances; waits up to `timeout_ms` for the first. Returns their number. */
 int mo_poll(struct mo_client *c, int timeout_ms);
 
 struct mo_counts {
@@ -144,6 +146,7 @@ enum mo_start_kind {
 	MO_START_END,       /* behind the newest */
 	MO_START_TIME,      /* at the first record that is not older than `value` ms; the end when there is none */
 	MO_START_TAIL,      /* `value` records before the end, or at the beginning */
+	MO_START_COMMITTED, /* where the group left off; where it has no offset as auto.offset.reset says (needs group.id) */
 };
 
 struct mo_start {
@@ -156,8 +159,9 @@ struct mo_start {
 #define MO_END_OF_LOG ((struct mo_start){MO_START_END, 0})
 #define MO_TIMESTAMP(ms) ((struct mo_start){MO_START_TIME, (ms)})
 #define MO_TAIL(n) ((struct mo_start){MO_START_TAIL, (n)})
+#define MO_COMMITTED ((struct mo_start){MO_START_COMMITTED, 0})
 
-/* Adds a partition, or moves an assigned one. What was fetched of it before is dropped. */
+/* Adds a partition, or moves an assigned one. What was fetched of it before is dropped. Not beside mo_subscribe. */
 int mo_assign(struct mo_client *c, const char *topic, int32_t partition, struct mo_start from, struct mo_err *ret_err);
 int mo_unassign(struct mo_client *c, const char *topic, int32_t partition, struct mo_err *ret_err);
 
@@ -183,6 +187,94 @@ struct mo_message {
 int mo_consume(struct mo_client *c, int timeout_ms, const struct mo_message **ret_message, struct mo_err *ret_err);
 /* False when there are not so many. Valid as long as the message. */
 bool mo_message_header(const struct mo_message *m, size_t index, struct mo_header *ret_header);
+
+/* --- consuming in a group: the setting group.id ------------------------------------------------------------------------------------- */
+
+/*
+ *      mo_subscribe --- the member joins, by itself -----------> partitions come --> mo_consume
+ *      mo_poll     <--- it rebalances: revoked, assigned, lost -
+ *      mo_commit, or enable.auto.commit -----------------------> what the group goes on at
+ *      mo_consumer_close --- commits, leaves ------------------> others get the partitions at once
+ *
+ * A record that mo_consume gave is in hand until the next mo_consume: so long its partition is not taken away, and it is not committed by
+ * itself. What is committed is the next offset to read: after the record 15 it is 16.
+ * Between two calls of mo_consume or mo_poll may be max.poll.interval.ms; who takes longer loses his partitions (MO_LOST) and joins anew.
+ */
+struct mo_topic_partition {
+	const char *topic;
+	int32_t partition;
+};
+
+struct mo_group_offset {
+	const char *topic;
+	int32_t partition;
+	int64_t offset;       /* -1: none */
+	int32_t leader_epoch; /* of the record before it; -1: not known */
+	const char *metadata; /* any words; NULL: none */
+	int code;             /* of an answer: what is wrong with this one, mostly 0 */
+};
+
+struct mo_group_offsets {
+	char *group;
+	int code;
+	char *text;
+	struct mo_group_offset *offsets; /* by topic and partition */
+	size_t count;
+};
+
+void mo_group_offsets_free(struct mo_group_offsets *o);
+
+enum mo_rebalance {
+	MO_ASSIGNED, /* these came; mo_seek and mo_pause count from the first record on. Also with none, when that is what one got */
+	MO_REVOKED, /* these go: the last moment for mo_commit */
+	MO_LOST,    /* these are gone, perhaps to others: nothing of them can be committed */
+};
+
+/*
+ * The listener runs inside mo_poll; while it is due mo_consume gives MO_CALLBACK_DUE. Set before mo_subscribe. Without one the
+ * partitions come and go by themselves. The text lives during the callback.
+ */
+void mo_set_rebalance(struct mo_client *c,
+		      void (*rebalanced)(void *context, enum mo_rebalance what,
+					 const struct mo_topic_partition *partitions, size_t count),
+		      void *context);
+
+/* Joins the group for these topics, which need not exist yet; replaces what was subscribed to. Errors come by mo_consume. */
+int mo_subscribe(struct mo_client *c, const char *const *topics, size_t count, struct mo_err *ret_err);
+/* For all topics whose whole name matches a regular expression (RE2's syntax), also those to come. */
+int mo_subscribe_pattern(struct mo_client *c, const char *pattern, struct mo_err *ret_err);
+/* Commits (enable.auto.commit), leaves, and has nothing assigned. Runs callbacks. */
+int mo_unsubscribe(struct mo_client *c, struct mo_err *ret_err);
+/*
+ * The same, at most so long, and tells when the last commit failed. A member with group.instance.id does not leave: it is expected back.
+ * mo_client_close does it too, without callbacks and words.
+ */
+int mo_consumer_close(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
+
+/* What is assigned, by a group or by hand, with the position of each (-1: not known yet). */
+int mo_assignment(struct mo_client *c, struct mo_group_offsets *ret_offsets, struct mo_err *ret_err);
+/* The offset behind the last record that was given; where none was, of the first that will be. */
+int mo_position(struct mo_client *c, const char *topic, int32_t partition, int64_t *ret_offset, struct mo_err *ret_err);
+/* Goes on elsewhere. Only what is assigned. */
+int mo_seek(struct mo_client *c, const char *topic, int32_t partition, struct mo_start to, struct mo_err *ret_err);
+/* Gives nothing of it until mo_resume; it stays assigned. */
+int mo_pause(struct mo_client *c, const char *topic, int32_t partition, struct mo_err *ret_err);
+int mo_resume(struct mo_client *c, const char *topic, int32_t partition, struct mo_err *ret_err);
+
+/*
+ * Commits the positions of all that is assigned (offsets NULL), or the given offsets, and waits for it, at most default.api.timeout.ms. MO_REBALANCE:
+ * nothing was committed, and the membership goes on; UNKNOWN_MEMBER_ID (25), ILLEGAL_GENERATION (22), STALE_MEMBER_EPOCH (113):
+ * the partitions are perhaps another's by now, whose commits count.
+ */
+int mo_commit(struct mo_client *c, const struct mo_group_offset *offsets, size_t count, struct mo_err *ret_err);
+/* The same without waiting, and without repetitions: the outcome comes by mo_poll (`done` may be NULL). */
+int mo_commit_async(struct mo_client *c, const struct mo_group_offset *offsets, size_t count,
+		    void (*done)(void *context, const struct mo_err *outcome, const struct mo_group_offset *offsets,
+				 size_t count),
+		    void *context, struct mo_err *ret_err);
+/* What the group has committed for these; offset -1: nothing. */
+int mo_committed(struct mo_client *c, const struct mo_topic_partition *partitions, size_t count,
+		 struct mo_group_offsets *ret_offsets, struct mo_err *ret_err);
 
 /* --- administration: each asks and waits, at most default.api.timeout.ms ------------------------------------------------------------- */
 
@@ -375,27 +467,9 @@ void mo_group_descriptions_free(struct mo_group_descriptions *d);
 int mo_group_delete(struct mo_client *c, const char *const *groups, size_t count, struct mo_err *ret_results,
 		    struct mo_err *ret_err);
 
-struct mo_group_offset {
-	char *topic;
-	int32_t partition;
-	int64_t offset;       /* -1: none is committed */
-	int32_t leader_epoch; /* -1: not known */
-	char *metadata;       /* may be NULL */
-	int code;
-};
-
-struct mo_group_offsets {
-	char *group;
-	int code;
-	char *text;
-	struct mo_group_offset *offsets; /* by topic and partition */
-	size_t count;
-};
-
 /* All that the groups have committed; `ret_offsets` has a place for each. With `stable` it waits for open transactions. */
 int mo_group_offset_list(struct mo_client *c, const char *const *groups, size_t count, int stable,
 			 struct mo_group_offsets *ret_offsets, struct mo_err *ret_err);
-void mo_group_offsets_free(struct mo_group_offsets *o);
 
 /*
  * Commits for a group without members, or of a simple consumer's. Each offset's `code` is filled in. UNKNOWN_MEMBER_ID (25): the group has

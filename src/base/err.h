@@ -183,7 +183,8 @@
 	X(USAGE, -1027, "wrong use") \
 	X(INTERRUPTED, -1028, "interrupted") \
 	X(NO_SESSION, -1029, "session is over") \
-	X(AGAIN, -1030, "not now")
+	X(AGAIN, -1030, "not now") \
+	X(CALLBACK_DUE, -1031, "a callback is due")
 
 /* Unformatted: clang-format takes a list macro for the beginning of the next line. */
 /* clang-format off */

@@ -5,20 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/format.h"
-#include "cli/session.h"
+#include "cli/consume_own.h"
 #include "cli/verbs.h"
 
-#define PARTITIONS_MAX 10000
 #define OUT_BYTES ((size_t)256 * 1024)
-#define WAIT_MS 1000
+#define WAIT_MS 200
 #define KAFKA_OFFSET_OUT_OF_RANGE 1
 #define KAFKA_CORRUPT_MESSAGE 2
 
 const char cli_consume_help[] =
-	"usage: moldau consume TOPIC [OPTIONS]\n"
+	"usage: moldau consume TOPIC... [OPTIONS]\n"
 	"\n"
-	"Prints the values of a topic's records, a line each, byte for byte; waits for more unless told otherwise.\n"
+	"Prints the values of topics' records, a line each, byte for byte; waits for more unless told otherwise.\n"
 	"\n"
 	"  -t, --topic TOPIC       the same as TOPIC\n"
 	"  -p, --partition N,...   default: all\n"
@@ -34,40 +32,28 @@ const char cli_consume_help[] =
 	"  -k, -K S                prints the key and S before the value (--key-separator)\n"
 	"  -Z, --null              prints NULL for null\n"
 	"  -q, --quiet             no figures on the terminal\n"
-	"  --from-beginning, --max-messages N   kafka-console-consumer's names of -o beginning and -c N\n" SESSION_HELP
+	"  --from-beginning, --max-messages N   kafka-console-consumer's names of -o beginning and -c N\n"
 	"\n"
+	"As a member of a group, which shares the partitions and keeps the offsets:\n"
+	"\n"
+	"  -g, --group GROUP       goes on where the group left off; where it has no offset: -o beginning (the "
+	"default) "
+	"or end\n"
+	"  --group-instance-id ID  a name that stays: within session.timeout.ms the same partitions come back\n"
+	"  -v, --verbose           says on stderr which partitions come and go\n"
+	"  ^PATTERN for a TOPIC    all topics whose whole name matches the regular expression\n"
+	"  What was printed is committed: every auto.commit.interval.ms, when partitions go, and at the end, also by\n"
+	"  Ctrl-C; -X enable.auto.commit=false commits nothing. With -e: at the end of the partitions that one "
+	"got.\n" SESSION_HELP "\n"
 	"Exit code: 0, 1 a partition cannot be read or the output cannot be written, 2 wrong use.\n"
 	"\n"
 	"Examples\n"
 	"  moldau consume orders -e                              all there is, then ends\n"
 	"  moldau consume orders -o -10 -e -f '%p %o %k: %v\\n'   the last ten of each partition\n"
 	"  moldau consume orders -o @1767225600000 -c 5          five from a time on\n"
-	"  moldau consume orders -e -f json | jq .value\n";
-
-struct consume_run {
-	struct session session;
-	const char *topic;
-	int32_t partitions[PARTITIONS_MAX];
-	bool at_end[PARTITIONS_MAX];
-	size_t partition_count;
-	size_t ended;
-	struct mo_start from;
-	int64_t count_left;
-	bool exit_at_end;
-	bool json;
-	bool show_null;
-	bool quiet;
-	bool delimiter_given;
-	struct format *format;
-	char *delimiter;
-	size_t delimiter_size;
-	char *separator;
-	size_t separator_size;
-	struct buf out;
-	uint64_t records;
-	uint64_t bytes;
-	struct progress progress;
-};
+	"  moldau consume orders -e -f json | jq .value\n"
+	"  moldau consume -g billing orders invoices             a member of the group billing\n"
+	"  moldau consume -g audit '^orders\\..*' -v\n";
 
 /* --- options ----------------------------------------------------------------------------------------------------- */
 
@@ -127,6 +113,7 @@ static bool take_offset(struct consume_run *r, struct cli_options *o)
 		r->exit_at_end = true;
 		size -= 4;
 	}
+	r->from_given = true;
 	if (parse_offset(r, text, size))
 		return true;
 	cli_usage(o->verb, "%s wants beginning, end, N, -N or @MS, not %s", o->name, text);
@@ -144,11 +131,11 @@ static bool take_partitions(struct consume_run *r, struct cli_options *o)
 		long number = strtol(at, &end, 10);
 
 		if (end == at || number < 0 || number > INT32_MAX || (*end && *end != ',') ||
-		    r->partition_count == PARTITIONS_MAX) {
+		    r->number_count == CONSUME_NUMBERS_MAX) {
 			cli_usage(o->verb, "%s wants numbers separated by commas", o->name);
 			return false;
 		}
-		r->partitions[r->partition_count++] = (int32_t)number;
+		r->numbers[r->number_count++] = (int32_t)number;
 		if (!*end)
 			return true;
 		at = end + 1;
@@ -173,20 +160,39 @@ static bool take_format(struct consume_run *r, struct cli_options *o)
 	return false;
 }
 
+static bool take_topic(struct consume_run *r, struct cli_options *o, const char *name)
+{
+	name = name ? name : cli_value(o);
+	if (name && !*name)
+		cli_usage(o->verb, "the topic's name is empty");
+	else if (name && r->topic_count == CONSUME_TOPICS_MAX)
+		cli_usage(o->verb, "more than %d topics", CONSUME_TOPICS_MAX);
+	else if (name)
+		r->topics[r->topic_count++] = name;
+	return name && *name && r->topics[r->topic_count - 1] == name;
+}
+
 static bool take_option(struct consume_run *r, struct cli_options *o)
 {
 	if (session_takes(&r->session, o))
 		return !r->session.usage_error;
 	if (cli_is(o, NULL))
-		return cli_take_topic(o, o->name, &r->topic);
+		return take_topic(r, o, o->name);
 	if (cli_is(o, "-t") || cli_is(o, "--topic"))
-		return cli_take_topic(o, NULL, &r->topic);
+		return take_topic(r, o, NULL);
+	if (cli_is(o, "-g") || cli_is(o, "--group"))
+		return (r->group = cli_value(o));
+	if (cli_is(o, "--group-instance-id"))
+		return (r->instance = cli_value(o));
+	if (cli_is(o, "-v") || cli_is(o, "--verbose"))
+		return r->verbose = true;
 	if (cli_is(o, "-p") || cli_is(o, "--partition") || cli_is(o, "--partitions"))
 		return take_partitions(r, o);
 	if (cli_is(o, "-o") || cli_is(o, "--offset"))
 		return take_offset(r, o);
 	if (cli_is(o, "--from-beginning")) {
 		r->from = MO_BEGINNING;
+		r->from_given = true;
 		return true;
 	}
 	if (cli_is(o, "-c") || cli_is(o, "--count") || cli_is(o, "--max-messages"))
@@ -209,8 +215,7 @@ static bool take_option(struct consume_run *r, struct cli_options *o)
 
 /* --- printing ---------------------------------------------------------------------------------------------------- */
 
-/* False when nobody reads any more. */
-static bool write_out(struct consume_run *r)
+bool consume_write_out(struct consume_run *r)
 {
 	struct bytes rest = buf_bytes(&r->out);
 
@@ -258,32 +263,24 @@ static bool print_message(struct consume_run *r, const struct mo_message *m)
 	if (r->out.size < OUT_BYTES)
 		return true;
 	progress_show(&r->progress, r->records, r->bytes);
-	return write_out(r);
+	return consume_write_out(r);
 }
 
 /* --- consuming --------------------------------------------------------------------------------------------------- */
 
-static void note_end(struct consume_run *r, int32_t partition)
-{
-	for (size_t i = 0; i < r->partition_count; i++) {
-		if (r->partitions[i] != partition || r->at_end[i])
-			continue;
-		r->at_end[i] = true;
-		r->ended++;
-	}
-}
-
 /* All partitions that exist, unless some were named. */
-static int find_partitions(struct consume_run *r)
+static int find_partitions(struct consume_run *r, const char *topic)
 {
 	struct mo_topics topics = {0};
 	struct mo_err e;
 
-	if (mo_topic_describe(r->session.client, r->topic, &topics, &e))
+	if (mo_topic_describe(r->session.client, topic, &topics, &e))
 		return session_failed(&r->session, &e);
-	if (r->partition_count == 0 && topics.count == 1)
-		for (size_t i = 0; i < topics.topics[0].partition_count && i < PARTITIONS_MAX; i++)
-			r->partitions[r->partition_count++] = topics.topics[0].partitions[i].partition;
+	for (size_t i = 0; i < r->number_count; i++)
+		consume_add(r, topic, r->numbers[i]);
+	if (r->number_count == 0 && topics.count == 1)
+		for (size_t i = 0; i < topics.topics[0].partition_count; i++)
+			consume_add(r, topic, topics.topics[0].partitions[i].partition);
 	mo_topics_free(&topics);
 	return CLI_DONE;
 }
@@ -291,16 +288,24 @@ static int find_partitions(struct consume_run *r)
 static int assign_all(struct consume_run *r)
 {
 	struct mo_err e;
+	int code = CLI_DONE;
 
-	for (size_t i = 0; i < r->partition_count; i++)
-		if (mo_assign(r->session.client, r->topic, r->partitions[i], r->from, &e))
-			return session_failed(&r->session, &e);
-	return CLI_DONE;
+	for (size_t i = 0; i < r->topic_count && !code; i++)
+		code = find_partitions(r, r->topics[i]);
+	for (size_t i = 0; i < r->part_count && !code; i++)
+		if (mo_assign(r->session.client, r->parts[i].topic, r->parts[i].partition, r->from, &e))
+			code = session_failed(&r->session, &e);
+	return code;
 }
 
-static bool wants_more(const struct consume_run *r)
+static bool is_at_end(struct consume_run *r)
 {
-	return r->count_left > 0 && !(r->exit_at_end && r->ended == r->partition_count);
+	return r->exit_at_end && r->ended == r->part_count && (!r->group || consume_group_is_settled(r));
+}
+
+static bool wants_more(struct consume_run *r)
+{
+	return r->count_left > 0 && !(r->group && consume_group_stopped(r)) && !is_at_end(r);
 }
 
 static int cannot_read(struct consume_run *r, const struct mo_err *e)
@@ -317,49 +322,81 @@ static int cannot_read(struct consume_run *r, const struct mo_err *e)
 	return code;
 }
 
+/* OK with *ret_message, or MO_TIMED_OUT; what there is is shown before it waits. False: nobody reads any more. */
+static bool next_message(struct consume_run *r, const struct mo_message **ret_message, int *ret_code, struct mo_err *e)
+{
+	*ret_code = mo_consume(r->session.client, 0, ret_message, e);
+	if (*ret_code != MO_TIMED_OUT)
+		return true;
+	if (!consume_write_out(r))
+		return false;
+	*ret_code = mo_consume(r->session.client, WAIT_MS, ret_message, e);
+	return true;
+}
+
 static int consume_all(struct consume_run *r)
 {
+	int code = MO_TIMED_OUT;
+
 	while (wants_more(r)) {
 		const struct mo_message *m = NULL;
 		struct mo_err e;
-		int code = mo_consume(r->session.client, 0, &m, &e);
 
-		/* Before it waits, what there is is shown. */
-		if (code == MO_TIMED_OUT) {
-			if (!write_out(r))
-				return CLI_FAILED;
-			code = mo_consume(r->session.client, WAIT_MS, &m, &e);
-		}
-		if (code == MO_TIMED_OUT)
+		if (r->group && !consume_group_turn(r, code == MO_OK))
+			return CLI_FAILED;
+		if (!next_message(r, &m, &code, &e))
+			return CLI_FAILED;
+		if (code == MO_TIMED_OUT || code == MO_CALLBACK_DUE)
 			continue;
 		if (code) {
-			write_out(r);
+			consume_write_out(r);
 			return cannot_read(r, &e);
 		}
 		if (m->end)
-			note_end(r, m->partition);
+			consume_note_end(r, m->topic, m->partition);
 		else if (!print_message(r, m))
 			return CLI_FAILED;
 	}
-	return write_out(r) ? CLI_DONE : CLI_FAILED;
+	return consume_write_out(r) ? CLI_DONE : CLI_FAILED;
 }
 
 static int run(struct consume_run *r)
 {
-	int code = session_open(&r->session);
+	int code = r->group ? consume_group_prepare(r) : CLI_DONE;
 
 	if (!code)
-		code = find_partitions(r);
+		code = session_open(&r->session);
 	if (!code)
-		code = assign_all(r);
+		code = r->group ? consume_group_join(r) : assign_all(r);
 	if (code)
 		return code;
 	progress_init(&r->progress, "consumed");
 	/* Where records go to the same terminal a line over them would be in the way. */
 	r->progress.on = r->progress.on && !r->quiet && !isatty(STDOUT_FILENO);
 	code = consume_all(r);
+	if (r->group)
+		code = consume_group_leave(r, code);
 	progress_end(&r->progress, r->records, r->bytes);
 	return code;
+}
+
+/* What cannot be together. */
+static int check(struct consume_run *r)
+{
+	const struct cli_verb *verb = r->session.verb;
+
+	if (r->topic_count == 0)
+		return cli_usage(verb, "which topic?");
+	if (r->topic_count > 1 && r->number_count > 0)
+		return cli_usage(verb, "-p is for one topic");
+	if (!r->group && r->instance)
+		return cli_usage(verb, "--group-instance-id is for members of a group: -g GROUP");
+	for (size_t i = 0; i < r->topic_count && !r->group; i++)
+		if (r->topics[i][0] == '^')
+			return cli_usage(verb, "patterns are for members of a group: -g GROUP");
+	if (r->delimiter_given && (r->json || r->format))
+		fprintf(stderr, "moldau consume: -D is not used with -f, which says itself what ends a record\n");
+	return CLI_DONE;
 }
 
 int cli_consume(const struct cli_verb *verb, int argc, char **argv)
@@ -373,8 +410,6 @@ int cli_consume(const struct cli_verb *verb, int argc, char **argv)
 		abort();
 	session_init(&r->session, verb);
 	session_set(&r->session, "enable.partition.eof", "true");
-	/* An offset that was asked for and is not there is told, not replaced. */
-	session_set(&r->session, "auto.offset.reset", "none");
 	r->from = MO_BEGINNING;
 	r->count_left = INT64_MAX;
 	r->delimiter = newline;
@@ -384,15 +419,17 @@ int cli_consume(const struct cli_verb *verb, int argc, char **argv)
 		code = take_option(r, &o) ? CLI_DONE : CLI_USAGE;
 	if (!code && o.failed)
 		code = CLI_USAGE;
-	if (!code && !r->topic)
-		code = cli_usage(verb, "which topic?");
-	if (!code && r->delimiter_given && (r->json || r->format))
-		fprintf(stderr, "moldau consume: -D is not used with -f, which says itself what ends a record\n");
+	if (!code)
+		code = check(r);
+	/* An offset that was asked for and is not there is told, not replaced. */
+	if (!code && !r->group)
+		session_set_default(&r->session, "auto.offset.reset", "none");
 	if (!code)
 		code = run(r);
 	session_close(&r->session);
 	buf_fini(&r->out);
 	format_free(r->format);
+	consume_forget_all(r);
 	free(r);
 	return code;
 }

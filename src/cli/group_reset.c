@@ -365,8 +365,8 @@ static void print_rows(const struct reset *r, const char *group, struct table *t
 		char partition[32], before[32] = "", after[32];
 
 		if (r->a->export) {
-			struct plan_row row = {r->a->name_count > 1 ? (char *)(uintptr_t)group : NULL, o->topic,
-					       o->partition, o->offset};
+			struct plan_row row = {r->a->name_count > 1 ? (char *)(uintptr_t)group : NULL,
+					       (char *)(uintptr_t)o->topic, o->partition, o->offset};
 
 			buf_reset(&line);
 			plan_put_row(&line, &row);
@@ -556,8 +556,8 @@ int cli_group_export(const struct cli_verb *verb, int argc, char **argv)
 			code = cli_failed(verb, "%s", offsets[i].text);
 		for (size_t k = 0; k < offsets[i].count && !offsets[i].code; k++) {
 			const struct mo_group_offset *o = &offsets[i].offsets[k];
-			struct plan_row row = {a->name_count > 1 ? offsets[i].group : NULL, o->topic, o->partition,
-					       o->offset};
+			struct plan_row row = {a->name_count > 1 ? offsets[i].group : NULL, (char *)(uintptr_t)o->topic,
+					       o->partition, o->offset};
 
 			if (o->offset >= 0 && !o->code)
 				plan_put_row(&out, &row);

@@ -33,6 +33,25 @@ void session_set(struct session *s, const char *name, const char *value)
 	s->options[s->count++] = (struct mo_option){.name = name, .value = value};
 }
 
+void session_set_default(struct session *s, const char *name, const char *value)
+{
+	struct mo_option first = {.name = name, .value = value};
+
+	session_set(s, name, value);
+	if (s->usage_error)
+		return;
+	memmove(&s->options[1], &s->options[0], (s->count - 1) * sizeof(s->options[0]));
+	s->options[0] = first;
+}
+
+const char *session_value(const struct session *s, const char *name)
+{
+	for (size_t i = s->count; i-- > 0;)
+		if (strcmp(s->options[i].name, name) == 0)
+			return s->options[i].value;
+	return NULL;
+}
+
 static void take_setting(struct session *s, char *text)
 {
 	char *equals = text ? strchr(text, '=') : NULL;

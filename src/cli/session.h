@@ -29,6 +29,10 @@ struct session {
 void session_init(struct session *s, const struct cli_verb *verb);
 /* A default of the verb; -X is stronger since it comes later. */
 void session_set(struct session *s, const char *name, const char *value);
+/* The same where that is known only after the options were read: weaker than all that was set before. */
+void session_set_default(struct session *s, const char *name, const char *value);
+/* The value that was set last; NULL: none. */
+const char *session_value(const struct session *s, const char *name);
 /* True: it was -b or -X, and is dealt with (look at usage_error afterwards). The verb's own options are for the caller. */
 bool session_takes(struct session *s, struct cli_options *o);
 /* CLI_DONE, or the exit code after a line on stderr. */

@@ -83,6 +83,7 @@ int api_new(const struct mo_option *options, size_t count, struct mo_client **re
 	c->take.run = api_on_take;
 	c->nudge.run = api_on_nudge;
 	c->next_generation = 1;
+	api_group_init(c);
 	*ret_client = c;
 	return OK;
 }
@@ -90,6 +91,7 @@ int api_new(const struct mo_option *options, size_t count, struct mo_client **re
 void api_free(struct mo_client *c)
 {
 	api_produce_fini(c);
+	api_group_fini(c);
 	api_consume_fini(c);
 	client_config_fini(&c->config);
 	mem_free(c);
@@ -99,7 +101,11 @@ void api_free(struct mo_client *c)
 
 void api_attach(struct mo_client *c, struct shard *s)
 {
-	struct client_sink sink = {.outcome = api_produce_outcome, .hand_over = api_hand_over, .user = c};
+	struct client_sink sink = {.outcome = api_produce_outcome,
+				   .hand_over = api_hand_over,
+				   .located = api_located,
+				   .group = &api_group_sink,
+				   .user = c};
 	struct buf message;
 	enum err e;
 
@@ -134,6 +140,7 @@ static void take_back(struct mo_client *c)
 	if (c->reading)
 		api_return(c, c->reading);
 	c->reading = NULL;
+	c->reading_of = NULL;
 	while ((n = list_pop_front(&c->ready)))
 		api_return(c, container_of(n, struct fetched, node));
 }
@@ -179,6 +186,7 @@ void mo_client_close(struct mo_client *c)
 	if (!c)
 		return;
 	door = c->door;
+	api_end_reading(c);
 	door->ops->post(door, &job.message);
 	door->ops->lock(door);
 	while (!c->detached)
@@ -227,13 +235,18 @@ static void on_job(struct shard *at, struct message *m)
 	job_done(job);
 }
 
+void api_start_job(struct mo_client *c, struct api_job *job)
+{
+	job->client = c;
+	job->message.run = on_job;
+	c->door->ops->post(c->door, &job->message);
+}
+
 int api_run(struct mo_client *c, struct api_job *job, struct mo_err *ret_err)
 {
 	struct door *door = c->door;
 
-	job->client = c;
-	job->message.run = on_job;
-	door->ops->post(door, &job->message);
+	api_start_job(c, job);
 	door->ops->lock(door);
 	while (!job->done)
 		door->ops->wait(door, -1);

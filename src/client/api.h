@@ -42,8 +42,33 @@ struct delivery_batch {
 	int64_t *times;
 };
 
+/* A partition that is, or ever was, assigned; kept until the end. */
 struct assignment {
-	uint64_t generation;
+	char *topic;
+	int32_t partition;
+	uint64_t generation; /* (lock) what is fetched for it is given; 0: nothing is */
+	bool owned;          /* (lock) */
+	bool waits;          /* (lock) added by the group, which has not begun it */
+	bool paused;         /* (lock) */
+	struct start start;  /* (lock) of this generation, or of the next one while there is none */
+	int64_t restart;     /* (lock) the position that `generation` began at; -1: to be found */
+	int64_t committed;   /* (lock) as far as is known; -1 */
+	/* Written by the caller, in this order, and by others under the lock: */
+	atomic_int epoch;       /* of the last record that was given */
+	atomic_llong given;     /* the offset behind it; -1: not known yet */
+	atomic_llong processed; /* as far as the program is done with them: it is back from the last one */
+};
+
+/* What the listener is to be told. */
+struct rebalance {
+	enum mo_rebalance what;
+	struct mo_topic_partition *partitions; /* names live as long as the client */
+	size_t count;
+};
+
+struct group_failure {
+	struct list_node node;
+	struct mo_err error;
 };
 
 struct mo_client {
@@ -78,15 +103,36 @@ struct mo_client {
 
 	/* Consuming. */
 	struct list ready;      /* (lock) struct fetched */
-	struct map assignments; /* (lock) */
+	struct map assignments; /* (lock) struct assignment */
 	uint64_t next_generation;
 	atomic_uint assignment_version; /* counts changes, so that mo_consume looks only then */
 	unsigned seen_version;          /* (caller) */
 	struct fetched *reading;        /* (caller) */
+	struct assignment *reading_of;  /* (caller) */
 	struct mo_message message;
 	struct record record;
 	bool told_end;
 	atomic_ullong consumed;
+
+	/* In a group. */
+	struct assignment *held; /* (lock) of the record in hand */
+	bool release_wanted;     /* (lock) the group waits until it is not `held` any more */
+	struct message released; /* to the shard */
+	struct message told;
+	struct message back; /* the program called again, after it was away */
+	atomic_bool watched; /* `back` is wanted */
+	atomic_uint consume_calls;
+	atomic_uint poll_calls;
+	unsigned waiting; /* (lock) calls that wait */
+	void (*rebalanced)(void *context, enum mo_rebalance what, const struct mo_topic_partition *partitions,
+			   size_t count);
+	void *rebalanced_context;
+	struct rebalance *rebalance; /* (lock) due, or being told */
+	bool telling;                /* (lock) */
+	bool subscribed;             /* (lock) */
+	struct list failures;        /* (lock) struct group_failure */
+	size_t failure_count;
+	struct list commits; /* (lock) of mo_commit_async, with their outcome */
 
 	bool attached; /* (lock) the core is there, or `attach_error` says why not */
 	bool detached; /* (lock) */
@@ -120,6 +166,33 @@ void api_hand_over(void *user, struct fetched *f);
 void api_on_take(struct shard *at, struct message *m);
 void api_on_nudge(struct shard *at, struct message *m);
 void api_consume_fini(struct mo_client *c);
+void api_group_init(struct mo_client *c);
+void api_group_fini(struct mo_client *c);
+extern const struct group_sink api_group_sink;
+void api_located(void *user, const char *topic, int32_t partition, uint64_t generation, int64_t offset);
+/* With the lock held, which they give up for the callbacks: how many ran. */
+int api_run_rebalance(struct mo_client *c);
+int api_run_commits(struct mo_client *c);
+void api_commits_fini(struct mo_client *c);
+/* Commits what the program is done with and is not committed yet. */
+int api_commit_processed(struct mo_client *c, int64_t timeout_ms, struct mo_err *ret_err);
+/* The caller is done with what he had in hand, and reads no more. */
+void api_end_reading(struct mo_client *c);
+/* What was assigned by hand. */
+void api_unassign_all(struct mo_client *c);
+/* With the lock held. NULL: never assigned. */
+struct assignment *api_assignment(const struct mo_client *c, const char *topic, int32_t partition);
+struct assignment *api_assignment_make(struct mo_client *c, const char *topic, int32_t partition);
+/* With the lock held: what was fetched for an assignment that is no more goes back. */
+void api_drop_stale(struct mo_client *c);
+/* With the lock held: nothing is given of it from now on. */
+void api_assignment_stop(struct mo_client *c, struct assignment *a);
+/* With the lock held: a new generation, from a->start on. The order is the caller's to post, or to carry out. */
+void api_assignment_begin(struct mo_client *c, struct assignment *a);
+/* With the lock held, in a call of the program: the group hears of it if it waits for that. */
+void api_is_back(struct mo_client *c);
+/* With the lock held, in mo_consume or a call that ends consuming: nothing is in hand any more. */
+void api_let_go(struct mo_client *c);
 void api_produce_fini(struct mo_client *c);
 /* On the shard. */
 void api_return(struct mo_client *c, struct fetched *f);
@@ -144,5 +217,7 @@ struct api_job {
 };
 
 int api_run(struct mo_client *c, struct api_job *job, struct mo_err *ret_err);
+/* The same without the wait: until job->done, under the lock. */
+void api_start_job(struct mo_client *c, struct api_job *job);
 
 #endif

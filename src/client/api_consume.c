@@ -1,32 +1,16 @@
-/* api_consume: mo_assign, mo_consume and what lies between them and the consumer on its shard. */
+/* api_consume: mo_consume, and what comes to it from the consumer on its shard. api_assign.c has what is assigned. */
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "client/api.h"
 #include "client/api_own.h"
 
-#define NAME_MAX_SIZE 249
-
-struct assignment_key {
-	char name[NAME_MAX_SIZE + 1];
-	int32_t partition;
-};
-
-static struct bytes key_of(struct assignment_key *key, const char *topic, int32_t partition)
-{
-	memset(key, 0, sizeof(*key));
-	snprintf(key->name, sizeof(key->name), "%s", topic);
-	key->partition = partition;
-	return bytes_of(key, sizeof(*key));
-}
-
 /* With the lock held. */
-static bool is_current(struct mo_client *c, const struct fetched *f)
+static struct assignment *current(const struct mo_client *c, const struct fetched *f)
 {
-	struct assignment_key key;
-	const struct assignment *a = map_get(&c->assignments, key_of(&key, f->topic, f->partition_index));
+	struct assignment *a = api_assignment(c, f->topic, f->partition_index);
 
-	return a && a->generation == f->generation;
+	return a && a->generation == f->generation ? a : NULL;
 }
 
 /* --- on the shard ------------------------------------------------------------------------------------------------ */
@@ -47,119 +31,60 @@ static void on_return(struct shard *at, struct message *m)
 void api_hand_over(void *user, struct fetched *f)
 {
 	struct mo_client *c = user;
-	bool current;
+	bool wanted;
 
 	f->user = c;
 	f->message.run = on_return;
 	c->door->ops->lock(c->door);
-	current = is_current(c, f);
-	if (current) {
+	wanted = current(c, f) != NULL;
+	if (wanted) {
 		list_push_back(&c->ready, &f->node);
 		c->door->ops->wake(c->door);
 	}
 	c->door->ops->unlock(c->door);
 	/* Not inside the consumer's own call. */
-	if (!current)
+	if (!wanted)
 		c->door->ops->post(c->door, &f->message);
 }
 
-struct assign_order {
-	struct message message;
-	struct mo_client *client;
-	char *topic;
-	int32_t partition;
-	struct start from;
-	uint64_t generation; /* 0: unassign */
-};
-
-static void on_assign(struct shard *at, struct message *m)
+void api_located(void *user, const char *topic, int32_t partition, uint64_t generation, int64_t offset)
 {
-	struct assign_order *o = container_of(m, struct assign_order, message);
-	struct mo_client *c = o->client;
+	struct mo_client *c = user;
+	struct assignment *a;
 
-	(void)at;
-	if (c->core && !c->closing) {
-		if (o->generation)
-			consumer_assign(c->core->consumer, o->topic, o->partition, o->from, o->generation);
-		else
-			consumer_unassign(c->core->consumer, o->topic, o->partition);
+	c->door->ops->lock(c->door);
+	a = api_assignment(c, topic, partition);
+	if (a && a->generation == generation) {
+		a->restart = offset;
+		atomic_store_explicit(&a->given, offset, memory_order_relaxed);
+		atomic_store_explicit(&a->processed, offset, memory_order_relaxed);
+		c->door->ops->wake(c->door);
 	}
-	mem_free(o->topic);
-	mem_free(o);
+	c->door->ops->unlock(c->door);
 }
 
 /* --- on the caller's thread -------------------------------------------------------------------------------------- */
 
-/* With the lock held: what was fetched for an assignment that is no more goes back. */
-static void drop_stale(struct mo_client *c)
+void api_drop_stale(struct mo_client *c)
 {
 	list_for_each(&c->ready, n)
 	{
 		struct fetched *f = container_of(n, struct fetched, node);
 
-		if (is_current(c, f))
+		if (current(c, f))
 			continue;
 		list_remove(n);
 		c->door->ops->post(c->door, &f->message);
 	}
 }
 
-static int order(struct mo_client *c, const char *topic, int32_t partition, const struct start *from,
-		 struct mo_err *ret_err)
+void api_let_go(struct mo_client *c)
 {
-	struct assignment_key key;
-	struct assign_order *o;
-	struct assignment *a;
-
-	if (!topic || !*topic || strlen(topic) > NAME_MAX_SIZE || partition < 0)
-		return api_error(ret_err, ERR_USAGE, "a topic's name and a partition from 0 on are wanted");
-	o = mem_new(struct assign_order);
-	o->message.run = on_assign;
-	o->client = c;
-	o->topic = mem_strdup(topic);
-	o->partition = partition;
-	c->door->ops->lock(c->door);
-	a = map_get(&c->assignments, key_of(&key, topic, partition));
-	if (!a) {
-		a = mem_new(struct assignment);
-		map_put(&c->assignments, key_of(&key, topic, partition), a);
-	}
-	a->generation = from ? c->next_generation++ : 0;
-	o->generation = a->generation;
-	if (from)
-		o->from = *from;
-	atomic_fetch_add_explicit(&c->assignment_version, 1, memory_order_relaxed);
-	drop_stale(c);
-	c->door->ops->post(c->door, &o->message);
-	c->door->ops->unlock(c->door);
-	return OK;
-}
-
-bool api_start(struct mo_start at, struct start *ret_start)
-{
-	static const enum start_kind kinds[] = {
-		[MO_START_OFFSET] = START_OFFSET, [MO_START_BEGINNING] = START_BEGINNING, [MO_START_END] = START_END,
-		[MO_START_TIME] = START_TIME,     [MO_START_TAIL] = START_TAIL,
-	};
-
-	if ((size_t)at.kind >= countof(kinds) || at.value < 0)
-		return false;
-	*ret_start = (struct start){.kind = kinds[at.kind], .value = at.value};
-	return true;
-}
-
-int mo_assign(struct mo_client *c, const char *topic, int32_t partition, struct mo_start from, struct mo_err *ret_err)
-{
-	struct start start;
-
-	if (!api_start(from, &start))
-		return api_error(ret_err, ERR_USAGE, "offsets, times and distances are not negative");
-	return order(c, topic, partition, &start, ret_err);
-}
-
-int mo_unassign(struct mo_client *c, const char *topic, int32_t partition, struct mo_err *ret_err)
-{
-	return order(c, topic, partition, NULL, ret_err);
+	c->held = NULL;
+	if (!c->release_wanted)
+		return;
+	c->release_wanted = false;
+	c->door->ops->post(c->door, &c->released);
 }
 
 static void give_back(struct mo_client *c)
@@ -167,8 +92,49 @@ static void give_back(struct mo_client *c)
 	struct fetched *f = c->reading;
 
 	c->reading = NULL;
+	c->reading_of = NULL;
 	if (f)
 		c->door->ops->post(c->door, &f->message);
+}
+
+static void set_processed(struct assignment *a)
+{
+	atomic_store_explicit(&a->processed, atomic_load_explicit(&a->given, memory_order_relaxed),
+			      memory_order_relaxed);
+}
+
+/* With the lock held: what was being read is not the program's any more, or starts elsewhere. */
+static void stop_reading(struct mo_client *c)
+{
+	struct assignment *a = c->reading_of;
+
+	/* Taken away or paused: the last record was the last. Moved: it does not count any more. */
+	if (a->generation != 0) {
+		atomic_store_explicit(&a->given, a->restart, memory_order_relaxed);
+		atomic_store_explicit(&a->processed, a->restart, memory_order_relaxed);
+	} else {
+		set_processed(a);
+	}
+	give_back(c);
+	api_let_go(c);
+}
+
+/* The program is back: it is done with the record that it had. */
+static void come_back(struct mo_client *c)
+{
+	unsigned version = atomic_load_explicit(&c->assignment_version, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&c->consume_calls, 1, memory_order_relaxed);
+	if (version != c->seen_version || atomic_load_explicit(&c->watched, memory_order_relaxed)) {
+		c->seen_version = version;
+		c->door->ops->lock(c->door);
+		api_is_back(c);
+		if (c->reading && !current(c, c->reading))
+			stop_reading(c);
+		c->door->ops->unlock(c->door);
+	}
+	if (c->reading)
+		set_processed(c->reading_of);
 }
 
 static void fill_message(struct mo_client *c, const struct batch_header *h)
@@ -187,9 +153,26 @@ static void fill_message(struct mo_client *c, const struct batch_header *h)
 		.header_count = (size_t)r->header_count,
 		.insides = r,
 	};
+	/* Who sees the position sees an epoch that is not older. */
+	atomic_store_explicit(&c->reading_of->epoch, h->leader_epoch, memory_order_relaxed);
+	atomic_store_explicit(&c->reading_of->given, r->offset + 1, memory_order_release);
 	/* One thread counts, others may look. */
 	atomic_store_explicit(&c->consumed, atomic_load_explicit(&c->consumed, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
+}
+
+/* All records of c->reading are done with: control records behind the last one, which nobody sees, are as well. */
+static void pass_hidden(struct mo_client *c)
+{
+	struct fetched *f = c->reading;
+
+	c->door->ops->lock(c->door);
+	if (current(c, f) == c->reading_of &&
+	    f->next_offset > atomic_load_explicit(&c->reading_of->given, memory_order_relaxed)) {
+		atomic_store_explicit(&c->reading_of->given, f->next_offset, memory_order_relaxed);
+		set_processed(c->reading_of);
+	}
+	c->door->ops->unlock(c->door);
 }
 
 /* What is left of c->reading: true when there is something to return. */
@@ -206,10 +189,10 @@ static bool read_on(struct mo_client *c, int *ret_code, struct mo_err *ret_err)
 	}
 	if (f->error) {
 		*ret_code = api_error(ret_err, f->error, "%s", f->text);
-		f->error = OK;
 		give_back(c);
 		return true;
 	}
+	pass_hidden(c);
 	if (f->end && !c->told_end) {
 		c->told_end = true;
 		c->message = (struct mo_message){.topic = f->topic,
@@ -224,29 +207,36 @@ static bool read_on(struct mo_client *c, int *ret_code, struct mo_err *ret_err)
 	return false;
 }
 
-static void check_assignment(struct mo_client *c)
+/* With the lock held: what comes before records. */
+static int first_of_all(struct mo_client *c, struct mo_err *ret_err)
 {
-	unsigned version = atomic_load_explicit(&c->assignment_version, memory_order_relaxed);
-	bool current;
+	struct list_node *n = list_pop_front(&c->failures);
+	int code;
 
-	if (version == c->seen_version)
-		return;
-	c->seen_version = version;
-	c->door->ops->lock(c->door);
-	current = is_current(c, c->reading);
-	c->door->ops->unlock(c->door);
-	if (!current)
-		give_back(c);
+	if (n) {
+		struct group_failure *f = container_of(n, struct group_failure, node);
+
+		c->failure_count--;
+		code = api_error(ret_err, f->error.code, "%s", f->error.text);
+		mem_free(f);
+		return code;
+	}
+	if (c->rebalance && !c->telling)
+		return api_error(ret_err, MO_CALLBACK_DUE,
+				 "the group rebalances: call mo_poll, which tells the listener");
+	return OK;
 }
 
-/* The next that is ready; NULL when none came in time. */
-static struct fetched *next_ready(struct mo_client *c, int timeout_ms)
+/* The next that is ready becomes c->reading; or why there is none. */
+static int next_ready(struct mo_client *c, int timeout_ms, struct mo_err *ret_err)
 {
 	int64_t deadline_us = INT64_MIN;
-	struct list_node *n;
+	struct list_node *n = NULL;
+	int code;
 
 	c->door->ops->lock(c->door);
-	while (!(n = list_pop_front(&c->ready)) && timeout_ms != 0) {
+	api_let_go(c);
+	while (!(code = first_of_all(c, ret_err)) && !(n = list_pop_front(&c->ready)) && timeout_ms != 0) {
 		int64_t left;
 
 		if (deadline_us == INT64_MIN)
@@ -254,19 +244,26 @@ static struct fetched *next_ready(struct mo_client *c, int timeout_ms)
 		left = api_left_us(c, deadline_us);
 		if (left == 0)
 			break;
+		c->waiting++;
 		c->door->ops->wait(c->door, left);
+		c->waiting--;
+	}
+	if (n) {
+		c->reading = container_of(n, struct fetched, node);
+		c->reading_of = c->held = current(c, c->reading);
+	} else if (!code) {
+		code = api_error(ret_err, MO_TIMED_OUT, "no message came in %d ms", timeout_ms);
 	}
 	c->door->ops->unlock(c->door);
-	return n ? container_of(n, struct fetched, node) : NULL;
+	return code;
 }
 
 int mo_consume(struct mo_client *c, int timeout_ms, const struct mo_message **ret_message, struct mo_err *ret_err)
 {
+	come_back(c);
 	for (;;) {
 		int code = OK;
 
-		if (c->reading)
-			check_assignment(c);
 		if (c->reading && read_on(c, &code, ret_err)) {
 			if (!code)
 				*ret_message = &c->message;
@@ -274,9 +271,9 @@ int mo_consume(struct mo_client *c, int timeout_ms, const struct mo_message **re
 		}
 		give_back(c);
 		c->told_end = false;
-		c->reading = next_ready(c, timeout_ms);
-		if (!c->reading)
-			return api_error(ret_err, MO_TIMED_OUT, "no message came in %d ms", timeout_ms);
+		code = next_ready(c, timeout_ms, ret_err);
+		if (code)
+			return code;
 	}
 }
 
@@ -304,7 +301,11 @@ void api_consume_fini(struct mo_client *c)
 	size_t place = 0;
 
 	must(!c->reading && list_empty(&c->ready));
-	while ((entry = map_next(&c->assignments, &place)))
-		mem_free(entry->value);
+	while ((entry = map_next(&c->assignments, &place))) {
+		struct assignment *a = entry->value;
+
+		mem_free(a->topic);
+		mem_free(a);
+	}
 	map_fini(&c->assignments);
 }

@@ -45,8 +45,8 @@ static void add_offset(struct mo_group_offsets *to, size_t *capacity, struct byt
 static void clear_offsets(struct mo_group_offsets *o)
 {
 	for (size_t i = 0; i < o->count; i++) {
-		mem_free(o->offsets[i].topic);
-		mem_free(o->offsets[i].metadata);
+		mem_free((char *)(uintptr_t)o->offsets[i].topic);
+		mem_free((char *)(uintptr_t)o->offsets[i].metadata);
 	}
 	mem_free(o->offsets);
 	o->offsets = NULL;

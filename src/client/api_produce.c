@@ -213,13 +213,17 @@ int mo_poll(struct mo_client *c, int timeout_ms)
 	int64_t deadline_us = api_deadline_us(c, timeout_ms);
 	int count;
 
+	atomic_fetch_add_explicit(&c->poll_calls, 1, memory_order_relaxed);
 	c->door->ops->lock(c->door);
-	while ((count = run_due(c)) == 0) {
+	api_is_back(c);
+	while ((count = run_due(c) + api_run_commits(c) + api_run_rebalance(c)) == 0) {
 		int64_t left = api_left_us(c, deadline_us);
 
 		if (left == 0)
 			break;
+		c->waiting++;
 		c->door->ops->wait(c->door, left);
+		c->waiting--;
 	}
 	c->door->ops->unlock(c->door);
 	return count;

@@ -8,10 +8,13 @@
 #include "protocol/messages.h"
 
 #define METADATA_NEWEST 13
+#define METADATA_BY_ID 12 /* 10 and 11 have ids, but refuse them */
 #define ARENA_MAX ((size_t)256 * 1024 * 1024)
 #define MAX_CALLS 64
 /* Between two rounds when all is well: several new topics become one request. */
 #define PAUSE_US 5000
+#define TOPIC_NAME_MAX 249
+#define WANTED_IDS_MAX 1000
 
 int64_t client_backoff_us(struct shard *s, const struct client_config *config, unsigned failures)
 {
@@ -42,7 +45,7 @@ static void on_peer_changed(void *user, struct peer *p)
 	tell(c);
 }
 
-static struct peer *make_peer(struct cluster *c, const struct address *address)
+struct peer *cluster_peer_new(struct cluster *c, const struct address *address)
 {
 	const struct client_config *g = c->config;
 	struct peer_options o = {
@@ -103,11 +106,11 @@ void cluster_note_broker(struct cluster *c, int32_t id, struct bytes host, int32
 			return;
 		c->former = mem_grow(c->former, &c->former_capacity, c->former_count + 1, sizeof(*c->former));
 		c->former[c->former_count++] = b->peer;
-		b->peer = make_peer(c, &address);
+		b->peer = cluster_peer_new(c, &address);
 		return;
 	}
 	c->brokers = mem_grow(c->brokers, &c->broker_capacity, c->broker_count + 1, sizeof(*c->brokers));
-	c->brokers[c->broker_count++] = (struct cluster_broker){.id = id, .peer = make_peer(c, &address)};
+	c->brokers[c->broker_count++] = (struct cluster_broker){.id = id, .peer = cluster_peer_new(c, &address)};
 }
 
 /* "host", "host:port", "[::1]:9092", "PLAINTEXT://host:port". */
@@ -163,7 +166,7 @@ static enum err make_bootstrap(struct cluster *c, struct buf *message)
 				return ERR_BAD_CONFIG;
 			}
 			c->bootstrap = mem_grow(c->bootstrap, &capacity, c->bootstrap_count + 1, sizeof(*c->bootstrap));
-			c->bootstrap[c->bootstrap_count++] = make_peer(c, &address);
+			c->bootstrap[c->bootstrap_count++] = cluster_peer_new(c, &address);
 		}
 		at += size + (at[size] != '\0');
 	}
@@ -204,17 +207,29 @@ static bool tried_before(struct cluster *c, size_t i)
 	return false;
 }
 
+/* Of those that are connected the one with the fewest questions under way: behind a Fetch one would wait for its records. */
+static bool idlest(struct cluster *c, struct peer **ret_peer)
+{
+	struct peer *best = NULL;
+
+	for (size_t i = 0; i < c->broker_count + c->bootstrap_count; i++) {
+		struct peer *p = candidate(c, i);
+
+		if (peer_state(p) == PEER_READY && (!best || peer_calls(p) < peer_calls(best)))
+			best = p;
+	}
+	if (best)
+		*ret_peer = best;
+	return best;
+}
+
 enum err cluster_any_await(struct fiber *self, struct cluster *c, int64_t deadline_us, struct peer **ret_peer)
 {
 	enum err first = ERR_TIMED_OUT;
 	bool failed = false;
 
-	for (size_t i = 0; i < c->broker_count + c->bootstrap_count; i++) {
-		if (peer_state(candidate(c, i)) == PEER_READY) {
-			*ret_peer = candidate(c, i);
-			return OK;
-		}
-	}
+	if (idlest(c, ret_peer))
+		return OK;
 	c->why[0] = '\0';
 	/* The list may grow meanwhile, which only means that somebody is asked twice. */
 	for (size_t i = 0; i < c->broker_count + c->bootstrap_count; i++) {
@@ -287,12 +302,44 @@ static void note_partition(struct cluster_topic *t, bool same_id,
 	p->error = (enum err)from->error_code;
 }
 
+void cluster_want_id(struct cluster *c, struct uuid id)
+{
+	for (size_t i = 0; i < c->wanted_id_count; i++)
+		if (uuid_equal(c->wanted_ids[i], id))
+			return;
+	if (c->wanted_id_count == WANTED_IDS_MAX)
+		return;
+	c->wanted_ids = mem_grow(c->wanted_ids, &c->wanted_id_capacity, c->wanted_id_count + 1, sizeof(*c->wanted_ids));
+	c->wanted_ids[c->wanted_id_count++] = id;
+	cluster_refresh(c);
+}
+
+/* An answer to cluster_want_id: from now on the topic is one of ours. */
+static struct cluster_topic *note_named(struct cluster *c, struct uuid id, struct bytes name)
+{
+	char text[TOPIC_NAME_MAX + 1];
+
+	for (size_t i = 0; i < c->wanted_id_count; i++) {
+		if (!uuid_equal(c->wanted_ids[i], id))
+			continue;
+		c->wanted_ids[i] = c->wanted_ids[--c->wanted_id_count];
+		if (name.size == 0 || name.size > TOPIC_NAME_MAX)
+			return NULL;
+		memcpy(text, name.data, name.size);
+		text[name.size] = '\0';
+		return cluster_topic(c, text, false);
+	}
+	return NULL;
+}
+
 static void note_topic(struct cluster *c, const struct metadata_response_metadata_response_topic *from)
 {
 	struct cluster_topic *t = bytes_is_null(from->name) ? cluster_topic_by_id(c, from->topic_id)
 							    : cluster_topic_by_name(c, from->name);
+	struct cluster_topic *named = note_named(c, from->topic_id, from->error_code ? bytes_null() : from->name);
 	bool same_id;
 
+	t = t ? t : named;
 	if (!t)
 		return;
 	t->error = (enum err)from->error_code;
@@ -354,14 +401,15 @@ static bool needs_more(struct cluster *c)
 
 /* --- asking ------------------------------------------------------------------------------------------------------ */
 
-static void fill_request(struct cluster *c, struct metadata_request *request, struct arena *a)
+static void fill_request(struct cluster *c, const struct peer *p, struct metadata_request *request, struct arena *a)
 {
 	const struct map_entry *entry;
 	size_t place = 0;
+	int16_t version = 0;
 
 	message_init(&metadata_request_type, request);
 	request->allow_auto_topic_creation = false;
-	request->topics = arena_alloc_array(a, c->topics.count + 1, sizeof(*request->topics));
+	request->topics = arena_alloc_array(a, c->topics.count + c->wanted_id_count + 1, sizeof(*request->topics));
 	must(request->topics);
 	request->topics_count = 0;
 	while ((entry = map_next(&c->topics, &place))) {
@@ -371,6 +419,11 @@ static void fill_request(struct cluster *c, struct metadata_request *request, st
 		if (t->may_create && c->config->auto_create_topics)
 			request->allow_auto_topic_creation = true;
 	}
+	if (peer_version(p, API_METADATA, METADATA_NEWEST, &version) != OK || version < METADATA_BY_ID)
+		c->wanted_id_count = 0;
+	for (size_t i = 0; i < c->wanted_id_count; i++)
+		request->topics[request->topics_count++] = (struct metadata_request_metadata_request_topic){
+			.topic_id = c->wanted_ids[i], .name = bytes_null()};
 }
 
 static enum err ask_await(struct fiber *self, struct cluster *c)
@@ -386,7 +439,7 @@ static enum err ask_await(struct fiber *self, struct cluster *c)
 	if (e)
 		return e;
 	arena_init(&arena, ARENA_MAX);
-	fill_request(c, &request, &arena);
+	fill_request(c, p, &request, &arena);
 	e = peer_ask_await(self, p,
 			   &(struct peer_ask){.api_key = API_METADATA,
 					      .newest = METADATA_NEWEST,
@@ -522,6 +575,7 @@ void cluster_fini(struct cluster *c)
 		mem_free(t);
 	}
 	map_fini(&c->topics);
+	mem_free(c->wanted_ids);
 	mem_free(c->brokers);
 	mem_free(c->bootstrap);
 	mem_free(c->former);

@@ -57,7 +57,10 @@ struct cluster {
 	struct peer **former;
 	size_t former_count;
 	size_t former_capacity;
-	struct map topics; /* name -> struct cluster_topic */
+	struct map topics;       /* name -> struct cluster_topic */
+	struct uuid *wanted_ids; /* of topics whose names are not known */
+	size_t wanted_id_count;
+	size_t wanted_id_capacity;
 	struct event changed;
 	struct event wanted_event;
 	struct fiber *fiber;
@@ -84,6 +87,8 @@ struct cluster_topic *cluster_topic(struct cluster *c, const char *name, bool ma
 /* NULL when nobody asked for a topic of this id or name. */
 struct cluster_topic *cluster_topic_by_id(struct cluster *c, struct uuid id);
 struct cluster_topic *cluster_topic_by_name(struct cluster *c, struct bytes name);
+/* A topic that is only known by its id: brokers that can (Metadata 12) are asked once for its name; it may be there afterwards. */
+void cluster_want_id(struct cluster *c, struct uuid id);
 /* The picture may be wrong: ask soon. */
 void cluster_refresh(struct cluster *c);
 /*
@@ -103,6 +108,8 @@ struct peer *cluster_leader(struct cluster *c, const struct cluster_topic *t, in
 struct peer *cluster_broker(struct cluster *c, int32_t id);
 /* Another answer than Metadata says where a broker listens. An address that cannot be one says nothing. */
 void cluster_note_broker(struct cluster *c, int32_t id, struct bytes host, int32_t port);
+/* A connection of the caller's own, counted in peers_alive; he frees it. */
+struct peer *cluster_peer_new(struct cluster *c, const struct address *address);
 
 /* A broker that is connected, else the first that can be. On an error `cluster->why` tells of each. */
 enum err cluster_any_await(struct fiber *self, struct cluster *c, int64_t deadline_us, struct peer **ret_peer)

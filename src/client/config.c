@@ -5,8 +5,10 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "client/assign.h"
+#include "client/duration.h"
 
-enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_BOOLEAN, SETTING_CHOICE };
+enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_BOOLEAN, SETTING_CHOICE, SETTING_RESET };
 
 struct setting_choice {
 	const char *word;
@@ -34,6 +36,10 @@ static const struct setting_choice reset_words[] = {
 	{"earliest", RESET_EARLIEST}, {"smallest", RESET_EARLIEST}, {"beginning", RESET_EARLIEST},
 	{"none", RESET_NONE},         {"error", RESET_NONE},        {0}};
 static const struct setting_choice isolation_words[] = {{"read_uncommitted", 0}, {"read_committed", 1}, {0}};
+static const struct setting_choice protocol_words[] = {{"automatic", GROUP_PROTOCOL_AUTOMATIC},
+						       {"consumer", GROUP_PROTOCOL_CONSUMER},
+						       {"classic", GROUP_PROTOCOL_CLASSIC},
+						       {0}};
 static const struct setting_choice keyless_words[] = {{"sticky", KEYLESS_STICKY},           {"default", KEYLESS_STICKY},
 						      {"murmur2_random", KEYLESS_STICKY},   {"murmur2", KEYLESS_STICKY},
 						      {"round_robin", KEYLESS_ROUND_ROBIN}, {0}};
@@ -116,16 +122,44 @@ static const struct client_setting settings[] = {
 	 NULL, "about the most bytes of one partition in one answer"},
 	{"queued.max.messages.kbytes", NULL, NUMBER(queued_max_kbytes, 1, 2097151), "65536", NULL,
 	 "KiB that are fetched ahead of mo_consume"},
-	{"auto.offset.reset", NULL, CHOICE(reset), "latest", reset_words,
-	 "where to go on when the wanted offset does not exist: latest, earliest, none"},
+	{"auto.offset.reset", NULL, AT(reset), SETTING_RESET, 0, 0, "latest", reset_words,
+	 "where to go on when the wanted offset does not exist or the group has none: latest, earliest, none, or "
+	 "by_duration:P1DT12H (so long before now)"},
 	{"check.crcs", NULL, BOOLEAN(check_crcs), "true", NULL, "batches are checked for damage"},
 	{"isolation.level", NULL, CHOICE(read_committed), "read_uncommitted", isolation_words,
 	 "read_committed hides records of open and aborted transactions"},
 	{"enable.partition.eof", NULL, BOOLEAN(partition_eof), "false", NULL,
 	 "mo_consume tells the end of a partition"},
+	{"client.rack", NULL, TEXT(client_rack), "", NULL,
+	 "where the client is: brokers may send it to a replica nearby"},
+	{"group.id", NULL, TEXT(group_id), "", NULL,
+	 "the group whose offsets are read and kept, and whose member one may be"},
+	{"group.instance.id", NULL, TEXT(group_instance_id), "", NULL,
+	 "a name that stays over restarts: within session.timeout.ms the same partitions come back without a "
+	 "rebalance"},
+	{"group.protocol", NULL, CHOICE(group_protocol), "automatic", protocol_words,
+	 "consumer (KIP-848) or classic; automatic: consumer where the broker has it and no setting of classic only is "
+	 "given"},
+	{"group.remote.assignor", NULL, TEXT(group_remote_assignor), "", NULL,
+	 "consumer only: the broker's assignor, uniform or range"},
+	{"partition.assignment.strategy", NULL, TEXT(assignment_strategy), "range,cooperative-sticky", NULL,
+	 "classic only: range, roundrobin, sticky, cooperative-sticky; Java's class names too"},
+	{"session.timeout.ms", NULL, NUMBER(session_timeout_ms, 1, MS_MAX), "45000", NULL,
+	 "classic only: a member that is not heard of for so long is out"},
+	{"heartbeat.interval.ms", NULL, NUMBER(heartbeat_interval_ms, 1, MS_MAX), "3000", NULL,
+	 "classic only: how often a member is heard of"},
+	{"max.poll.interval.ms", NULL, NUMBER(max_poll_interval_ms, 1, MS_MAX), "300000", NULL,
+	 "a program that does not call mo_consume or mo_poll for so long loses its partitions"},
+	{"enable.auto.commit", NULL, BOOLEAN(auto_commit), "true", NULL,
+	 "with group.id: what mo_consume gave and the program is done with is committed now and then"},
+	{"auto.commit.interval.ms", NULL, NUMBER(auto_commit_interval_ms, 0, MS_MAX), "5000", NULL,
+	 "which is so often"},
+	{"exclude.internal.topics", NULL, BOOLEAN(exclude_internal), "true", NULL,
+	 "a pattern matches no topic of Kafka's own"},
 };
 
-_Static_assert(countof(settings) <= 64, "client_config.given has a bit for each setting");
+_Static_assert(ASSIGNOR_COUNT <= CLIENT_ASSIGNORS_MAX, "a place for each");
+_Static_assert(countof(settings) <= 128, "client_config.given has a bit for each setting");
 
 static const struct client_setting *find_setting(const char *name)
 {
@@ -137,7 +171,9 @@ static const struct client_setting *find_setting(const char *name)
 
 static bool is_given(const struct client_config *c, const char *name)
 {
-	return c->given >> (find_setting(name) - settings) & 1;
+	size_t at = (size_t)(find_setting(name) - settings);
+
+	return c->given[at / 64] >> (at % 64) & 1;
 }
 
 /* How many letters differ, roughly: enough to find what was meant by a slip. */
@@ -213,6 +249,23 @@ static enum err set_boolean(const struct client_setting *s, const char *value, i
 	return ERR_BAD_CONFIG;
 }
 
+/* A word, or a time before now (KIP-1106), which java.time.Duration parses there. */
+static enum err set_reset(struct client_config *c, const struct client_setting *s, const char *value,
+			  struct buf *message)
+{
+	static const char prefix[] = "by_duration:";
+
+	if (strncasecmp(value, prefix, sizeof(prefix) - 1) != 0)
+		return set_choice(s, value, &c->reset, message);
+	if (!duration_parse(value + sizeof(prefix) - 1, &c->reset_back_ms)) {
+		buf_printf(message, "%s=%s: a duration such as PT12H or P7DT30M is wanted, not negative", s->name,
+			   value);
+		return ERR_BAD_CONFIG;
+	}
+	c->reset = RESET_DURATION;
+	return OK;
+}
+
 static enum err set_value(struct client_config *c, const struct client_setting *s, const char *value,
 			  struct buf *message)
 {
@@ -229,6 +282,8 @@ static enum err set_value(struct client_config *c, const struct client_setting *
 		return set_boolean(s, value, field, message);
 	case SETTING_CHOICE:
 		return set_choice(s, value, field, message);
+	case SETTING_RESET:
+		return set_reset(c, s, value, message);
 	}
 	must_not_reach();
 }
@@ -258,8 +313,101 @@ static enum err check_idempotence(struct client_config *c, struct buf *message)
 	return OK;
 }
 
+/* "range", "org.apache.kafka.clients.consumer.RangeAssignor". */
+static bool find_assignor(struct bytes name, enum assignor *ret_assignor)
+{
+	static const struct {
+		const char *class_name;
+		enum assignor assignor;
+	} classes[] = {
+		{"org.apache.kafka.clients.consumer.RangeAssignor", ASSIGNOR_RANGE},
+		{"org.apache.kafka.clients.consumer.RoundRobinAssignor", ASSIGNOR_ROUNDROBIN},
+		{"org.apache.kafka.clients.consumer.StickyAssignor", ASSIGNOR_STICKY},
+		{"org.apache.kafka.clients.consumer.CooperativeStickyAssignor", ASSIGNOR_COOPERATIVE_STICKY},
+	};
+
+	for (size_t i = 0; i < countof(classes); i++) {
+		if (!bytes_equal_str(name, classes[i].class_name))
+			continue;
+		*ret_assignor = classes[i].assignor;
+		return true;
+	}
+	return assignor_find(name, ret_assignor);
+}
+
+static enum err check_assignors(struct client_config *c, struct buf *message)
+{
+	const char *at = c->assignment_strategy;
+
+	while (*at) {
+		size_t size = strcspn(at, ", ");
+		enum assignor a;
+
+		if (size > 0) {
+			if (!find_assignor(bytes_of(at, size), &a)) {
+				buf_printf(message,
+					   "partition.assignment.strategy: %.*s is not one of range, roundrobin, "
+					   "sticky, cooperative-sticky",
+					   (int)size, at);
+				return ERR_BAD_CONFIG;
+			}
+			for (size_t i = 0; i < c->assignor_count; i++) {
+				if (c->assignors[i] != a)
+					continue;
+				buf_printf(message, "partition.assignment.strategy names %s twice", assignor_name(a));
+				return ERR_BAD_CONFIG;
+			}
+			c->assignors[c->assignor_count++] = a;
+		}
+		at += size + (at[size] != '\0');
+	}
+	if (c->assignor_count > 0)
+		return OK;
+	buf_put_str(message, "partition.assignment.strategy is empty");
+	return ERR_BAD_CONFIG;
+}
+
+/* Which of the two protocols, from what was given: each has settings that the other does not know. */
+static enum err check_group(struct client_config *c, struct buf *message)
+{
+	static const char *const classic_only[] = {"partition.assignment.strategy", "session.timeout.ms",
+						   "heartbeat.interval.ms"};
+	const char *classic = NULL;
+
+	for (size_t i = 0; i < countof(classic_only); i++)
+		if (is_given(c, classic_only[i]))
+			classic = classic_only[i];
+	if (classic && c->group_protocol == GROUP_PROTOCOL_CONSUMER) {
+		buf_printf(message, "%s cannot be set with group.protocol=consumer: there the broker decides it",
+			   classic);
+		return ERR_BAD_CONFIG;
+	}
+	if (c->group_remote_assignor[0]) {
+		if (classic || c->group_protocol == GROUP_PROTOCOL_CLASSIC) {
+			buf_printf(message, "group.remote.assignor cannot be set with %s",
+				   classic ? classic : "group.protocol=classic");
+			return ERR_BAD_CONFIG;
+		}
+		c->group_protocol = GROUP_PROTOCOL_CONSUMER;
+	}
+	if (classic)
+		c->group_protocol = GROUP_PROTOCOL_CLASSIC;
+	if (is_given(c, "group.instance.id") && !c->group_instance_id[0]) {
+		buf_put_str(message, "group.instance.id must not be empty");
+		return ERR_BAD_CONFIG;
+	}
+	if (c->heartbeat_interval_ms >= c->session_timeout_ms) {
+		buf_printf(message, "heartbeat.interval.ms=%lld must be lower than session.timeout.ms=%lld",
+			   (long long)c->heartbeat_interval_ms, (long long)c->session_timeout_ms);
+		return ERR_BAD_CONFIG;
+	}
+	return check_assignors(c, message);
+}
+
 static enum err check_together(struct client_config *c, struct buf *message)
 {
+	enum err e;
+
 	if (strcasecmp(c->security_protocol, "PLAINTEXT") != 0) {
 		buf_printf(message, "security.protocol=%s: only PLAINTEXT is supported as yet", c->security_protocol);
 		return ERR_BAD_CONFIG;
@@ -282,7 +430,8 @@ static enum err check_together(struct client_config *c, struct buf *message)
 		c->retry_backoff_max_ms = c->retry_backoff_ms;
 	if (c->reconnect_backoff_max_ms < c->reconnect_backoff_ms)
 		c->reconnect_backoff_max_ms = c->reconnect_backoff_ms;
-	return check_idempotence(c, message);
+	e = check_group(c, message);
+	return e ? e : check_idempotence(c, message);
 }
 
 enum err client_config_parse(const struct client_option *options, size_t count, struct client_config *ret_config,
@@ -302,7 +451,7 @@ enum err client_config_parse(const struct client_option *options, size_t count, 
 			break;
 		}
 		e = set_value(&c, s, options[i].value, message);
-		c.given |= UINT64_C(1) << (s - settings);
+		c.given[(s - settings) / 64] |= UINT64_C(1) << ((s - settings) % 64);
 	}
 	if (!e)
 		e = check_together(&c, message);
@@ -319,6 +468,11 @@ void client_config_fini(struct client_config *c)
 	mem_free(c->bootstrap_servers);
 	mem_free(c->client_id);
 	mem_free(c->security_protocol);
+	mem_free(c->client_rack);
+	mem_free(c->group_id);
+	mem_free(c->group_instance_id);
+	mem_free(c->group_remote_assignor);
+	mem_free(c->assignment_strategy);
 	*c = (struct client_config){0};
 }
 

@@ -13,8 +13,12 @@
 #include "base/err.h"
 #include "record/compress.h"
 
-enum reset_policy { RESET_LATEST, RESET_EARLIEST, RESET_NONE };
+enum reset_policy { RESET_LATEST, RESET_EARLIEST, RESET_NONE, RESET_DURATION };
 enum keyless { KEYLESS_STICKY, KEYLESS_ROUND_ROBIN };
+/* How a member of a group talks to it: as classic members always did, or by KIP-848; automatic: the newer where it is possible. */
+enum group_protocol { GROUP_PROTOCOL_AUTOMATIC, GROUP_PROTOCOL_CLASSIC, GROUP_PROTOCOL_CONSUMER };
+
+#define CLIENT_ASSIGNORS_MAX 4
 
 struct client_config {
 	/* Connections. */
@@ -57,12 +61,28 @@ struct client_config {
 	int64_t fetch_max_wait_ms;
 	int64_t partition_fetch_bytes;
 	int64_t queued_max_kbytes;
-	int64_t reset; /* enum reset_policy */
+	int64_t reset;         /* enum reset_policy */
+	int64_t reset_back_ms; /* RESET_DURATION: so long before now */
 	int64_t check_crcs;
 	int64_t read_committed;
 	int64_t partition_eof;
-	/* Which were given. */
-	uint64_t given;
+	char *client_rack;
+	/* Consuming in a group; text is empty where none was given. */
+	char *group_id;
+	char *group_instance_id;
+	int64_t group_protocol; /* enum group_protocol */
+	char *group_remote_assignor;
+	char *assignment_strategy;
+	int64_t assignors[CLIENT_ASSIGNORS_MAX]; /* enum assignor, as assignment_strategy names them */
+	size_t assignor_count;
+	int64_t session_timeout_ms;
+	int64_t heartbeat_interval_ms;
+	int64_t max_poll_interval_ms;
+	int64_t auto_commit;
+	int64_t auto_commit_interval_ms;
+	int64_t exclude_internal;
+	/* Which were given, a bit each. */
+	uint64_t given[2];
 };
 
 struct client_option {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/test.h"
+#include "client/assign.h"
 
 static enum err parse(const char *name, const char *value, const char *name2, const char *value2,
 		      struct client_config *ret_config, char *ret_words)
@@ -30,7 +31,20 @@ TEST(what_is_wrong_is_said_in_words)
 		{{"linger.ms", "soon"}, "linger.ms=soon: a number is wanted"},
 		{{"linger.ms", "-1"}, "linger.ms=-1: from 0 to 2147483647 is possible"},
 		{{"lingr.ms", "1"}, "unknown setting lingr.ms; did you mean linger.ms?"},
-		{{"group.id", "x"}, "unknown setting group.id; docs/guide.md lists them"},
+		{{"max.poll.records", "1"}, "unknown setting max.poll.records; docs/guide.md lists them"},
+		{{"auto.offset.reset", "by_duration:1h"},
+		 "auto.offset.reset=by_duration:1h: a duration such as PT12H or P7DT30M is wanted, not negative"},
+		{{"partition.assignment.strategy", "range,rang"},
+		 "partition.assignment.strategy: rang is not one of range, roundrobin, sticky, cooperative-sticky"},
+		{{"partition.assignment.strategy", "sticky,sticky"},
+		 "partition.assignment.strategy names sticky twice"},
+		{{"group.protocol", "consumer", "session.timeout.ms", "9000"},
+		 "session.timeout.ms cannot be set with group.protocol=consumer: there the broker decides it"},
+		{{"group.protocol", "classic", "group.remote.assignor", "range"},
+		 "group.remote.assignor cannot be set with group.protocol=classic"},
+		{{"heartbeat.interval.ms", "3000", "session.timeout.ms", "3000"},
+		 "heartbeat.interval.ms=3000 must be lower than session.timeout.ms=3000"},
+		{{"group.instance.id", ""}, "group.instance.id must not be empty"},
 		{{"enable.idempotence", "yes"}, "enable.idempotence=yes: true or false is wanted"},
 		{{"security.protocol", "SSL"}, "security.protocol=SSL: only PLAINTEXT is supported as yet"},
 		{{"enable.idempotence", "true", "acks", "1"},
@@ -106,4 +120,64 @@ TEST(the_guide_has_the_table_of_settings_as_it_is)
 		fail_msg("docs/guide.md is to have:\n%.*s", (int)table.size, (const char *)table.data);
 	buf_fini(&table);
 	mem_free(guide);
+}
+
+TEST(a_groups_protocol_follows_from_what_is_given)
+{
+	static const struct {
+		const char *pairs[4];
+		enum group_protocol protocol;
+	} cases[] = {
+		{{NULL}, GROUP_PROTOCOL_AUTOMATIC},
+		{{"group.protocol", "CONSUMER"}, GROUP_PROTOCOL_CONSUMER},
+		{{"group.protocol", "classic"}, GROUP_PROTOCOL_CLASSIC},
+		{{"partition.assignment.strategy", "sticky"}, GROUP_PROTOCOL_CLASSIC},
+		{{"session.timeout.ms", "10000"}, GROUP_PROTOCOL_CLASSIC},
+		{{"heartbeat.interval.ms", "1000"}, GROUP_PROTOCOL_CLASSIC},
+		{{"group.remote.assignor", "range"}, GROUP_PROTOCOL_CONSUMER},
+		{{"max.poll.interval.ms", "1000"}, GROUP_PROTOCOL_AUTOMATIC},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		const char *const *p = cases[i].pairs;
+		struct client_config c;
+		char words[400];
+
+		must_ok(parse(p[0], p[1], p[2], p[3], &c, words));
+		CHECK_EQ(c.group_protocol, cases[i].protocol);
+		client_config_fini(&c);
+	}
+}
+
+TEST(assignors_have_kafkas_defaults_and_javas_names)
+{
+	struct client_config c;
+	char words[400];
+
+	must_ok(parse(NULL, NULL, NULL, NULL, &c, words));
+	CHECK_EQ(c.assignor_count, 2);
+	CHECK_EQ(c.assignors[0], ASSIGNOR_RANGE);
+	CHECK_EQ(c.assignors[1], ASSIGNOR_COOPERATIVE_STICKY);
+	client_config_fini(&c);
+	must_ok(parse("partition.assignment.strategy",
+		      "org.apache.kafka.clients.consumer.CooperativeStickyAssignor, roundrobin", NULL, NULL, &c,
+		      words));
+	CHECK_EQ(c.assignor_count, 2);
+	CHECK_EQ(c.assignors[0], ASSIGNOR_COOPERATIVE_STICKY);
+	CHECK_EQ(c.assignors[1], ASSIGNOR_ROUNDROBIN);
+	client_config_fini(&c);
+}
+
+TEST(the_reset_is_a_word_or_a_time_before_now)
+{
+	struct client_config c;
+	char words[400];
+
+	must_ok(parse("auto.offset.reset", "by_duration:P1DT1S", NULL, NULL, &c, words));
+	CHECK_EQ(c.reset, RESET_DURATION);
+	CHECK_EQ(c.reset_back_ms, 86401000);
+	client_config_fini(&c);
+	must_ok(parse("auto.offset.reset", "smallest", NULL, NULL, &c, words));
+	CHECK_EQ(c.reset, RESET_EARLIEST);
+	client_config_fini(&c);
 }

@@ -35,13 +35,17 @@ void consumer_assign(struct consumer *c, const char *topic, int32_t partition, s
 	p->assigned = true;
 	p->start = from;
 	p->generation = generation;
-	p->state = from.kind == START_OFFSET ? CONSUME_FETCHING : CONSUME_NEEDS_OFFSET;
+	p->state = from.kind == START_OFFSET      ? CONSUME_FETCHING
+		   : from.kind == START_COMMITTED ? CONSUME_NEEDS_COMMITTED
+						  : CONSUME_NEEDS_OFFSET;
 	p->position = from.kind == START_OFFSET ? from.value : -1;
 	p->end_told = -1;
 	p->retry_at_us = 0;
 	p->failures = 0;
 	p->max_bytes = (int32_t)c->options.config->partition_fetch_bytes;
 	consumer_wake(c);
+	if (p->state == CONSUME_NEEDS_COMMITTED)
+		c->options.wants_committed(c->options.group);
 }
 
 void consumer_unassign(struct consumer *c, const char *topic, int32_t partition)
@@ -146,20 +150,74 @@ void consume_backoff(struct consumer *c, struct consume_partition *p)
 			 client_backoff_us(c->options.shard, c->options.config, ++p->failures);
 }
 
-void consume_out_of_range(struct consumer *c, struct consume_partition *p)
+void consume_reset(struct consumer *c, struct consume_partition *p, const char *why)
 {
+	const struct client_config *g = c->options.config;
+	int64_t then_ms = shard_wall_ms(c->options.shard) - g->reset_back_ms;
 	char text[FETCHED_TEXT_SIZE];
 
-	if (c->options.config->reset == RESET_NONE) {
+	switch ((enum reset_policy)g->reset) {
+	case RESET_NONE:
 		snprintf(text, sizeof(text),
-			 "%.249s/%d: there is no offset %lld, and auto.offset.reset=none; start at the beginning or "
-			 "the end",
-			 p->picture->name, p->index, (long long)p->position);
+			 "%.249s/%d: %s, and auto.offset.reset=none; start at the beginning or the end",
+			 p->picture->name, p->index, why);
 		consume_fail(c, p, ERR_OFFSET_OUT_OF_RANGE, text);
 		return;
+	case RESET_EARLIEST:
+		p->start = (struct start){.kind = START_BEGINNING};
+		break;
+	case RESET_LATEST:
+		p->start = (struct start){.kind = START_END};
+		break;
+	case RESET_DURATION:
+		p->start = (struct start){.kind = START_TIME, .value = then_ms > 0 ? then_ms : 0};
+		break;
 	}
-	p->start.kind = c->options.config->reset == RESET_EARLIEST ? START_BEGINNING : START_END;
 	p->state = CONSUME_NEEDS_OFFSET;
+	event_signal(&c->changed);
+}
+
+void consume_at(struct consumer *c, struct consume_partition *p, int64_t offset)
+{
+	p->position = offset;
+	p->state = CONSUME_FETCHING;
+	p->failures = 0;
+	if (c->options.located)
+		c->options.located(c->options.user, p->picture->name, p->index, p->generation, offset);
+	event_signal(&c->changed);
+}
+
+/* --- where the group left off ------------------------------------------------------------------------------------ */
+
+size_t consumer_wanting_committed(const struct consumer *c, struct committed_question *ret_questions, size_t max)
+{
+	const struct map_entry *entry;
+	size_t place = 0, count = 0;
+
+	while (count < max && (entry = map_next(&c->partitions, &place))) {
+		struct consume_partition *p = entry->value;
+
+		if (p->assigned && p->state == CONSUME_NEEDS_COMMITTED)
+			ret_questions[count++] = (struct committed_question){
+				.topic = p->picture, .partition = p->index, .generation = p->generation};
+	}
+	return count;
+}
+
+void consumer_committed(struct consumer *c, const struct committed_question *q, int64_t offset, enum err e,
+			const char *text)
+{
+	struct consume_partition *p = find(c, q->topic, q->partition);
+
+	/* Meanwhile it may have been assigned anew, or taken away. */
+	if (!p || !p->assigned || p->generation != q->generation || p->state != CONSUME_NEEDS_COMMITTED)
+		return;
+	if (e)
+		consume_fail(c, p, e, text);
+	else if (offset >= 0)
+		consume_at(c, p, offset);
+	else
+		consume_reset(c, p, "the group has no offset for it");
 }
 
 /* --- the door ---------------------------------------------------------------------------------------------------- */

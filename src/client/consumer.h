@@ -1,8 +1,8 @@
 /*
  * consumer: fetches assigned partitions ahead of their reader, within a bound of memory.
  *
- *      assign -> (offset unknown: ListOffsets, all of a broker at once) -> fetching -> fetched -> handed over -> ... -> consumer_return
- *                        ^                            |
+ *      assign -> (offset unknown: what the group committed, or ListOffsets, all of a broker at once) -> fetching -> fetched -> handed over
+ *                        ^                            |                                                                    -> ... -> consumer_return
  *                        +---- out of range: reset ---+---- error that repeating does not mend: stopped, told once
  *
  * One fiber a broker asks for all partitions that it leads, in one fetch session (KIP-227).
@@ -19,7 +19,8 @@
 #include "client/cluster.h"
 #include "client/fetched.h"
 
-enum start_kind { START_OFFSET, START_BEGINNING, START_END, START_TIME, START_TAIL };
+/* START_COMMITTED: where the group left off, else as auto.offset.reset says. */
+enum start_kind { START_OFFSET, START_BEGINNING, START_END, START_TIME, START_TAIL, START_COMMITTED };
 
 struct start {
 	enum start_kind kind;
@@ -35,7 +36,12 @@ struct consumer_options {
 	struct compressor *compressor;
 	/* Takes over; comes back by consumer_return. */
 	void (*hand_over)(void *user, struct fetched *f);
+	/* The offset at which an assignment starts is found. */
+	void (*located)(void *user, const char *topic, int32_t partition, uint64_t generation, int64_t offset);
 	void *user;
+	/* Some partitions wait for consumer_committed. */
+	void (*wants_committed)(void *user);
+	void *group; /* its argument */
 };
 
 struct consumer *consumer_new(const struct consumer_options *o);
@@ -49,6 +55,19 @@ void consumer_unassign(struct consumer *c, const char *topic, int32_t partition)
 void consumer_return(struct consumer *c, struct fetched *f);
 /* The cluster's picture changed. */
 void consumer_wake(struct consumer *c);
+
+/* An assignment that starts where its group left off, and what the group's coordinator says. */
+struct committed_question {
+	struct cluster_topic *topic;
+	int32_t partition;
+	uint64_t generation;
+};
+
+/* Those that wait, up to `max`; their number. */
+size_t consumer_wanting_committed(const struct consumer *c, struct committed_question *ret_questions, size_t max);
+/* `offset` -1: the group has none. An error stops the partition and is told with `text`. */
+void consumer_committed(struct consumer *c, const struct committed_question *q, int64_t offset, enum err e,
+			const char *text);
 
 /* What a partition's leader is asked, and what came of it. */
 struct offset_question {

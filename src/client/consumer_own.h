@@ -8,6 +8,7 @@
 struct fetcher;
 
 enum consume_state {
+	CONSUME_NEEDS_COMMITTED,
 	CONSUME_NEEDS_OFFSET,
 	CONSUME_FETCHING,
 	CONSUME_STOPPED, /* by an error that was told; until it is assigned again */
@@ -61,7 +62,9 @@ void fetcher_forget(struct fetcher *f, struct consume_partition *p);
 void consume_fail(struct consumer *c, struct consume_partition *p, enum err e, const char *text);
 /* Tries again later. */
 void consume_backoff(struct consumer *c, struct consume_partition *p);
-/* The broker does not have the wanted offset. */
-void consume_out_of_range(struct consumer *c, struct consume_partition *p);
+/* There is no offset to go on at, for `why`: auto.offset.reset says what then. */
+void consume_reset(struct consumer *c, struct consume_partition *p, const char *why);
+/* Its offset is known: fetching begins. */
+void consume_at(struct consumer *c, struct consume_partition *p, int64_t offset);
 
 #endif

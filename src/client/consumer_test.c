@@ -29,8 +29,9 @@ struct consume_case {
 	struct buf log;
 	size_t places[1000]; /* of batches */
 	int32_t session_epoch;
-	int64_t session_offset;
+	int64_t session_offset; /* -1: the partition is not in the session */
 	bool has_session;
+	bool again; /* the partition is taken away and assigned anew in one go, once something came */
 	unsigned fetches;
 	unsigned incremental;
 	unsigned faults;
@@ -125,6 +126,7 @@ static struct bytes records_from(const struct consume_case *c, int64_t offset)
 static int16_t session_check(struct consume_case *c, const struct fetch_request *request)
 {
 	if (request->session_epoch == 0) {
+		c->session_offset = -1;
 		c->has_session = true;
 		c->session_epoch = 1;
 		return OK;
@@ -162,6 +164,13 @@ static enum script_outcome answer_fetch(struct consume_case *c, const struct scr
 		CHECK_EQ(request.topics_count <= 1, 1);
 		if (request.topics_count == 1)
 			c->session_offset = request.topics[0].partitions[0].fetch_offset;
+		/* What is named in both is forgotten: Kafka's brokers take them in this order. */
+		if (request.forgotten_topics_data_count > 0)
+			c->session_offset = -1;
+		if (c->session_offset < 0) {
+			script_put(q, &r, out);
+			return SCRIPT_ANSWER;
+		}
 		partition = (struct fetch_response_partition_data){.high_watermark = c->records,
 								   .last_stable_offset = c->records};
 		partition.diverging_epoch = (struct fetch_response_epoch_end_offset){.epoch = -1, .end_offset = -1};
@@ -283,6 +292,11 @@ static void consume_case_main(struct fiber *self, void *argument)
 	while (!c->ended && !c->error) {
 		fiber_sleep_await(self, 500);
 		return_all(c);
+		if (c->again && c->count > 0) {
+			c->again = false;
+			consumer_unassign(client->consumer, TOPIC, 0);
+			consumer_assign(client->consumer, TOPIC, 0, (struct start){START_OFFSET, c->next}, 5);
+		}
 	}
 	client_stop_await(self, client);
 	return_all(c);
@@ -409,4 +423,17 @@ TEST(a_refusal_that_names_the_new_leader_moves_the_reader_there)
 	CHECK_EQ(c.count, 100);
 	CHECK(!c.error);
 	CHECK(c.other.accepted > 0);
+}
+
+/* A rebalance that takes a partition away and gives it back: the session has it all the time. */
+TEST(a_partition_that_goes_and_comes_before_the_next_request_is_read_on)
+{
+	for (unsigned old = 0; old < 2; old++) {
+		struct consume_case c = {
+			.from = {START_BEGINNING, 0}, .records = FIRST + 1000, .old = old, .again = true};
+
+		run_case(&c);
+		CHECK_EQ(c.count, 1000);
+		CHECK(!c.again && c.ended && !c.error);
+	}
 }

@@ -5,6 +5,8 @@
 
 /* How long a peer that was freed may take to end is asked so often. */
 #define PEER_END_POLL_US 1000
+/* What mo_client_close takes at most for a last commit and for leaving the group; who wants more calls mo_consumer_close. */
+#define LEAVE_US 5000000
 
 static void on_changed(void *user)
 {
@@ -12,6 +14,15 @@ static void on_changed(void *user)
 
 	producer_wake(c->producer);
 	consumer_wake(c->consumer);
+	if (c->group)
+		group_wake(c->group);
+}
+
+static void on_wants_committed(void *client)
+{
+	struct client *c = client;
+
+	group_wants_committed(c->group);
 }
 
 /* Answers that are held by the caller, one that arrives, and room for small ones beside them. */
@@ -47,7 +58,17 @@ enum err client_new(struct shard *s, const struct client_config *config, const s
 							      .cluster = &c->cluster,
 							      .compressor = c->compressor,
 							      .hand_over = sink->hand_over,
-							      .user = sink->user});
+							      .located = sink->located,
+							      .user = sink->user,
+							      .wants_committed = on_wants_committed,
+							      .group = c});
+	if (config->group_id[0])
+		c->group = group_new(&(struct group_options){.shard = s,
+							     .config = config,
+							     .cluster = &c->cluster,
+							     .consumer = c->consumer,
+							     .sink = sink->group,
+							     .user = sink->user});
 	c->cluster.changed_hook = on_changed;
 	c->cluster.user = c;
 	cluster_start(&c->cluster);
@@ -57,10 +78,15 @@ enum err client_new(struct shard *s, const struct client_config *config, const s
 
 void client_stop_await(struct fiber *self, struct client *c)
 {
+	/* With the fetchers still there, since what it leaves behind is committed first. */
+	if (c->group)
+		group_stop_await(self, c->group, LEAVE_US);
 	c->stopping = true;
 	producer_stop_await(self, c->producer);
 	consumer_stop_await(self, c->consumer);
 	cluster_stop_await(self, &c->cluster);
+	if (c->group)
+		group_end(c->group);
 	cluster_end(&c->cluster);
 	while (c->cluster.peers_alive > 0)
 		(void)fiber_sleep_await(self, PEER_END_POLL_US);
@@ -68,6 +94,7 @@ void client_stop_await(struct fiber *self, struct client *c)
 
 void client_free(struct client *c)
 {
+	group_free(c->group);
 	producer_free(c->producer);
 	consumer_free(c->consumer);
 	cluster_fini(&c->cluster);

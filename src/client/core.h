@@ -12,6 +12,7 @@
 
 #include "client/cluster.h"
 #include "client/consumer.h"
+#include "client/group.h"
 #include "client/producer.h"
 
 struct client {
@@ -21,6 +22,7 @@ struct client {
 	struct cluster cluster;
 	struct producer *producer;
 	struct consumer *consumer;
+	struct group *group; /* NULL: no group.id */
 	struct compressor *compressor;
 	bool stopping;
 };
@@ -28,6 +30,9 @@ struct client {
 struct client_sink {
 	void (*outcome)(void *user, const struct produce_outcome *o);
 	void (*hand_over)(void *user, struct fetched *f); /* takes over; consumer_return */
+	/* May be NULL (client/consumer.h). */
+	void (*located)(void *user, const char *topic, int32_t partition, uint64_t generation, int64_t offset);
+	const struct group_sink *group; /* may be NULL without group.id */
 	void *user;
 };
 

@@ -117,9 +117,7 @@ static void offset_answered(struct consumer *c, struct consume_partition *p, con
 	enum err e = q->error;
 
 	if (!e && q->offset >= 0) {
-		p->position = q->offset;
-		p->state = CONSUME_FETCHING;
-		p->failures = 0;
+		consume_at(c, p, q->offset);
 		return;
 	}
 	if (e > -1000 && e != OK && !err_retriable(e)) {
@@ -223,26 +221,39 @@ static void add_partition(struct fetcher *f, struct fetch_exchange *x, struct co
 	p->sent_generation = p->generation;
 }
 
+/* It left the session and is back in it by this request, under the same name: a broker forgets what a request both names and forgets. */
+static bool is_back(struct fetcher *f, const struct forgotten *from, bool by_id)
+{
+	struct partition_key key = {.topic = from->topic, .index = (uint64_t)(uint32_t)from->index};
+	const struct consume_partition *p = map_get(&f->consumer->partitions, bytes_of(&key, sizeof(key)));
+
+	return p->fetcher == f && (!by_id || uuid_equal(p->sent_id, from->id));
+}
+
+/* Behind add_partition. */
 static void add_forgotten(struct fetcher *f, struct fetch_exchange *x)
 {
-	struct fetch_request_forgotten_topic *topics;
+	bool by_id = x->version >= FETCH_BY_ID;
+	struct fetch_request_forgotten_topic *t;
 
 	if (f->session_id == 0)
 		f->forgotten_count = 0;
-	topics = arena_alloc_array(&x->arena, f->forgotten_count + 1, sizeof(*topics));
-	must(topics);
+	x->request.forgotten_topics_data = arena_alloc_array(&x->arena, f->forgotten_count + 1, sizeof(*t));
+	must(x->request.forgotten_topics_data);
+	x->request.forgotten_topics_data_count = 0;
 	for (size_t i = 0; i < f->forgotten_count; i++) {
 		struct forgotten *from = &f->forgotten[i];
 
-		topics[i].topic = x->version >= FETCH_BY_ID ? bytes_empty() : bytes_str(from->topic->name);
-		topics[i].topic_id = x->version >= FETCH_BY_ID ? from->id : (struct uuid){{0}};
-		topics[i].partitions = arena_alloc(&x->arena, sizeof(int32_t));
-		must(topics[i].partitions);
-		topics[i].partitions[0] = from->index;
-		topics[i].partitions_count = 1;
+		if (is_back(f, from, by_id))
+			continue;
+		t = &x->request.forgotten_topics_data[x->request.forgotten_topics_data_count++];
+		t->topic = by_id ? bytes_empty() : bytes_str(from->topic->name);
+		t->topic_id = by_id ? from->id : (struct uuid){{0}};
+		t->partitions = arena_alloc(&x->arena, sizeof(int32_t));
+		must(t->partitions);
+		t->partitions[0] = from->index;
+		t->partitions_count = 1;
 	}
-	x->request.forgotten_topics_data = topics;
-	x->request.forgotten_topics_data_count = (int32_t)f->forgotten_count;
 	f->forgotten_count = 0;
 }
 
@@ -276,13 +287,13 @@ static void build_request(struct fetcher *f, struct fetch_exchange *x, size_t wa
 	x->request.session_id = f->session_id;
 	x->request.session_epoch = f->session_epoch;
 	leave_unwanted(f, now_us);
-	add_forgotten(f, x);
 	x->request.topics = arena_alloc_array(&x->arena, wanted + 1, sizeof(*x->request.topics));
 	must(x->request.topics);
 	x->request.topics_count = 0;
 	while ((entry = map_next(&f->consumer->partitions, &place)))
 		if (wants_fetch(f, entry->value, now_us))
 			add_partition(f, x, entry->value, wanted);
+	add_forgotten(f, x);
 }
 
 /* --- the answer -------------------------------------------------------------------------------------------------- */
@@ -327,7 +338,8 @@ static void partition_failed(struct consumer *c, struct fetch_exchange *x, struc
 	enum err e = (enum err)r->error_code;
 
 	if (e == ERR_OFFSET_OUT_OF_RANGE) {
-		consume_out_of_range(c, p);
+		snprintf(text, sizeof(text), "there is no offset %lld", (long long)p->position);
+		consume_reset(c, p, text);
 		return;
 	}
 	if (err_retriable(e) && e != ERR_CORRUPT_MESSAGE) {
@@ -385,7 +397,8 @@ static void partition_data(struct fetcher *f, struct fetch_exchange *x, struct c
 		d->end = true;
 		p->end_told = p->position;
 	}
-	if (d->batch_count == 0 && !d->end && !d->error) {
+	/* Control batches alone move the reader's position too: that is what is committed. */
+	if (d->batch_count == 0 && !d->end && !d->error && d->next_offset == d->from_offset) {
 		fetched_free(d);
 		return;
 	}

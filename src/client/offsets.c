@@ -30,6 +30,7 @@ static int64_t first_timestamp(const struct start *at)
 	case START_TIME:
 		return at->value;
 	case START_OFFSET:
+	case START_COMMITTED:
 		break;
 	}
 	must_not_reach();

@@ -153,6 +153,7 @@ static int64_t wanted_offset(const struct start *at, int32_t topic, int32_t part
 	case START_TAIL:
 		return at->value < 100 ? end(topic, partition) - at->value : beginning(topic, partition);
 	case START_OFFSET:
+	case START_COMMITTED:
 		break;
 	}
 	must_not_reach();

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import moldau  # noqa: E402
 
-EXAMPLE = os.path.join(moldau.ROOT, "docs", "examples", "produce_consume.c")
+EXAMPLES = os.path.join(moldau.ROOT, "docs", "examples")
 INCLUDE = os.path.join(moldau.ROOT, "include")
 SECONDS = 60
 
@@ -38,14 +38,15 @@ class Example(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.work, ignore_errors=True)
 
-    def compile(self):
-        program = os.path.join(self.work, "example")
-        subprocess.run([self.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", *self.sanitized, "-I", INCLUDE, EXAMPLE, "-L", self.folder,
-                        "-lmoldau", f"-Wl,-rpath,{self.folder}", "-o", program], check=True, timeout=SECONDS)
+    def compile(self, name):
+        program = os.path.join(self.work, name)
+        subprocess.run([self.compiler, "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", *self.sanitized, "-I", INCLUDE,
+                        os.path.join(EXAMPLES, f"{name}.c"), "-L", self.folder, "-lmoldau", f"-Wl,-rpath,{self.folder}", "-o", program],
+                       check=True, timeout=SECONDS)
         return program
 
-    def run_example(self, *arguments, code=0):
-        done = subprocess.run([self.compile(), *arguments], capture_output=True, text=True, timeout=SECONDS)
+    def run_example(self, *arguments, code=0, name="produce_consume"):
+        done = subprocess.run([self.compile(name), *arguments], capture_output=True, text=True, timeout=SECONDS)
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout, done.stderr
 
@@ -56,6 +57,16 @@ class Example(unittest.TestCase):
             words, _ = self.run_example(address, "example")
             self.assertEqual(words, "one is at example/0, offset 0\ntwo is at example/0, offset 1\nthree is at example/0, offset 2\n"
                                     "0/0: one (from: an example)\n0/1: two (from: an example)\n0/2: three (from: an example)\n")
+
+    def test_a_member_of_a_group_goes_on_where_the_group_left_off(self):
+        with moldau.Broker({"group.initial.rebalance.delay.ms": 0}) as broker:
+            address = f"127.0.0.1:{broker.port}"
+            self.assertEqual(moldau.run_moldau("topic", "create", "example", "-b", address)[0], 0)
+            self.run_example(address, "example")
+            for count, values in (("2", ["one", "two"]), ("1", ["three"])):
+                words, told = self.run_example(address, "readers", "example", count, name="group_consumer")
+                self.assertEqual([line.split()[-1] for line in words.splitlines()[-int(count):]], values)
+                self.assertEqual(told, "assigned: example/0\nrevoked: example/0\n")
 
     def test_without_a_broker_it_says_so(self):
         _, words = self.run_example("127.0.0.1:1", "example", code=1)
