@@ -95,6 +95,9 @@ static bool describe_none(struct describe_group_call *c, const struct group *g)
 	if (c->version < 6)
 		return true;
 	c->response.error_code = ERR_GROUP_ID_NOT_FOUND;
+	/* A longer one would be no text of the protocol, and none of the request's groups would be answered. */
+	if (6 + c->group_id.size + end_size > INT16_MAX)
+		return true;
 	text = arena_alloc(c->arena, 6 + c->group_id.size + end_size);
 	if (!text)
 		return false;

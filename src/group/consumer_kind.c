@@ -234,9 +234,13 @@ static bool describe_none(struct describe_consumer_group_call *c, bool is_other)
 {
 	const char *end = is_other ? " is not a consumer group." : " not found.";
 	size_t size = strlen("Group ") + c->group_id.size + strlen(end);
-	char *text = arena_alloc(c->arena, size + 1);
+	char *text;
 
 	group_describe_consumer_refuse(c, ERR_GROUP_ID_NOT_FOUND);
+	/* A longer one would be no text of the protocol, and none of the request's groups would be answered. */
+	if (size > INT16_MAX)
+		return true;
+	text = arena_alloc(c->arena, size + 1);
 	if (!text)
 		return false;
 	snprintf(text, size + 1, "Group %.*s%s", BYTES_ARG(c->group_id), end);

@@ -17,7 +17,8 @@
 /* Of a slice, in units of about 50 ns: a match takes some, and more where the pattern is large. */
 #define SLICE_UNITS 40000
 #define MATCH_UNITS 4
-#define CHEAP_COST 200 /* instructions; below, a match takes no longer than its name */
+#define CHEAP_COST 200   /* instructions; below, a match takes no longer than its name */
+#define COMPILE_UNITS 16 /* an instruction */
 #define SLICE_PAUSE_MS 1
 
 struct matched {
@@ -119,17 +120,33 @@ static void next_pattern(struct pattern_job *job)
 	job->at++;
 }
 
+/*
+ * Compiles the job's pattern, should it not be; one that cannot be stays NULL. False when the slice is over by that: many members may each have
+ * a pattern that takes long to compile and matches few topics.
+ */
+static bool compile(struct pattern_job *job, size_t *units)
+{
+	struct bytes pattern = job->patterns[job->at].pattern;
+	size_t cost = pattern.size;
+
+	if (job->regex)
+		return true;
+	if (regex_new(pattern, NULL, &job->regex) == OK)
+		cost += COMPILE_UNITS * regex_cost(job->regex);
+	if (cost >= *units)
+		return false;
+	*units -= cost;
+	return true;
+}
+
 /* True when all is matched. */
 static bool do_slice(struct pattern_job *job, const struct image *image)
 {
 	size_t units = SLICE_UNITS;
 
-	for (; job->at < job->pattern_count; next_pattern(job)) {
-		if (!job->regex && regex_new(job->patterns[job->at].pattern, NULL, &job->regex) != OK)
-			continue;
-		if (!match_some(job, image, &units))
+	for (; job->at < job->pattern_count; next_pattern(job))
+		if (!compile(job, &units) || (job->regex && !match_some(job, image, &units)))
 			return false;
-	}
 	return true;
 }
 

@@ -1338,6 +1338,31 @@ TEST(patterns_come_and_go_with_their_members)
 		  "A: hb NONE epoch=-1\n");
 }
 
+/* Of many members with such patterns each would hold up all that the shard does. */
+TEST(a_pattern_that_takes_long_to_compile_is_matched_later)
+{
+	enum { LONG = 3000 };
+	static const char script[] = "> A hb regex=%s\n"
+				     "  said A regex=%s A/h\n"
+				     "  target A\n"
+				     "  target epoch g 1\n"
+				     "  at A 1 (was 0) STABLE\n"
+				     "A: hb NONE epoch=1 nothing\n"
+				     "> wait 1\n"
+				     "  pattern %s=t\n"
+				     "  epoch g 2\n"
+				     "> A hb has=-\n"
+				     "  target A t:0,1,2\n"
+				     "  target epoch g 2\n"
+				     "  at A 2 (was 1) STABLE t:0@2,1@2,2@2\n"
+				     "A: hb NONE epoch=2 t:0,1,2\n";
+	char pattern[LONG + 1] = "t|(?i)", text[sizeof(script) + 3 * sizeof(pattern)];
+
+	memset(pattern + 6, 'k', LONG - 6);
+	snprintf(text, sizeof(text), script, pattern, pattern, pattern);
+	play_ours(text);
+}
+
 TEST(a_pattern_is_looked_at_again_after_the_interval)
 {
 	play_ours("> cset refresh=60000\n"

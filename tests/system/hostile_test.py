@@ -17,6 +17,7 @@ import unittest
 
 import moldau
 import wire
+from wire_groups import again, coordinator
 
 GOLDEN = os.path.join(moldau.ROOT, "tests", "compat", "golden", "golden.jsonl")
 NAMES = {key: name for name, key in wire.KEYS.items()}
@@ -134,6 +135,15 @@ class Hostile(unittest.TestCase):
             answer = c.answer("Fetch", 12)[1]
             self.assertEqual(answer["SessionId"], 0)
             self.assertLess(self.broker.resident_bytes() - before, 200 << 20)
+
+    def test_groups_of_the_longest_names_are_told_that_there_are_none(self):
+        names = ["x" * 32767, "none"]
+        with self.broker.connect() as c:
+            coordinator(c, "none")
+            described = again(lambda: c.ask("DescribeGroups", 6, {"Groups": names})["Groups"], lambda g: max(d["ErrorCode"] for d in g))
+            self.assertEqual([(d["ErrorCode"], d["ErrorMessage"]) for d in described], [(69, None), (69, "Group none not found.")])
+            described = c.ask("ConsumerGroupDescribe", 1, {"GroupIds": names})["Groups"]
+            self.assertEqual([(d["ErrorCode"], d["ErrorMessage"]) for d in described], [(69, None), (69, "Group none not found.")])
 
     def test_sessions_of_others_and_epochs_that_cannot_be(self):
         ids = []
