@@ -49,8 +49,12 @@ static void run_visit(struct shard *at, struct message *m)
 	struct tour *t = container_of(m, struct tour, message);
 	struct broker *b = t->broker;
 	struct shard *to = b->shard_zero;
+	struct broker_part *part = &b->parts[t->next++];
 
-	observe_shard(&b->parts[t->next++], &t->look);
+	if (t->look.collects)
+		observe_groups_collect(part, t->look.groups);
+	else
+		observe_shard(part, &t->look);
 	if (t->next < b->shard_count)
 		to = b->parts[t->next].shard.shard;
 	else
@@ -62,6 +66,8 @@ static void run_visit(struct shard *at, struct message *m)
 static void tour_await(struct fiber *self, struct tour *t)
 {
 	t->waiter = self;
+	t->next = 0;
+	t->over = false;
 	t->look.topics_max = t->broker->observer.topics_max;
 	t->message.run = run_visit;
 	shard_send(t->broker->shard_zero, t->broker->shard_zero, &t->message);
@@ -178,15 +184,21 @@ static void metrics_main(struct fiber *self, void *argument)
 	struct asked *a = argument;
 	struct broker *b = a->broker;
 	struct metrics_page page;
-	struct tour tour = {.broker = b, .look.page = &page};
+	struct group_look groups;
+	struct tour tour = {.broker = b, .look = {.page = &page, .groups = &groups, .collects = true}};
 	struct buf text;
 
 	metrics_page_init(&page, MOST_VALUES);
+	group_look_init(&groups, b->observer.groups_max);
 	put_broker(b, &tour.look);
 	put_acceptor(b, &tour.look);
 	put_process_await(self, b, &tour.look);
 	put_folders_await(self, b, &tour.look);
 	tour_await(self, &tour);
+	tour.look.collects = false;
+	tour_await(self, &tour);
+	observe_groups_put_await(self, &page, &groups);
+	group_look_fini(&groups);
 	buf_init(&text, TEXT_MAX);
 	metrics_print(&page, &text);
 	metrics_page_fini(&page);
@@ -335,6 +347,7 @@ enum err observe_start_await(struct fiber *self, struct broker *b)
 
 	b->observer.started_wall_ms = shard_wall_ms(b->shard_zero);
 	b->observer.topics_max = config_int32(b->config, CONFIG_METRICS_TOPICS_MAX);
+	b->observer.groups_max = config_int32(b->config, CONFIG_METRICS_GROUPS_MAX);
 	if (!observe_parse_listener(text ? text : "", &b->observer.asked)) {
 		log_error(b->log, "metrics.listener=%s is neither HOST:PORT nor empty", text);
 		return ERR_BAD_CONFIG;

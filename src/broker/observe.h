@@ -14,6 +14,7 @@
 #define BROKER_OBSERVE_H
 
 #include "broker/observed.h"
+#include "group/group.h"
 #include "runtime/socket.h"
 
 struct broker;
@@ -28,6 +29,7 @@ struct observer {
 	const char *doing; /* what the start is at */
 	int64_t started_wall_ms;
 	int32_t topics_max;
+	int32_t groups_max;
 	bool serving;
 	bool recovered; /* whatever an unclean stop left is behind us */
 };
@@ -39,8 +41,22 @@ struct health_sums {
 	size_t offline;
 };
 
+/* What is looked at of groups (observe_groups.c). */
+struct group_look {
+	struct arena arena; /* of the next two */
+	struct watched_group *groups;
+	struct watched_offset *offsets;
+	int32_t groups_max;
+	int32_t group_count;
+	int32_t offset_count;
+	size_t left_out; /* groups and partitions */
+	struct group_figures sums;
+};
+
 struct look {
 	struct metrics_page *page; /* NULL: only the sums are wanted */
+	struct group_look *groups; /* NULL: nothing of groups is wanted */
+	bool collects;             /* the tour before: of groups only */
 	struct health_sums sums;
 	int32_t topics_max;
 };
@@ -54,6 +70,13 @@ struct health_facts {
 	const char *offline_folder; /* NULL: none */
 	size_t online_folders;
 };
+
+/* observe_groups.c: around two tours; the middle two on each part's shard. */
+void group_look_init(struct group_look *g, int32_t groups_max);
+void group_look_fini(struct group_look *g);
+void observe_groups_collect(struct broker_part *part, struct group_look *look);
+void observe_groups_measure(struct broker_part *part, struct group_look *look);
+void observe_groups_put_await(struct fiber *self, struct metrics_page *page, const struct group_look *look);
 
 /* observe_shard.c: on the part's shard. */
 void observe_shard(struct broker_part *part, struct look *look);

@@ -285,6 +285,8 @@ void observe_shard(struct broker_part *part, struct look *look)
 		put_folders(part, look, &labels);
 		put_topics(part, look, &labels);
 		put_coordinators(part, look, &labels);
+		if (look->groups)
+			observe_groups_measure(part, look->groups);
 	}
 	put_shard(part->shard.shard, look, &labels);
 	buf_fini(&labels);

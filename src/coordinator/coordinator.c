@@ -50,6 +50,13 @@ int32_t coordinator_next(const struct coordinator *c, int32_t from)
 	return -1;
 }
 
+const void *coordinator_state(const struct coordinator *c, int32_t partition)
+{
+	const struct hosted *h = find(c, partition);
+
+	return h && h->state == HOSTED_ACTIVE && !h->refused ? h->machine : NULL;
+}
+
 /* --- steps ------------------------------------------------------------------------------------------------------------ */
 
 struct step *hosted_step_begin(struct hosted *h)

@@ -88,6 +88,12 @@ void coordinator_abandon(struct coordinator_call *call);
 /* On which partitions there is something to ask: the next one that is hosted here, from `from` on; -1: none. */
 int32_t coordinator_next(const struct coordinator *c, int32_t from);
 
+/*
+ * The state of a partition that is active, to be read at once and not kept; NULL where it is not. For figures: it may be ahead of what is
+ * committed.
+ */
+const void *coordinator_state(const struct coordinator *c, int32_t partition);
+
 /* No step any more: whoever waits in a state is told NOT_COORDINATOR, and so is who comes. What was appended is still committed and answered. */
 void coordinator_stop(struct coordinator *c);
 /* Stops, waits for loads and appends that are under way, and frees it. Before replicas_close_await. */

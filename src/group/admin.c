@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "group/classic.h"
+#include "group/consumer_group.h"
 #include "group/request.h"
 
 /* --- ListGroups ------------------------------------------------------------------------------------------------------ */
@@ -199,4 +200,36 @@ void group_figures(const struct groups *all, struct group_figures *ret_figures)
 			f.pending_offsets += container_of(node, struct pending_offsets, in_group)->offsets.count;
 	}
 	*ret_figures = f;
+}
+
+bool group_walk_next(const struct groups *all, struct group_walk *w)
+{
+	const struct map_entry *e = map_next(&all->by_id, &w->place);
+	const struct group *g = e ? e->value : NULL;
+
+	if (!g)
+		return false;
+	w->group = g;
+	w->id = g->id;
+	w->members = g->kind->classic ? g->classic->members.count : g->consumer->members.count;
+	w->topic_place = w->offset_place = 0;
+	return true;
+}
+
+bool group_walk_offset(struct group_walk *w)
+{
+	const struct offsets *o = &w->group->offsets;
+	const struct topic_offsets *t;
+
+	while (w->topic_place < o->topic_count && w->offset_place == o->topics[w->topic_place]->count) {
+		w->topic_place++;
+		w->offset_place = 0;
+	}
+	if (w->topic_place == o->topic_count)
+		return false;
+	t = o->topics[w->topic_place];
+	w->topic = t->topic->name;
+	w->partition = t->offsets[w->offset_place].partition;
+	w->offset = t->offsets[w->offset_place++].offset;
+	return true;
 }

@@ -273,4 +273,22 @@ struct group_figures {
 
 void group_figures(const struct groups *g, struct group_figures *ret_figures);
 
+/* From group to group, and within one from offset to offset; begins zeroed. What it points to is the state's, which must not change meanwhile. */
+struct group_walk {
+	struct bytes id;
+	size_t members;
+	/* Of the last group_walk_offset. */
+	struct bytes topic;
+	int32_t partition;
+	int64_t offset;
+	/* Own. */
+	const struct group *group;
+	size_t place;
+	size_t topic_place;
+	size_t offset_place;
+};
+
+bool group_walk_next(const struct groups *g, struct group_walk *w);
+bool group_walk_offset(struct group_walk *w);
+
 #endif

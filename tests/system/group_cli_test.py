@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -324,6 +325,29 @@ class OnMoldau(Groups, unittest.TestCase):
 
     def explain(self, *groups, code=0):
         return self.cli("group", "explain", *groups, "--metrics-server", self.metrics, "--format", "json", code=code)
+
+    def values(self, group):
+        """What /metrics shows of a group: {(name, topic, partition): value}."""
+        with urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=SECONDS) as page:
+            text = page.read().decode()
+        found = {}
+        for name, labels, value in re.findall(r"^(kafka_consumergroup_\w+)\{([^}]*)\} (\S+)$", text, re.M):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            if labels["consumergroup"] == group:
+                found[name[len("kafka_consumergroup_"):], labels.get("topic"), labels.get("partition")] = int(value)
+        return found, text
+
+    def test_metrics_have_the_names_of_kafka_exporter(self):
+        topic, group = self.topic(2, records=10), self.name("seen")
+        self.commit(group, {(topic, 0): 4, (topic, 1): 30})
+        self.join(group, topic, [0])
+        found, text = self.values(group)
+        self.assertEqual(found, {
+            ("members", None, None): 1, ("current_offset", topic, "0"): 4, ("current_offset", topic, "1"): 30, ("current_offset_sum", topic, None): 34,
+            ("lag", topic, "0"): 6, ("lag", topic, "1"): 0, ("lag_sum", topic, None): 6})
+        self.assertRegex(text, r'(?m)^moldau_groups\{state="Stable"\} [1-9]')
+        self.assertRegex(text, r"(?m)^moldau_group_commits_total [1-9]")
+        self.assertRegex(text, r"(?m)^moldau_groups_left_out 0$")
 
     def test_explain_tells_who_caused_the_last_rebalances_and_why(self):
         topic, group = self.topic(), self.name('odd name/%"ü\u2028')
