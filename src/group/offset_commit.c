@@ -2,6 +2,7 @@
  * offset_commit: OffsetCommit and TxnOffsetCommit: who may is his group's to say (group_kind.may_commit), what is recorded is said here. Calls offsets.h.
  */
 #include "base/mutant.h"
+#include "base/saturate.h"
 #include "group/offset_record.h"
 #include "group/request.h"
 #include "metadata/image.h"
@@ -146,7 +147,7 @@ static void commit_partitions(struct groups *all, struct group *g, struct step *
 
 	/* Of clients of before Kafka 2.1. */
 	if (r->retention_time_ms != -1 && c->version <= 4)
-		expire_ms = s->wall_ms + r->retention_time_ms;
+		expire_ms = saturating_add(s->wall_ms, r->retention_time_ms);
 	for (int32_t t = 0; t < r->topics_count; t++) {
 		struct uuid topic_id = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
 

@@ -549,6 +549,15 @@ TEST(offsets_without_a_group_expire_after_their_commit)
 		  "list NONE\n");
 }
 
+TEST(a_retention_of_the_largest_number_means_never)
+{
+	play_ours("> set retention_ms=5000 check_ms=1000\n"
+		  "> A commit v=4 retention=9223372036854775807 t/0=1\n"
+		  "  record offset g t/0=1 v1\n"
+		  "A: commit t/0 NONE\n"
+		  "> wait 10000\n");
+}
+
 TEST(a_commit_that_says_its_own_end_is_kept_until_then)
 {
 	play_ours("> set retention_ms=5000 check_ms=1000\n"

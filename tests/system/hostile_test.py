@@ -17,7 +17,7 @@ import unittest
 
 import moldau
 import wire
-from wire_groups import again, coordinator
+from wire_groups import again, commit, coordinator
 
 GOLDEN = os.path.join(moldau.ROOT, "tests", "compat", "golden", "golden.jsonl")
 NAMES = {key: name for name, key in wire.KEYS.items()}
@@ -144,6 +144,13 @@ class Hostile(unittest.TestCase):
             self.assertEqual([(d["ErrorCode"], d["ErrorMessage"]) for d in described], [(69, None), (69, "Group none not found.")])
             described = c.ask("ConsumerGroupDescribe", 1, {"GroupIds": names})["Groups"]
             self.assertEqual([(d["ErrorCode"], d["ErrorMessage"]) for d in described], [(69, None), (69, "Group none not found.")])
+
+    def test_offsets_are_kept_for_as_long_as_a_number_can_say(self):
+        with self.broker.connect() as c:
+            coordinator(c, "kept")
+            for version in (2, 3, 4):
+                for retention in (0x7fffffffffffffff, -0x8000000000000000):
+                    self.assertEqual(commit(c, "kept", "kept", {0: 1}, version=version, RetentionTimeMs=retention), {0: 0})
 
     def test_sessions_of_others_and_epochs_that_cannot_be(self):
         ids = []
