@@ -358,6 +358,8 @@ static enum err clean_groups_await(struct fiber *self, struct pass *p)
 
 		if (stopped(p) || at + 1 >= l->segment_count)
 			return ERR_CANCELLED;
+		if (l->segments[at]->base_offset >= p->cleaner.map_end) /* those before it have left the log */
+			break;
 		view = view_of(l);
 		in = input_of(l, view);
 		count = clean_group(&in, at, p->plan.uncleanable);

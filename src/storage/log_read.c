@@ -98,6 +98,12 @@ static void finish(struct read_state *st, enum err error)
 	shard_defer(st->log->store->shard, &st->finish);
 }
 
+/* Segments below the log's start may leave it while the read waits: the one that is now the first has other records. */
+static bool is_purged(const struct read_state *st)
+{
+	return st->from < st->log->segments[0]->base_offset && st->r->offset < st->log->start_durable;
+}
+
 /* --- aborted transactions ----------------------------------------------------------------------------------------- */
 
 /* An offset that the answer's records do not reach, as near as the index tells. */
@@ -143,7 +149,7 @@ static void aborted_main(struct fiber *self, void *argument)
 		log_unpin(l);
 	}
 	give_aborted(st, &found);
-	finish(st, e);
+	finish(st, is_purged(st) ? ERR_OFFSET_OUT_OF_RANGE : e); /* what was aborted in it is not known any more */
 }
 
 /* The answer's records are known: who reads committed ones only is told what to drop of them. */
@@ -156,6 +162,8 @@ static void finish_answer(struct read_state *st, struct bytes records)
 	st->r->records = records;
 	if (!st->r->committed_only || records.size == 0) {
 		finish(st, OK);
+	} else if (is_purged(st)) {
+		finish(st, ERR_OFFSET_OUT_OF_RANGE);
 	} else if (log_collect_aborted(l, st->r->offset, answer_bound(st), &found) &&
 		   !shard_fault(l->store->shard, FAULT_READ_COLD)) {
 		give_aborted(st, &found);
@@ -493,12 +501,6 @@ static void limit_size(struct read_state *st)
 		st->size = READ_TINY;
 	if ((int64_t)st->size > st->end_position - st->position)
 		st->size = (size_t)(st->end_position - st->position);
-}
-
-/* Segments below the log's start may leave it while the read waits: the one that is now the first has other records. */
-static bool is_purged(const struct read_state *st)
-{
-	return st->from < st->log->segments[0]->base_offset && st->r->offset < st->log->start_durable;
 }
 
 static void cold_read_main(struct fiber *self, void *argument)

@@ -641,6 +641,27 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 	return store_syncs(l->store) ? confirm_names_await(self, l) : OK;
 }
 
+/*
+ * What lies wholly below the start is of no use, and may be only half there: it was on its way out. But where the start moved to the end of the log
+ * before a new segment began there, nobody else knows who wrote it: he who goes on must be known.
+ */
+static enum err drop_below_start_await(struct fiber *self, struct log *l, int64_t start)
+{
+	uint32_t count = 0;
+	enum err e;
+
+	while (count + 1 < l->segment_count && l->segments[count + 1]->base_offset <= start)
+		count++;
+	if (count == 0)
+		return OK;
+	l->end = INT64_MAX; /* not known yet */
+	e = log_keep_snapshot_await(self, l, l->segments[count]);
+	l->end = 0;
+	for (; count > 0; count--)
+		drop_leftover_await(self, l, 0);
+	return e;
+}
+
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds)
 {
 	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point, .start = bounds->start};
@@ -664,9 +685,9 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 		r.expected = bounds->start;
 		return finish_recovery_await(self, &r, bounds);
 	}
-	/* What lies wholly below the start is of no use, and may be only half there: it was on its way out. */
-	while (l->segment_count > 1 && l->segments[1]->base_offset <= r.start)
-		drop_leftover_await(self, l, 0);
+	e = drop_below_start_await(self, l, r.start);
+	if (e)
+		return e;
 	/* The first segment's was synced before the start moved there, which the recovery point need not have followed yet. */
 	limit = r.recovery_point > l->segments[0]->base_offset ? r.recovery_point : l->segments[0]->base_offset;
 	e = load_snapshot_await(self, l, limit, &l->producers, &r.producers_from);

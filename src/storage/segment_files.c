@@ -140,10 +140,12 @@ static enum err open_by_name_await(struct fiber *self, struct log *l, struct seg
 			file_cache_drop(&l->store->files, &s->file);
 		}
 	} while ((e == ERR_NOT_FOUND && swapped != s->swapped) || ((!e || e == ERR_NOT_FOUND) && folder != l->folder));
-	if (e || !s->replaced)
+	if (!s->replaced)
 		return e;
-	file_cache_give(&l->store->files, *ret_file); /* what was opened may be the other's already */
-	file_cache_drop(&l->store->files, &s->file);
+	if (!e) {
+		file_cache_give(&l->store->files, *ret_file); /* what was opened may be the other's already */
+		file_cache_drop(&l->store->files, &s->file);
+	}
 	return ERR_AGAIN;
 }
 

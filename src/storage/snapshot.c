@@ -34,6 +34,10 @@ static enum err put_await(struct fiber *self, struct log *l, struct segment *s)
 		return OK;
 	s->snapshot = NULL; /* the cleaner may give it to another segment */
 	e = log_save_snapshot_await(self, l, s->base_offset, buf_bytes(snapshot));
+	if (e && !s->replaced) { /* for the next try */
+		s->snapshot = snapshot;
+		return e;
+	}
 	buf_fini(snapshot);
 	mem_free(snapshot);
 	return e;
@@ -126,15 +130,15 @@ enum err log_keep_snapshot_await(struct fiber *self, struct log *l, struct segme
 	if (!s->snapshot_durable && !s->replaced)
 		e = keep_await(self, l, s);
 	end(l);
+	if (!e && !s->replaced)
+		s->snapshot_durable = true;
 	if (e == ERR_NO_SPACE || e == ERR_CORRUPT) {
-		/* Else a full disk would never get space, nor damage ever leave. */
+		/* Else a full disk would never get space, nor damage ever leave. The next segment that goes tries again. */
 		log_warn(log_logger(l),
 			 "%s-%d: no snapshot of the producers at %lld (%s): after a power failure some may be unknown",
 			 l->topic, (int)l->partition, (long long)s->base_offset, err_text(e));
 		e = OK;
 	}
-	if (!e && !s->replaced)
-		s->snapshot_durable = true;
 	log_unpin(l);
 	return e;
 }
