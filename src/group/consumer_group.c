@@ -485,7 +485,11 @@ struct consumer_member *consumer_member_rename(struct groups *all, struct consum
 {
 	struct consumer_group *c = old->group->consumer;
 	struct consumer_member *m = mem_zalloc(sizeof(*m) + member_id.size + 1);
+	struct consumer_member *other = consumer_group_find(c, member_id);
 
+	/* Clients choose their ids: another member may have this one. As in Kafka, that member is no more. */
+	if (other && other != old)
+		consumer_group_remove(all, other);
 	*m = *old;
 	m->id = bytes_of(m + 1, member_id.size);
 	if (member_id.size)

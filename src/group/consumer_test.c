@@ -416,6 +416,42 @@ TEST(a_static_member_that_is_away_for_a_while_keeps_its_part)
 	     "- B epoch=3 consumer instance=j topics=t has t:2 shall t:2\n");
 }
 
+TEST(a_static_member_that_takes_the_id_of_another_is_in_the_place_of_both)
+{
+	play_ours("> A hb topics=t instance=i\n"
+		  "  said A topics=t instance=i A/h\n"
+		  "  epoch g 2\n"
+		  "  target A t:0,1,2\n"
+		  "  target epoch g 2\n"
+		  "  at A 2 (was 0) STABLE t:0@2,1@2,2@2\n"
+		  "A: hb NONE epoch=2 t:0,1,2\n"
+		  "> A hb instance=i epoch=-2\n"
+		  "  at A -2 (was 0) STABLE t:0@0,1@0,2@0\n"
+		  "A: hb NONE epoch=-2\n"
+		  "> B hb regex=u\n"
+		  "  said B regex=u B/h\n"
+		  "  pattern u=u\n"
+		  "  epoch g 3\n"
+		  "  target B u:0,1\n"
+		  "  target epoch g 3\n"
+		  "  at B 3 (was 0) STABLE u:0@3,1@3\n"
+		  "B: hb NONE epoch=3 u:0,1\n"
+		  "> B hb topics=t instance=i epoch=0\n"
+		  "  at A removed\n"
+		  "  target A removed\n"
+		  "  said A removed\n"
+		  "  said B topics=t instance=i A/h\n"
+		  "  target B t:0,1,2\n"
+		  "  at B 0 (was 0) STABLE t:0@0,1@0,2@0\n"
+		  "  said B topics=t instance=i B/h\n"
+		  "  at B 3 (was 0) STABLE t:0@0,1@0,2@0\n"
+		  "B: hb NONE epoch=3 t:0,1,2\n"
+		  "> restart\n"
+		  "> members g\n"
+		  "members g NONE Stable epoch=3 target=3 uniform\n"
+		  "- B epoch=3 consumer instance=i topics=t has t:0,1,2 shall t:0,1,2\n");
+}
+
 TEST(an_instance_id_that_is_held_is_not_given_to_another)
 {
 	play("> A hb topics=t instance=i assignor=range\n"
