@@ -1,5 +1,5 @@
 /* abandon: members whose clients go while their calls wait. A broker of Kafka does not notice, so this is not asked of it. */
-#include "group/stage_script.h"
+#include "group/stage_play.h"
 
 static void abandon(struct stage *t, const char *who)
 {

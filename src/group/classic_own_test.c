@@ -2,7 +2,7 @@
  * classic_own: what no broker can be asked about a classic group from outside: settings, restarts, what is recorded, what is explained, and where Moldau means
  * to differ from Kafka.
  */
-#include "group/stage_script.h"
+#include "group/stage_play.h"
 
 static void play_ours(const char *transcript)
 {

@@ -1,5 +1,5 @@
 /* classic: conversations of members with a group of the classic protocol. What `play` plays was asked of Kafka (tests/compat/group_oracle.py). */
-#include "group/stage_script.h"
+#include "group/stage_play.h"
 
 static void play(const char *transcript)
 {

@@ -2,7 +2,7 @@
  * consumer_migrate: groups that change their protocol while members stay, and members of the classic protocol in a group of the consumer protocol
  * (stage_consumer.h), with topics t of 3 partitions and u of 2. What `play` plays was asked of Kafka (tests/compat/group_oracle.py).
  */
-#include "group/stage_consumer.h"
+#include "group/stage_play.h"
 
 #define play stage_consumer_play
 #define play_ours stage_consumer_play

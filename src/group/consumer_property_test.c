@@ -4,6 +4,7 @@
  * what clients have by what they were told, no partition is with two. When nothing happens any more, all come to rest with all that they want.
  */
 #include "base/prng.h"
+#include "base/test.h"
 #include "group/stage_consumer.h"
 
 #define HISTORIES 150

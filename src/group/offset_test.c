@@ -2,7 +2,7 @@
  * offset: conversations about committed offsets: commit, fetch, delete, transactions, expiry. What `play` plays was asked of Kafka
  * (tests/compat/group_oracle.py), what `play_ours` plays cannot be told from outside of a broker.
  */
-#include "group/stage_script.h"
+#include "group/stage_play.h"
 
 static void play(const char *transcript)
 {

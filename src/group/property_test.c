@@ -3,6 +3,7 @@
  * what is there; the counts of a group are those of its members; at the end every call was answered once.
  */
 #include "base/prng.h"
+#include "base/test.h"
 #include "group/stage_script.h"
 
 #define HISTORIES 300

@@ -610,16 +610,4 @@ static inline void stage_consumer_init(struct stage *t)
 	t->print_more = stage_print_consumer;
 }
 
-/* With topics t of 3 partitions and u of 2. */
-static inline void stage_consumer_play(const char *transcript)
-{
-	struct stage t;
-
-	stage_consumer_init(&t);
-	stage_topic_of(&t, bytes_str("t"), 3);
-	stage_topic_of(&t, bytes_str("u"), 2);
-	stage_play(&t, transcript);
-	stage_fini(&t);
-}
-
 #endif

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/test.h"
 #include "group/stage.h"
 
 /* A line, cut into words; "name=value" words are options. */
@@ -748,28 +747,6 @@ static inline void stage_run_line(struct stage *t, const char *at, const char *e
 	else
 		stage_admin(t, &l, first);
 	stage_settle(t);
-}
-
-/* Runs the lines that begin with "> "; all lines must come out as they are. */
-static inline void stage_play(struct stage *t, const char *transcript)
-{
-	buf_reset(&t->out);
-	t->print_record = stage_print_record;
-	for (const char *at = transcript; *at;) {
-		const char *end = strchr(at, '\n');
-
-		must(end);
-		if (at[0] == '>') {
-			buf_put(&t->out, at, (size_t)(end + 1 - at));
-			stage_run_line(t, at + 2, end);
-		}
-		at = end + 1;
-	}
-	must(!t->out.error);
-	if (t->out.size == strlen(transcript) && memcmp(t->out.data, transcript, t->out.size) == 0)
-		return;
-	fprintf(stderr, "what came out:\n%.*s.\n", (int)t->out.size, (const char *)t->out.data);
-	fail();
 }
 
 #endif
