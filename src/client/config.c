@@ -131,7 +131,7 @@ static const struct client_setting settings[] = {
 	{"enable.partition.eof", NULL, BOOLEAN(partition_eof), "false", NULL,
 	 "mo_consume tells the end of a partition"},
 	{"client.rack", NULL, TEXT(client_rack), "", NULL,
-	 "where the client is: brokers may send it to a replica nearby"},
+	 "where the client is: a member tells its group; it is read from leaders all the same"},
 	{"group.id", NULL, TEXT(group_id), "", NULL,
 	 "the group whose offsets are read and kept, and whose member one may be"},
 	{"group.instance.id", NULL, TEXT(group_instance_id), "", NULL,
