@@ -369,7 +369,7 @@ class WithoutBroker(unittest.TestCase):
                                 (("topic", "list", "-b", "localhost:port"), "is not host:port"),
                                 (("produce", "t", "-H", "novalue"), "NAME=VALUE"), (("produce", "t", "-c", "0"), "from 1 on, not 0"),
                                 (("produce", "t", "--partition-by", "luck"), "key, sticky or round-robin, not luck"),
-                                (("produce", "a", "-t", "b"), "one topic, please: a or b"), (("produce", ""), "name is empty"),
+                                (("produce", "-t", "a", "-t", "b"), "one topic, please: a or b"), (("produce", ""), "name is empty"),
                                 (("consume", "a", "b", "-p", "0"), "-p is for one topic"), (("consume", "^a"), "-g GROUP"),
                                 (("consume", "a", "-g", "g", "-p", "0"), "the group assigns partitions"),
                                 (("consume", "a", "-g", "g", "-o", "5"), "beginning or end"), (("consume", "a", "--group-instance-id", "i"), "-g GROUP"),
