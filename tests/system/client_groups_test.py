@@ -1,23 +1,17 @@
 #!/usr/bin/env python3
-"""Members of groups by `moldau consume -g`, in both protocols, against our broker, and against the real Kafka where a JDK and it are found.
+"""Members of groups by `moldau consume -g`, in both protocols, against our broker.
 
-Every test is a method of Groups and runs once a broker and once a way to be a member. $MOLDAU_BOOTSTRAP_FOR_GROUPS is a broker that runs already,
-tested alone. Members are processes: they share partitions, are stopped and killed, and what they print is counted.
+Every test is a method of Groups and runs once a broker and once a way to be a member. $MOLDAU_BOOTSTRAP_FOR_GROUPS is a broker that runs already
+(a real Kafka, which takes minutes), tested instead. Members are processes: they share partitions, are stopped and killed, and what they print is counted.
 """
 import collections
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "compat"))
-
-import kafka  # noqa: E402
-import moldau  # noqa: E402
+import moldau
 
 SECONDS = 60
 CONSUMER_GROUP_HEARTBEAT = 68
@@ -266,28 +260,10 @@ class OurBroker:
         cls.broker.end()
 
 
-class RealKafka:
-    broker = None
-    lock = threading.Lock()
-
-    @classmethod
-    def setUpClass(cls):
-        reason = kafka.missing()
-        if reason:
-            raise unittest.SkipTest(reason)
-        with RealKafka.lock:
-            if not RealKafka.broker:
-                RealKafka.broker = kafka.Kafka()
-                RealKafka.broker.__enter__()
-                unittest.addModuleCleanup(RealKafka.broker.close)
-        cls.bootstrap = RealKafka.broker.address
-
-
 if Given.bootstrap:
     globals().update(classes("Given", Given))
 else:
     globals().update(classes("Moldau", OurBroker))
-    globals().update(classes("Kafka", RealKafka))
 
 if __name__ == "__main__":
     moldau.main()
