@@ -1,8 +1,8 @@
 /*
  * clean: the log cleaner of a shard: a fiber that compacts the dirtiest of its logs, one at a time, as Kafka's does.
  *
- *      choose (clean_plan) -> read the dirty part, note keys (clean_batch, clean_map) -> group by group from the start: read, filter, write
- *      *.cleaned, sync -> take the place of the old ones (clean_swap) -> remember how far (clean_point)
+ *      choose (clean_plan) -> which transactions were aborted -> read the dirty part, note keys (clean_batch, clean_map) -> group by group from the
+ *      start: read, filter, write *.cleaned, sync -> take the place of the old ones (clean_swap) -> remember how far (clean_point)
  *
  * Reads and writes are throttled; what is computed runs on a helper thread, a chunk at a time; reads and appends of the log go on
  * meanwhile. A log that cannot be cleaned is left alone until a restart, and the log says why. Uses the rest of storage/.
@@ -32,6 +32,7 @@ struct pass {
 	struct cleaner cleaner;
 	struct clean_producer *producers;
 	struct clean_plan plan;
+	struct aborted_index aborted; /* that overlap what is cleaned */
 	uint8_t *chunk;
 	size_t capacity;
 	struct buf out;
@@ -149,6 +150,7 @@ static enum err note_dirty_await(struct fiber *self, struct pass *p)
 	struct segment *s = l->segments[log_segment_at(l, p->plan.first_dirty)];
 	enum err e = OK;
 
+	clean_txns_begin(&p->cleaner.txns, &p->aborted);
 	p->cleaner.map_start = p->cleaner.map_end = p->plan.first_dirty;
 	for (; s && !e && !p->full && s->base_offset < p->plan.uncleanable; s = log_segment_after(l, s)) {
 		if (s->replaced || list_linked(&s->grave))
@@ -287,6 +289,19 @@ static int64_t bytes_of_group(const struct log *l, uint32_t at, size_t count)
 	return size;
 }
 
+/* Nothing of it changes but which of its aborted transactions have records. */
+static void take_kept(struct log *l, struct segment *s, struct segment *made)
+{
+	if (s->replaced || list_linked(&s->grave) || !s->aborted_loaded || s->aborted.count == made->aborted.count)
+		return;
+	aborted_index_fini(&s->aborted);
+	s->aborted = made->aborted;
+	made->aborted = (struct aborted_index){0};
+	s->aborted_durable = 0;
+	s->aborted_stale = true;
+	l->side_files_dirty = true;
+}
+
 /* A group of one that nothing leaves and nothing changes in stays as it is. */
 static enum err clean_group_await(struct fiber *self, struct pass *p, uint32_t at, size_t count)
 {
@@ -295,14 +310,20 @@ static enum err clean_group_await(struct fiber *self, struct pass *p, uint32_t a
 	struct segment *made = segment_new(first->base_offset, first->created_ms);
 	uint64_t changed = p->cleaner.counts.batches_changed;
 	int64_t before = bytes_of_group(l, at, count);
-	enum err e = make_segment_await(self, p, first, count, made);
+	enum err e;
 
+	p->cleaner.kept.count = 0;
+	e = make_segment_await(self, p, first, count, made);
+	made->aborted = p->cleaner.kept;
+	p->cleaner.kept = (struct aborted_index){0};
 	p->segments_before += count;
 	p->segments_made++;
 	p->bytes_before += (uint64_t)before;
 	p->bytes_after += (uint64_t)made->size;
 	if (e || (count == 1 && p->cleaner.counts.batches_changed == changed)) {
 		clean_remove_made_await(self, l, made->base_offset);
+		if (!e)
+			take_kept(l, first, made);
 		segment_free(made, &l->store->files);
 		return e;
 	}
@@ -331,13 +352,22 @@ static struct clean_segment *view_of(const struct log *l)
 	return view;
 }
 
+/* Committed, synced, and of no transaction that is open. */
+static int64_t cleanable_bound(const struct log *l)
+{
+	int64_t bound = l->acknowledged < l->file_synced ? l->acknowledged : l->file_synced;
+	int64_t unstable = txn_state_first_unstable(&l->producers.txns);
+
+	return unstable < bound ? unstable : bound;
+}
+
 static struct clean_input input_of(const struct log *l, const struct clean_segment *view)
 {
 	return (struct clean_input){
 		.segments = view,
 		.count = l->segment_count,
 		.clean_offset = l->clean_offset,
-		.bound = l->acknowledged < l->file_synced ? l->acknowledged : l->file_synced,
+		.bound = cleanable_bound(l),
 		.now_ms = shard_wall_ms(l->store->shard),
 		.config = &l->config,
 	};
@@ -350,6 +380,7 @@ static enum err clean_groups_await(struct fiber *self, struct pass *p)
 	int64_t next = l->segments[0]->base_offset;
 	enum err e = OK;
 
+	clean_txns_begin(&p->cleaner.txns, &p->aborted);
 	while (!e && next < p->cleaner.map_end) {
 		uint32_t at = log_segment_at(l, next);
 		struct clean_segment *view;
@@ -386,7 +417,8 @@ static void note_producers(struct pass *p)
 
 	p->producers = mem_zalloc((state->count + 1) * sizeof(*p->producers));
 	for (uint32_t i = 0; i < state->count; i++)
-		p->producers[i] = (struct clean_producer){state->entries[i].producer_id, state->entries[i].last_offset};
+		p->producers[i] = (struct clean_producer){state->entries[i].producer_id, state->entries[i].last_offset,
+							  state->entries[i].epoch};
 	if (state->count)
 		qsort(p->producers, state->count, sizeof(*p->producers), by_id);
 	p->cleaner.producers = p->producers;
@@ -472,6 +504,8 @@ static enum err clean_log_await(struct fiber *self, struct log *l, const struct 
 	enum err e = prepare(&p);
 
 	if (!e)
+		e = log_collect_aborted_await(self, l, l->segments[0]->base_offset, plan->uncleanable, &p.aborted);
+	if (!e)
 		e = note_dirty_await(self, &p);
 	if (!e)
 		e = clean_groups_await(self, &p);
@@ -483,6 +517,7 @@ static enum err clean_log_await(struct fiber *self, struct log *l, const struct 
 	tell_end(&p, e);
 	count_pass(&p, e);
 	cleaner_fini(&p.cleaner);
+	aborted_index_fini(&p.aborted);
 	buf_fini(&p.out);
 	mem_free(p.producers);
 	mem_free(p.chunk);

@@ -19,18 +19,25 @@ void cleaner_fini(struct cleaner *c)
 	buf_fini(&c->scratch);
 	batch_builder_fini(&c->builder);
 	compressor_free(c->compressor);
+	clean_txns_fini(&c->txns);
+	aborted_index_fini(&c->kept);
 }
 
 static enum err check_batch(const struct batch_header *h, struct bytes batch)
 {
 	if (!batch_crc_ok(batch) || h->last_offset_delta < 0 || h->base_offset < 0)
 		return ERR_CORRUPT;
-	return batch_is_transactional(h) && !batch_is_control(h) ? ERR_UNSUPPORTED : OK;
+	return OK;
 }
 
 static enum err open_batch(struct cleaner *c, struct bytes batch, struct record_iter *it)
 {
 	return record_iter_init(it, batch, &c->scratch, c->max_decompressed, c->compressor);
+}
+
+static const struct end_marker *marker_of(const struct batch_header *h, struct bytes batch, struct end_marker *marker)
+{
+	return h->producer_id >= 0 && end_marker_of(batch, marker) == OK ? marker : NULL;
 }
 
 /* --- the map ------------------------------------------------------------------------------------------------------ */
@@ -54,13 +61,16 @@ static enum err note_batch(struct cleaner *c, struct bytes batch)
 enum err cleaner_note(struct cleaner *c, struct bytes chunk, size_t *ret_taken, bool *ret_full)
 {
 	struct bytes rest = chunk, batch;
+	struct end_marker marker;
 	struct batch_header h;
 	enum err e;
 
 	*ret_full = false;
 	while ((e = batch_next(&rest, &h, &batch)) == OK) {
 		e = check_batch(&h, batch);
-		if (!e && !batch_is_control(&h) && batch_last_offset(&h) >= c->map_start)
+		if (!e && batch_is_control(&h))
+			(void)clean_txns_take_control(&c->txns, &h, marker_of(&h, batch, &marker));
+		else if (!e && !clean_txns_take_data(&c->txns, &h) && batch_last_offset(&h) >= c->map_start)
 			e = note_batch(c, batch);
 		if (e == ERR_END) {
 			*ret_full = true;
@@ -76,8 +86,10 @@ enum err cleaner_note(struct cleaner *c, struct bytes chunk, size_t *ret_taken, 
 
 /* --- what is kept ------------------------------------------------------------------------------------------------- */
 
+/* Its last batch of data, or, where there is none, the marker that has its epoch. */
 static bool ends_a_producer(const struct cleaner *c, const struct batch_header *h)
 {
+	const struct clean_producer *p;
 	size_t low = 0, high = c->producer_count;
 
 	if (h->producer_id < 0)
@@ -90,8 +102,11 @@ static bool ends_a_producer(const struct cleaner *c, const struct batch_header *
 		else
 			high = middle;
 	}
-	return low < c->producer_count && c->producers[low].producer_id == h->producer_id &&
-	       c->producers[low].last_offset == batch_last_offset(h);
+	p = low < c->producer_count ? &c->producers[low] : NULL;
+	if (!p || p->producer_id != h->producer_id)
+		return false;
+	return p->last_offset >= 0 ? p->last_offset == batch_last_offset(h)
+				   : batch_is_control(h) && p->epoch == h->producer_epoch;
 }
 
 static bool keeps(struct cleaner *c, const struct batch_header *h, const struct record *r)
@@ -99,7 +114,7 @@ static bool keeps(struct cleaner *c, const struct batch_header *h, const struct 
 	bool horizon_is_over = MUTANT(TOMBSTONE_DROPPED_EARLY) ||
 			       ((h->attributes & BATCH_DELETE_HORIZON) && c->now_ms >= h->base_timestamp);
 
-	if (r->offset >= c->map_end)
+	if (r->offset >= c->map_end || batch_is_control(h))
 		return true;
 	if (bytes_is_null(r->key))
 		return false;
@@ -167,6 +182,7 @@ static enum err rewrite(struct cleaner *c, struct record_iter it, bool new_horiz
 		.producer_epoch = h.producer_epoch,
 		.base_sequence = h.base_sequence,
 		.is_transactional = batch_is_transactional(&h),
+		.is_control = batch_is_control(&h),
 		.max_bytes = INT32_MAX,
 		.compressor = c->compressor,
 	};
@@ -202,15 +218,60 @@ static bool stays_empty(const struct cleaner *c, const struct batch_header *h)
 	return ends_a_producer(c, h) || batch_last_offset(h) + 1 == c->upper_bound;
 }
 
+/* None of its records is worth keeping; some may be there. */
+static enum err drop_records(struct cleaner *c, const struct batch_header *h, struct bytes batch, struct buf *out)
+{
+	if (!stays_empty(c, h)) {
+		c->counts.batches_changed++;
+		return OK;
+	}
+	if (h->record_count == 0)
+		return put(c, out, batch);
+	c->counts.batches_changed++;
+	return put_empty(c, out, h);
+}
+
+static enum err filter_control(struct cleaner *c, const struct batch_header *h, struct bytes batch, struct buf *out)
+{
+	struct end_marker of_marker;
+	const struct end_marker *marker = marker_of(h, batch, &of_marker);
+	struct clean_marker m = clean_txns_take_control(&c->txns, h, marker);
+	bool has_horizon = h->attributes & BATCH_DELETE_HORIZON, ends = marker || h->record_count == 0;
+	struct record_iter it;
+	enum err e;
+
+	if (m.listed && (m.needed || h->base_offset >= c->map_end))
+		aborted_index_append(&c->kept, m.listed);
+	if (!ends || m.needed || h->base_offset >= c->map_end)
+		return put(c, out, batch);
+	if (h->record_count == 0 || (!m.listed && has_horizon && c->now_ms >= h->base_timestamp))
+		return drop_records(c, h, batch, out);
+	if (has_horizon)
+		return put(c, out, batch);
+	e = open_batch(c, batch, &it);
+	if (e)
+		return e;
+	c->counts.batches_changed++;
+	return rewrite(c, it, true, out);
+}
+
 static enum err filter_batch(struct cleaner *c, const struct batch_header *h, struct bytes batch, struct buf *out)
 {
-	bool has_horizon = h->attributes & BATCH_DELETE_HORIZON, new_horizon;
+	bool has_horizon = h->attributes & BATCH_DELETE_HORIZON, new_horizon, aborted;
 	struct record_iter it;
 	struct verdict v = {0};
 	enum err e;
 
-	if (batch_is_control(h) || h->base_offset >= c->map_end)
+	if (batch_is_control(h))
+		return filter_control(c, h, batch, out);
+	aborted = clean_txns_take_data(&c->txns, h);
+	if (h->base_offset >= c->map_end)
 		return put(c, out, batch);
+	if (aborted) {
+		c->counts.records_read += (uint64_t)h->record_count;
+		c->counts.aborted += (uint64_t)h->record_count;
+		return drop_records(c, h, batch, out);
+	}
 	e = open_batch(c, batch, &it);
 	if (!e)
 		e = judge(c, it, &v);
@@ -221,13 +282,10 @@ static enum err filter_batch(struct cleaner *c, const struct batch_header *h, st
 	new_horizon = v.tombstone && !has_horizon;
 	if (v.kept > 0 && v.kept == v.records && !new_horizon)
 		return put(c, out, batch);
+	if (v.kept == 0)
+		return drop_records(c, h, batch, out);
 	c->counts.batches_changed++;
-	if (v.kept > 0)
-		return rewrite(c, it, new_horizon, out);
-	c->counts.batches_changed -= v.records == 0 && stays_empty(c, h);
-	if (stays_empty(c, h))
-		return put_empty(c, out, h);
-	return OK;
+	return rewrite(c, it, new_horizon, out);
 }
 
 enum err cleaner_filter(struct cleaner *c, struct bytes chunk, struct buf *out, size_t *ret_taken)

@@ -11,19 +11,23 @@
  *    delete.retention.ms, in the place of the base timestamp (KIP-534); a cleaning from then on drops it.
  * 3. A batch keeps its base offset, last offset, epoch, producer and sequence. A batch that lost all records stays as a header alone when it
  *    has the last sequence of a producer, or ends where the pass ends.
- * 4. Control batches stay. A CRC that is wrong is ERR_CORRUPT: damage is not spread.
- * Not here: transactions: a batch of one is ERR_UNSUPPORTED, and the log is left alone; files (clean.c).
+ * 4. A batch of an aborted transaction loses all its records. The marker that ends a transaction stays while anything of it is left; after that it goes as a
+ *    tombstone does, but for the last one of a producer that has no batch: its epoch stays known (clean_txns.h).
+ * 5. A CRC that is wrong is ERR_CORRUPT: damage is not spread.
+ * Not here: open transactions, which the log keeps the cleaner from; files (clean.c).
  */
 #ifndef STORAGE_CLEAN_BATCH_H
 #define STORAGE_CLEAN_BATCH_H
 
 #include "record/builder.h"
 #include "storage/clean_map.h"
+#include "storage/clean_txns.h"
 
 /* The last batch of a producer, as the log knows it. */
 struct clean_producer {
 	int64_t producer_id;
-	int64_t last_offset;
+	int64_t last_offset; /* of its last batch of data; -1: only a marker is known */
+	int16_t epoch;
 };
 
 struct clean_counts {
@@ -36,6 +40,7 @@ struct clean_counts {
 	uint64_t batches_changed; /* rewritten, or gone */
 	uint64_t tombstones_dropped;
 	uint64_t keyless; /* records without a key: they go */
+	uint64_t aborted; /* records of aborted transactions: they go */
 };
 
 struct cleaner {
@@ -51,10 +56,12 @@ struct cleaner {
 	struct compressor *compressor; /* its own */
 	struct buf scratch;
 	struct batch_builder builder;
+	struct clean_txns txns;
+	struct aborted_index kept; /* of cleaner_filter: entries of the markers that it passed and that are still needed; the caller's */
 	struct clean_counts counts;
 };
 
-/* `map` is initialised by the caller; the rest is zero or set by him. */
+/* `map` is initialised by the caller, `txns` begun by him before each walk; the rest is zero or set by him. */
 void cleaner_init(struct cleaner *c, size_t max_decompressed);
 void cleaner_fini(struct cleaner *c);
 

@@ -1,4 +1,7 @@
-/* clean_batch_test: what compaction keeps, by tables. Batches are written as text: "k=v k= k" is a value, an empty value, a tombstone. */
+/*
+ * clean_batch_test: what compaction keeps, by tables. Batches are written as text: "k=v k= k" is a value, an empty value, a tombstone; COMMIT and
+ * ABORT are the ends of a transaction.
+ */
 #include "storage/clean_batch.h"
 
 #include <stdio.h>
@@ -18,6 +21,7 @@ struct text_batch {
 	bool control;
 	int64_t horizon; /* 0: none */
 	bool log_append_time;
+	bool transactional;
 };
 
 static void append_word(struct batch_builder *b, const char *word, size_t size, int64_t timestamp)
@@ -34,6 +38,28 @@ static void append_word(struct batch_builder *b, const char *word, size_t size, 
 	CHECK_ERR(batch_builder_append(b, timestamp, key, value, NULL, 0), OK);
 }
 
+/* As end_marker_write makes it, but for a horizon. */
+static void add_end(struct buf *out, const struct text_batch *t)
+{
+	struct batch_options o = batch_options_default(1000);
+	uint8_t key[4] = {0, 0, 0, strcmp(t->records, "COMMIT") == 0}, value[6] = {0};
+	struct batch_builder b;
+	struct bytes batch;
+
+	o.base_offset = t->base_offset;
+	o.leader_epoch = 3;
+	o.producer_id = t->producer_id;
+	o.producer_epoch = 2;
+	o.is_transactional = o.is_control = true;
+	batch_builder_init(&b, &o);
+	if (t->horizon)
+		batch_builder_set_delete_horizon(&b, t->horizon);
+	CHECK_ERR(batch_builder_append(&b, 600, bytes_of(key, 4), bytes_of(value, 6), NULL, 0), OK);
+	CHECK_ERR(batch_builder_finish(&b, &batch), OK);
+	buf_put_bytes(out, batch);
+	batch_builder_fini(&b);
+}
+
 static void add_batch(struct buf *out, const struct text_batch *t)
 {
 	struct batch_options o = batch_options_default(1 << 20);
@@ -41,6 +67,11 @@ static void add_batch(struct buf *out, const struct text_batch *t)
 	struct bytes batch;
 	int64_t timestamp = 500 + t->base_offset * 10;
 
+	if (strcmp(t->records, "COMMIT") == 0 || strcmp(t->records, "ABORT") == 0) {
+		add_end(out, t);
+		return;
+	}
+	o.is_transactional = t->transactional;
 	o.codec = t->codec;
 	o.base_offset = t->base_offset;
 	o.leader_epoch = 3;
@@ -66,7 +97,7 @@ static void add_batch(struct buf *out, const struct text_batch *t)
 	batch_builder_fini(&b);
 }
 
-/* "0:a=1 2:b | 5:" : offset and record; a batch without records is its base offset alone. */
+/* "0:a=1 2:b | 5:" : offset and record; a batch without records is its base offset alone; an end is C or A, with ~ when it has a horizon. */
 static void print_batches(struct bytes rest, char *to, size_t room)
 {
 	struct batch_header h;
@@ -86,9 +117,12 @@ static void print_batches(struct bytes rest, char *to, size_t room)
 		if (h.record_count == 0)
 			at += (size_t)snprintf(to + at, room - at, "%d..%d: ", (int)h.base_offset,
 					       (int)batch_last_offset(&h));
-		while (record_iter_next(&it, &r) == OK)
+		while (record_iter_next(&it, &r) == OK && !(batch_is_control(&h) && r.key.size == 4))
 			at += (size_t)snprintf(to + at, room - at, "%d:%.*s%s%.*s ", (int)r.offset, BYTES_ARG(r.key),
 					       bytes_is_null(r.value) ? "" : "=", BYTES_ARG(r.value));
+		if (batch_is_control(&h) && h.record_count && r.key.size == 4)
+			at += (size_t)snprintf(to + at, room - at, "%d:%c%s ", (int)r.offset, r.key.data[3] ? 'C' : 'A',
+					       h.attributes & BATCH_DELETE_HORIZON ? "~" : "");
 		buf_fini(&scratch);
 	}
 	CHECK_EQ(rest.size, 0);
@@ -104,11 +138,14 @@ struct filter_case {
 	size_t map_bytes;            /* 0: enough */
 	int64_t producers_end[2];    /* last offsets of producers 1 and 2 */
 	int64_t delete_retention_ms; /* 0: RETENTION */
+	struct aborted_txn aborted[3]; /* up to one without a marker */
+	size_t entries; /* that are kept */
 };
 
 static void run_case(const struct filter_case *f, struct cleaner *c, struct buf *out)
 {
-	struct clean_producer producers[2] = {{1, f->producers_end[0]}, {2, f->producers_end[1]}};
+	struct clean_producer producers[2] = {{1, f->producers_end[0], 2}, {2, f->producers_end[1], 2}};
+	struct aborted_index aborted = {0};
 	struct buf in;
 	size_t taken;
 	bool full;
@@ -123,12 +160,18 @@ static void run_case(const struct filter_case *f, struct cleaner *c, struct buf 
 	c->delete_retention_ms = f->delete_retention_ms ? f->delete_retention_ms : RETENTION;
 	c->producers = producers;
 	c->producer_count = 2;
+	for (size_t i = 0; i < countof(f->aborted) && f->aborted[i].last_offset; i++)
+		aborted_index_append(&aborted, &f->aborted[i]);
+	clean_txns_begin(&c->txns, &aborted);
 	CHECK_ERR(cleaner_note(c, buf_bytes(&in), &taken, &full), OK);
 	CHECK_EQ(full, f->map_bytes != 0);
 	c->upper_bound = c->map_end;
+	clean_txns_begin(&c->txns, &aborted);
 	CHECK_ERR(cleaner_filter(c, buf_bytes(&in), out, &taken), OK);
 	CHECK_EQ(taken, in.size);
+	CHECK_EQ(c->kept.count, f->entries);
 	buf_fini(&in);
+	aborted_index_fini(&aborted);
 }
 
 TEST(of_each_key_the_last_record_stays_where_it_was)
@@ -262,7 +305,94 @@ TEST(a_tombstone_whose_time_never_ends_stays)
 	CHECK_EQ(h.max_timestamp, 901);
 }
 
-TEST(damage_and_transactions_are_left_alone)
+#define DATA(text, offset, producer) \
+	{ \
+		.records = (text), .base_offset = (offset), .producer_id = (producer), .transactional = true \
+	}
+#define END(kind, offset, producer, at) \
+	{ \
+		.records = (kind), .base_offset = (offset), .producer_id = (producer), .horizon = (at) \
+	}
+/* So that none of the others is the last batch of the pass. */
+#define LAST \
+	{ \
+		.records = "z=1", .base_offset = 9 \
+	}
+
+TEST(what_was_aborted_goes_first_then_its_entry_then_its_marker)
+{
+	static const struct filter_case cases[] = {
+		{"records of an aborted transaction go, its marker stays with its entry",
+		 .batches = {DATA("a=1", 0, 1), DATA("b=1", 1, 2), END("ABORT", 2, 1, 0), END("COMMIT", 3, 2, 0), LAST},
+		 .aborted = {{1, 0, 2, 3}},
+		 .entries = 1,
+		 .producers_end = {99, 99},
+		 .kept = "1:b=1 | 2:A | 3:C | 9:z=1"},
+		{"what was aborted hides nothing",
+		 .batches = {{"a=1", 0}, DATA("a=2", 1, 1), END("ABORT", 2, 1, 0), LAST},
+		 .aborted = {{1, 1, 2, 3}},
+		 .entries = 1,
+		 .producers_end = {99, 99},
+		 .kept = "0:a=1 | 2:A | 9:z=1"},
+		{"nothing of it is left: the entry goes, the marker gets its horizon",
+		 .batches = {END("ABORT", 2, 1, 0), LAST},
+		 .aborted = {{1, 1, 2, 3}},
+		 .producers_end = {99, 99},
+		 .kept = "2:A~ | 9:z=1"},
+		{"its horizon is not over",
+		 .batches = {END("ABORT", 2, 1, NOW + 1), END("COMMIT", 3, 2, NOW + 1), LAST},
+		 .producers_end = {99, 99},
+		 .kept = "2:A~ | 3:C~ | 9:z=1"},
+		{"its horizon is over",
+		 .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST},
+		 .producers_end = {99, 99},
+		 .kept = "9:z=1"},
+		{"its horizon is over, but its entry is there",
+		 .batches = {END("ABORT", 2, 1, NOW), LAST},
+		 .aborted = {{1, 1, 2, 3}},
+		 .producers_end = {99, 99},
+		 .kept = "2:A~ | 9:z=1"},
+		{"a committed one of which a record is left",
+		 .batches = {DATA("a=1 b=1", 0, 1), DATA("b=2", 2, 2), END("COMMIT", 3, 1, 0), END("COMMIT", 4, 2, 0), LAST},
+		 .producers_end = {99, 99},
+		 .kept = "0:a=1 | 2:b=2 | 3:C | 4:C | 9:z=1"},
+		{"a committed one whose records came again was there until now",
+		 .batches = {DATA("a=1", 0, 1), END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST},
+		 .producers_end = {99, 99},
+		 .kept = "1:C | 2:a=2 | 9:z=1"},
+		{"and is not any more",
+		 .batches = {END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST},
+		 .producers_end = {99, 99},
+		 .kept = "1:C~ | 2:a=2 | 9:z=1"},
+		{"the last sequence of a producer stays, and so do marker and entry",
+		 .batches = {DATA("a=1", 0, 1), END("ABORT", 1, 1, 0), LAST},
+		 .aborted = {{1, 0, 1, 2}},
+		 .entries = 1,
+		 .producers_end = {0, 99},
+		 .kept = "0..0: | 1:A | 9:z=1"},
+		{"the epoch of a producer without a batch stays",
+		 .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST},
+		 .producers_end = {-1, 99},
+		 .kept = "2..2: | 9:z=1"},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct cleaner c;
+		struct buf out;
+		char text[500];
+
+		buf_init(&out, 1 << 20);
+		run_case(&cases[i], &c, &out);
+		print_batches(buf_bytes(&out), text, sizeof(text));
+		if (strcmp(text, cases[i].kept) != 0)
+			fprintf(stderr, "%s: %s\n", cases[i].what, text);
+		CHECK(strcmp(text, cases[i].kept) == 0);
+		cleaner_fini(&c);
+		buf_fini(&out);
+	}
+}
+
+TEST(damage_is_left_alone)
 {
 	struct text_batch t = {.records = "a=1"};
 	struct cleaner c;
@@ -279,12 +409,7 @@ TEST(damage_and_transactions_are_left_alone)
 	CHECK_ERR(cleaner_note(&c, buf_bytes(&in), &taken, &full), ERR_CORRUPT);
 	CHECK_ERR(cleaner_filter(&c, buf_bytes(&in), &out, &taken), ERR_CORRUPT);
 	in.data[in.size - 1] ^= 1;
-	in.data[22] |= BATCH_TRANSACTIONAL;
-	batch_seal(in.data, in.size);
-	CHECK_ERR(cleaner_note(&c, buf_bytes(&in), &taken, &full), ERR_UNSUPPORTED);
 	/* A batch that is cut off is not taken. */
-	in.data[22] = 0;
-	batch_seal(in.data, in.size);
 	CHECK_ERR(cleaner_note(&c, bytes_of(in.data, in.size - 1), &taken, &full), OK);
 	CHECK_EQ(taken, 0);
 	CHECK_EQ(c.map_end, 0);

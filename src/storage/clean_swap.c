@@ -2,10 +2,11 @@
  * clean_swap: a cleaned segment takes the place of those it was made of, so that a process may die, or the power fail, between any two steps.
  *
  *      X.log.cleaned synced      -> nothing has happened yet: recovery removes it
+ *      X.txnindex                -> the aborted transactions of all that are replaced, more than the new one needs: right with either
  *      bounds, journal           -> no scan and no replay will look for what the old files held
  *      renamed to X.log.swap     -> from here on recovery finishes it; in memory the new one is read, by its .swap name
  *      old files to *.deleted    -> synced; they go after file.delete.delay.ms
- *      renamed to X.log          -> done
+ *      renamed to X.log          -> X.txnindex is written anew, with what is left of it: done
  *
  * Fibers only. Uses runtime/file, the committer and the keeper's checkpoint.
  */
@@ -19,7 +20,7 @@
 static const enum segment_file swapped_files[] = {SEGMENT_INDEX, SEGMENT_TIMEINDEX, SEGMENT_LOG};
 
 #define SWAPPED_FILES (sizeof(swapped_files) / sizeof(swapped_files[0]))
-#define REPLACED_FILES (1u << SEGMENT_LOG | 1u << SEGMENT_INDEX | 1u << SEGMENT_TIMEINDEX | 1u << SEGMENT_TXNINDEX)
+#define REPLACED_FILES (1u << SEGMENT_LOG | 1u << SEGMENT_INDEX | 1u << SEGMENT_TIMEINDEX)
 
 void log_leftover_path(const struct log *l, int64_t base_offset, enum segment_file file, enum leftover kind,
 		       char ret_path[static LOG_PATH_SIZE])
@@ -77,6 +78,40 @@ static enum err prepare_await(struct fiber *self, struct log *l, int64_t end_off
 	return e ? e : commit_forget_files_await(self, l, end_offset);
 }
 
+/*
+ * The index that the new segment's name has is of all that are replaced: what it has too much has its marker still (clean_txns.h), and what
+ * were missing nobody would make anew.
+ */
+static enum err merge_aborted_await(struct fiber *self, struct log *l, struct segment *first, size_t count,
+				    bool *ret_merged)
+{
+	struct aborted_index all = {0};
+	struct segment *s = first;
+	char path[LOG_PATH_SIZE];
+	bool named = false;
+	struct buf out;
+	enum err e = log_load_aborted_await(self, l, first);
+
+	if (!e)
+		e = log_save_aborted_await(self, l, first, INT64_MAX, &named);
+	for (size_t i = 0; i < count && !e; i++) {
+		e = s ? log_load_aborted_await(self, l, s) : ERR_CANCELLED;
+		for (size_t k = 0; !e && k < s->aborted.count; k++)
+			aborted_index_append(&all, &s->aborted.entries[k]);
+		s = e ? NULL : log_segment_after(l, s);
+	}
+	if (!e && all.count > first->aborted.count) {
+		buf_init(&out, SMALL_FILE_MAX);
+		aborted_index_write(&all, 0, &out);
+		log_file_path(l, first->base_offset, SEGMENT_TXNINDEX, path);
+		*ret_merged = true;
+		e = out.error ? out.error : file_replace_await(self, path, buf_bytes(&out));
+		buf_fini(&out);
+	}
+	aborted_index_fini(&all);
+	return e == ERR_AGAIN ? ERR_CANCELLED : e;
+}
+
 static enum err rename_made_await(struct fiber *self, struct log *l, int64_t base_offset)
 {
 	char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE];
@@ -116,6 +151,14 @@ static bool find_group(const struct log *l, const struct segment *first, size_t 
 	return true;
 }
 
+static bool any_aborted(struct segment **olds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (olds[i]->aborted_expected || olds[i]->aborted.count || olds[i]->aborted_stale)
+			return true;
+	return false;
+}
+
 /* No suspension: from now on every new look finds the new one. The old ones are given to the graveyard, and in `olds`. */
 static void swap_in_memory(struct log *l, uint32_t at, size_t count, struct segment *made, struct segment **olds)
 {
@@ -128,6 +171,9 @@ static void swap_in_memory(struct log *l, uint32_t at, size_t count, struct segm
 		list_push_back(&l->graveyard, &s->grave);
 	}
 	made->swapped = made->made = made->name_synced = true;
+	made->aborted_loaded = true;
+	made->aborted_stale = any_aborted(olds, count);
+	made->aborted_expected = made->aborted_stale;
 	made->snapshot = olds[0]->snapshot; /* where it is not on disk yet */
 	made->snapshot_durable = olds[0]->snapshot_durable;
 	olds[0]->snapshot = NULL;
@@ -180,6 +226,7 @@ static bool any_saving(const struct log *l, const struct segment *first, size_t 
 enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *first, size_t count, struct segment *made)
 {
 	struct segment *last, **olds;
+	bool named = false, merged = false;
 	uint32_t at;
 	enum err e;
 
@@ -194,6 +241,8 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 	if (!e)
 		e = prepare_await(self, l, last->base_offset);
 	if (!e)
+		e = merge_aborted_await(self, l, first, count, &merged);
+	if (!e)
 		e = rename_made_await(self, l, made->base_offset);
 	while (!e && any_saving(l, first, count))
 		if (event_wait_await(self, &l->unpinned, FIBER_NO_DEADLINE) == ERR_CANCELLED)
@@ -201,6 +250,7 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 	if (!e && !find_group(l, first, count, &at))
 		e = ERR_CANCELLED;
 	if (e) {
+		first->aborted_stale |= merged;
 		remove_all_await(self, l, made->base_offset, LEFTOVER_SWAP);
 		clean_remove_made_await(self, l, made->base_offset);
 		segment_free(made, &l->store->files);
@@ -209,8 +259,10 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 	olds = mem_zalloc(count * sizeof(struct segment *));
 	swap_in_memory(l, at, count, made, olds);
 	e = finish_await(self, l, made, olds, count);
+	if (!e)
+		e = log_save_aborted_await(self, l, made, INT64_MAX, &named);
 	mem_free(olds);
-	return e;
+	return e == ERR_AGAIN ? OK : e;
 }
 
 /* --- what an earlier process left --------------------------------------------------------------------------------- */
@@ -254,7 +306,10 @@ static enum err end_of_swap_await(struct fiber *self, struct log *l, int64_t bas
 	return e;
 }
 
-/* Removes what the folder still has of segments in [base, end): the swap is of them. Snapshots are of offsets, not of files: they stay. */
+/*
+ * Removes what the folder still has of segments in [base, end): the swap is of them. Snapshots are of offsets, not of files: they stay. So does the
+ * index of aborted transactions of the first: it is of all.
+ */
 static void remove_replaced_await(struct fiber *self, struct log *l, const struct folder_list *list, int64_t base,
 				  int64_t end)
 {
@@ -264,7 +319,7 @@ static void remove_replaced_await(struct fiber *self, struct log *l, const struc
 		int64_t at;
 
 		if (segment_name_parse(bytes_str(list->entries[i].name), &at, &file) != OK || at < base || at >= end ||
-		    file == SEGMENT_SNAPSHOT)
+		    file == SEGMENT_SNAPSHOT || (file == SEGMENT_TXNINDEX && at == base))
 			continue;
 		log_file_path(l, at, file, path);
 		(void)!file_remove_await(self, path);
