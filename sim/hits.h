@@ -49,6 +49,8 @@
 	X(PURGED, "log whose start moved by retention") \
 	X(MOVED, "log moved to another folder of log.dirs") \
 	X(MOVE_GONE_ON, "move of a log gone on with after a restart") \
+	X(TXN_ENDED, "log with transactions that ended") \
+	X(ABORTED_TOLD, "log whose reader was told of aborted transactions") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(COORDINATOR_LOADS, "coordinator found loading") \

@@ -28,6 +28,7 @@ struct live_log {
 	struct log *log;
 	struct event progress;
 	int64_t synced; /* as last seen */
+	int64_t noted;  /* up to here the log was told that it is committed */
 	int64_t cut_at; /* while it is being cut nothing from there on is acknowledged; else INT64_MAX */
 	bool exclusive; /* being cut: nobody else touches it */
 	unsigned users;
@@ -102,6 +103,7 @@ static void note_synced(struct live_log *l)
 		p->world->history->acked += (uint64_t)(p->model.acked - acked_before);
 		note(p, "safe", "up to %lld", p->model.acked, 0, 0);
 		log_note_acknowledged(l->log, p->model.acked);
+		l->noted = p->model.acked;
 	}
 }
 
@@ -161,7 +163,15 @@ static enum err append_keyed(struct scheduler *s, struct batch_builder *b, int64
 				    chance(s, 1, 8) ? bytes_null() : bytes_of(value, size), NULL, 0);
 }
 
-static struct append *make_append(struct live_log *l, int64_t producer_id, int32_t sequence, unsigned count)
+struct append_of {
+	int64_t producer_id;
+	int16_t epoch;
+	int32_t sequence;
+	unsigned count;
+	bool transactional;
+};
+
+static struct append *make_append(struct live_log *l, struct append_of of)
 {
 	struct scheduler *s = scheduler_of(l->p->world);
 	struct batch_options options = batch_options_default(200000);
@@ -169,6 +179,7 @@ static struct append *make_append(struct live_log *l, int64_t producer_id, int32
 		.max_message_bytes = 1 << 20,
 		.max_decompressed_bytes = 1 << 20,
 		.allow_zstd = true,
+		.allow_transactional = true,
 		.codec = BATCH_KEEP_CODEC,
 		.now_ms = shard_wall_ms(store_shard(l->life->store)),
 		.before_max_ms = INT64_MAX,
@@ -178,11 +189,12 @@ static struct append *make_append(struct live_log *l, int64_t producer_id, int32
 	struct bytes batch;
 	struct append *a;
 
-	options.producer_id = producer_id;
-	options.producer_epoch = producer_id == NO_PRODUCER_ID ? NO_PRODUCER_EPOCH : 0;
-	options.base_sequence = sequence;
+	options.producer_id = of.producer_id;
+	options.producer_epoch = of.producer_id == NO_PRODUCER_ID ? NO_PRODUCER_EPOCH : of.epoch;
+	options.base_sequence = of.sequence;
+	options.is_transactional = of.transactional;
 	batch_builder_init(&builder, &options);
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < of.count; i++) {
 		char value[1200];
 		size_t size;
 
@@ -251,13 +263,114 @@ static bool is_trouble(enum err e)
 static void append_next(struct live_log *l)
 {
 	struct scheduler *s = scheduler_of(l->p->world);
-	bool idempotent = chance(s, 2, 3);
-	int64_t id = idempotent ? 100 + choose(s, 0, 2) : NO_PRODUCER_ID;
-	int32_t sequence = idempotent ? log_model_next_sequence(&l->p->model, id) : NO_SEQUENCE;
-	enum err e = append(l, make_append(l, id, sequence, (unsigned)choose_skewed(s, 1, 12)));
+	bool idempotent = chance(s, 2, 3), transactional = l->p->transacts && chance(s, 1, 2);
+	struct append_of of = {.producer_id = NO_PRODUCER_ID,
+			       .sequence = NO_SEQUENCE,
+			       .count = (unsigned)choose_skewed(s, 1, 12),
+			       .transactional = transactional};
+	enum err e;
 
+	if (idempotent || transactional) {
+		of.producer_id = (transactional ? 200 : 100) + choose(s, 0, 2);
+		of.sequence = log_model_next_sequence(&l->p->model, of.producer_id);
+		of.epoch = log_model_epoch(&l->p->model, of.producer_id);
+	}
+	e = append(l, make_append(l, of));
 	if (e && !is_trouble(e))
 		report(l->p, "the next batch of a producer was refused");
+}
+
+/* --- transactions -------------------------------------------------------------------------------------------------------- */
+
+/* As a coordinator writes it; every other one in an epoch of its own, as from transaction version 2 on. */
+static struct append *make_end(const struct end_marker *marker, int64_t now_ms, int8_t version)
+{
+	struct append *a;
+	struct buf out;
+
+	buf_init(&out, 200);
+	must(end_marker_write(marker, now_ms, &out) == OK);
+	a = mem_zalloc(sizeof(*a) + out.size);
+	memcpy(a->data, out.data, out.size);
+	must(batch_header_read(buf_bytes(&out), &a->facts.header) == OK);
+	a->facts.record_count = 1;
+	a->log = (struct log_append){
+		.batch = a->data,
+		.size = out.size,
+		.facts = &a->facts,
+		.leader_epoch = 0,
+		.origin = APPEND_COORDINATOR,
+		.transaction_version = version,
+		.released = released,
+	};
+	buf_fini(&out);
+	return a;
+}
+
+static void append_end(struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	struct log_model *m = &l->p->model;
+	int8_t version = chance(s, 1, 2) ? 2 : 1;
+	struct end_marker marker = {.committed = chance(s, 1, 2), .producer_id = 200 + choose(s, 0, 2)};
+	bool open = log_model_is_open(m, marker.producer_id);
+	enum err e;
+
+	if (!log_model_last_of(m, marker.producer_id, 0) || (!open && !chance(s, 1, 10)))
+		return;
+	marker.producer_epoch = (int16_t)(log_model_epoch(m, marker.producer_id) + (version == 2 && open));
+	e = append(l, make_end(&marker, shard_wall_ms(store_shard(l->life->store)), version));
+	if (e && !is_trouble(e))
+		report(l->p, "the end of a transaction was refused");
+	l->p->txns_ended += !e && open;
+}
+
+/* What must not be taken: plain records of who has a transaction open, and ends by an epoch that is over. */
+static void append_fenced(struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+	struct log_model *m = &l->p->model;
+	int64_t id = 200 + choose(s, 0, 2);
+	int16_t epoch = log_model_epoch(m, id);
+	struct append *a;
+	enum err e, wanted = ERR_INVALID_TXN_STATE;
+
+	if (!log_model_is_open(m, id))
+		return;
+	if (epoch > 0 && chance(s, 1, 2)) {
+		struct end_marker marker = {.producer_id = id, .producer_epoch = (int16_t)(epoch - 1)};
+
+		a = make_end(&marker, shard_wall_ms(store_shard(l->life->store)), 1);
+		wanted = ERR_INVALID_PRODUCER_EPOCH;
+	} else {
+		a = make_append(l, (struct append_of){.producer_id = id,
+						      .epoch = epoch,
+						      .sequence = log_model_next_sequence(m, id),
+						      .count = 1});
+	}
+	e = log_append_batch(l->log, &a->log);
+	note(l->p, "fenced", "%lld", e, 0, 0);
+	if (e == OK)
+		report(l->p, "what a producer's transaction forbids was taken");
+	if (e && e != wanted && !is_trouble(e))
+		report(l->p, "what a producer's transaction forbids was refused for another reason");
+	if (e)
+		mem_free(a);
+}
+
+/* Committed readers stop where the first transaction begins that is open, or whose end the log does not know to be committed yet. */
+static void check_stable(struct live_log *l)
+{
+	struct log_partition *p = l->p;
+	int64_t stable = log_first_unstable(l->log), start = log_start_offset(l->log), least, most;
+
+	log_model_walk(&p->model, l->noted);
+	least = log_model_first_unstable(&p->model, l->noted);
+	most = log_model_first_unstable(&p->model, l->synced);
+	if (stable > (most < start ? start : most))
+		report(p, "what is not decided counts as stable");
+	else if (stable < (least < start ? start : least))
+		report(p, "what is decided does not count as stable");
 }
 
 /* A batch that the log holds already, sent again. */
@@ -274,7 +387,8 @@ static void append_again(struct live_log *l)
 	note_start(l);
 	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
 		return;
-	a = make_append(l, id, b->base_sequence, (unsigned)b->count);
+	a = make_append(
+		l, (struct append_of){.producer_id = id, .sequence = b->base_sequence, .count = (unsigned)b->count});
 	e = log_append_batch(l->log, &a->log);
 	note(l->p, "again", "%lld: %lld", b->base_offset, e, 0);
 	if (e == OK) {
@@ -302,7 +416,9 @@ static void append_gap(struct live_log *l)
 
 	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
 		return;
-	a = make_append(l, id, sequence_add(log_model_next_sequence(m, id), 3), 1);
+	a = make_append(l, (struct append_of){.producer_id = id,
+					      .sequence = sequence_add(log_model_next_sequence(m, id), 3),
+					      .count = 1});
 	e = log_append_batch(l->log, &a->log);
 	note(l->p, "gap", "%lld", e, 0, 0);
 	if (e == OK) {
@@ -340,6 +456,7 @@ static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, i
 			 .max_offset = max_offset,
 			 .max_bytes = max_bytes,
 			 .at_least_one = true,
+			 .committed_only = p->transacts && max_offset <= log_first_unstable(l->log),
 			 .done = read_done},
 		.fiber = self,
 	};
@@ -364,7 +481,11 @@ static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, i
 			? log_model_check_keyed(&p->model, offset, max_offset,
 						shard_wall_ms(store_shard(l->life->store)), a.read.records, ret_next)
 			: log_model_check_read(&p->model, offset, max_offset, a.read.records, ret_next);
+	if (!wrong && a.read.committed_only)
+		wrong = log_model_check_committed(&p->model, a.read.records, a.read.aborted, a.read.aborted_count);
 	memory_leave(before);
+	p->aborted_told += a.read.aborted_count;
+	mem_free(a.read.aborted);
 	if (!wrong && offset < max_offset && !a.read.records.size && !p->compacts)
 		wrong = "a read gave nothing where there is something";
 	if (!wrong && offset < max_offset && estimate <= 0 && !p->compacts)
@@ -383,6 +504,11 @@ static void read_some_await(struct fiber *self, struct live_log *l)
 	int64_t offset, bound;
 
 	note_start(l);
+	if (l->p->transacts && log_state(l->log) == OK) {
+		check_stable(l);
+		if (chance(s, 1, 2) && log_first_unstable(l->log) < synced)
+			synced = log_first_unstable(l->log);
+	}
 	if (start >= synced)
 		return;
 	offset = choose(s, start, synced - 1);
@@ -521,7 +647,11 @@ static void act_await(struct fiber *self, struct live_log *l)
 	struct scheduler *s = scheduler_of(l->p->world);
 	int64_t what = choose(s, 0, 99);
 
-	if (what < 45)
+	if (l->p->transacts && chance(s, 1, 8))
+		append_end(l);
+	else if (l->p->transacts && chance(s, 1, 40))
+		append_fenced(l);
+	else if (what < 45)
 		append_next(l);
 	else if (what < 52)
 		append_again(l);

@@ -30,11 +30,19 @@ void log_model_fini(struct log_model *m)
 
 static struct model_batch batch_of(struct bytes bytes, const struct batch_header *h)
 {
+	struct end_marker marker;
+	bool ends = batch_is_control(h) && end_marker_of(bytes, &marker) == OK;
+
 	return (struct model_batch){
 		.base_offset = h->base_offset,
 		.count = h->last_offset_delta + 1,
 		.producer_id = h->producer_id,
 		.base_sequence = h->base_sequence,
+		.producer_epoch = h->producer_epoch,
+		.transactional = batch_is_transactional(h),
+		.end = !ends              ? MODEL_DATA
+		       : marker.committed ? MODEL_COMMIT
+					  : MODEL_ABORT,
 		.acked_us = -1,
 		.max_timestamp = h->max_timestamp,
 		.data = mem_dup(bytes.data, bytes.size),
@@ -88,7 +96,10 @@ const char *log_model_acked(struct log_model *m, int64_t offset, int64_t now_us)
 	for (size_t i = index_of(m, m->acked); i < m->batch_count && m->batches[i].base_offset < offset; i++)
 		if (m->batches[i].acked_us < 0) {
 			m->batches[i].acked_us = now_us;
-			log_model_note_keys(m, &m->batches[i]);
+			if (m->batches[i].end == MODEL_COMMIT)
+				log_model_note_commit(m, &m->batches[i]);
+			else if (!m->batches[i].transactional)
+				log_model_note_keys(m, &m->batches[i]);
 		}
 	if (offset > m->acked)
 		m->acked = offset;
@@ -148,14 +159,12 @@ const char *log_model_recovered(struct log_model *m, int64_t start, int64_t end)
 	if (log_model_started(m, start))
 		return log_model_started(m, start);
 	m->start = start;
-	while (end > m->end && (ghost = ghost_at_end(m, end)))
-		push(m, batch_of(bytes_of(ghost->data, ghost->size), &(struct batch_header){
-									     .base_offset = ghost->base_offset,
-									     .last_offset_delta = ghost->count - 1,
-									     .producer_id = ghost->producer_id,
-									     .base_sequence = ghost->base_sequence,
-									     .max_timestamp = ghost->max_timestamp,
-								     }));
+	while (end > m->end && (ghost = ghost_at_end(m, end))) {
+		struct batch_header h;
+
+		must(batch_header_read(bytes_of(ghost->data, ghost->size), &h) == OK);
+		push(m, batch_of(bytes_of(ghost->data, ghost->size), &h));
+	}
 	if (end > m->end)
 		return "the log holds more than was ever appended";
 	index = index_of(m, end);
@@ -239,7 +248,14 @@ const struct model_batch *log_model_last_of(const struct log_model *m, int64_t p
 
 int32_t log_model_next_sequence(const struct log_model *m, int64_t producer_id)
 {
-	const struct model_batch *b = log_model_last_of(m, producer_id, 0);
+	int16_t epoch = log_model_epoch(m, producer_id);
 
-	return b ? sequence_add(b->base_sequence, b->count) : 0;
+	/* Markers have no sequence; in a new epoch they begin anew. */
+	for (size_t i = m->batch_count; i > 0; i--) {
+		const struct model_batch *b = &m->batches[i - 1];
+
+		if (b->producer_id == producer_id && b->end == MODEL_DATA)
+			return b->producer_epoch == epoch ? sequence_add(b->base_sequence, b->count) : 0;
+	}
+	return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "record/batch.h"
+#include "storage/log.h"
 
 #define MODEL_KEYS 40 /* keys of a compacted log are numbers below this, as two characters of text */
 
@@ -23,16 +24,34 @@ struct model_record {
 	bool tombstone;
 };
 
+enum model_end { MODEL_DATA, MODEL_COMMIT, MODEL_ABORT };
+
 struct model_batch {
 	int64_t base_offset;
 	int32_t count;
 	int64_t producer_id;
 	int32_t base_sequence;
-	int64_t acked_us; /* when it became safe; -1 while it is not */
+	int16_t producer_epoch;
+	bool transactional;
+	enum model_end end; /* of its producer's transaction */
+	int64_t acked_us;   /* when it became safe; -1 while it is not */
 	int64_t max_timestamp;
 	uint8_t *data;
 	size_t size;
 	struct model_record *records; /* [count]; NULL in a log that is not compacted */
+};
+
+#define MODEL_PRODUCERS 8 /* with transactions, at most */
+
+struct model_open {
+	int64_t producer_id;
+	int64_t first_offset;
+};
+
+/* Transactions that are open behind some batch. */
+struct model_opens {
+	struct model_open all[MODEL_PRODUCERS];
+	unsigned count;
 };
 
 struct log_model {
@@ -53,6 +72,8 @@ struct log_model {
 	int64_t missed;                  /* the last one that was looked at */
 	uint64_t missing;                /* records that reads found compacted away */
 	uint64_t tombstones_missing;     /* of them the last of their key */
+	struct model_opens walked;       /* behind the first `walked_count` batches, all safe */
+	size_t walked_count;
 };
 
 void log_model_init(struct log_model *m);
@@ -86,6 +107,28 @@ bool log_model_bring_back(struct log_model *m, struct model_batch *b, struct byt
 void log_model_note_keys(struct log_model *m, const struct model_batch *b);
 /* The log says that it starts there: never back, never beyond what was told to it or, by itself, beyond what is safe. */
 const char *log_model_started(struct log_model *m, int64_t start) MUST_CHECK;
+
+/*
+ * Transactions (log_model_txn.c). Where the first one begins that is open, or whose end is at or behind `committed`; INT64_MAX when there is
+ * none. 0 when `committed` is below what was asked about earlier.
+ */
+int64_t log_model_first_unstable(const struct log_model *m, int64_t committed);
+/* Nobody asks about less than `committed` any more. */
+void log_model_walk(struct log_model *m, int64_t committed);
+/* Whether the producer's last transaction is open at the log's end. */
+bool log_model_is_open(const struct log_model *m, int64_t producer_id);
+/* Of a batch of data: whether its transaction has ended below `end`, and how. MODEL_DATA: it has not, or it has none. */
+enum model_end log_model_outcome(const struct log_model *m, const struct model_batch *b, int64_t end);
+/* Of a commit that is safe now: its records hide others of their keys. */
+void log_model_note_commit(struct log_model *m, const struct model_batch *marker);
+/*
+ * What a reader of committed records makes of a read, told which transactions were aborted: no record of an aborted one is seen, and all of a committed
+ * one that are there.
+ */
+const char *log_model_check_committed(const struct log_model *m, struct bytes records, const struct aborted_told *told,
+				      size_t told_count) MUST_CHECK;
+/* The epoch that a producer writes with next. */
+int16_t log_model_epoch(const struct log_model *m, int64_t producer_id);
 
 /* The batch that holds `offset`; NULL when none does. */
 const struct model_batch *log_model_find(const struct log_model *m, int64_t offset);

@@ -42,6 +42,8 @@ bool log_model_note_records(struct model_batch *b)
 	struct buf none;
 	bool well;
 
+	if (b->end != MODEL_DATA)
+		return true;
 	buf_init(&none, 1);
 	b->records = mem_zalloc((size_t)b->count * sizeof(*b->records));
 	well = record_iter_init(&it, bytes_of(b->data, b->size), &none, BATCH_MAX, NULL) == OK;
@@ -53,19 +55,29 @@ bool log_model_note_records(struct model_batch *b)
 
 void log_model_note_keys(struct log_model *m, const struct model_batch *b)
 {
-	for (int32_t i = 0; m->keyed && i < b->count; i++)
-		m->last_of_key[b->records[i].key] = b->base_offset + i;
+	for (int32_t i = 0; m->keyed && b->records && i < b->count; i++)
+		if (m->last_of_key[b->records[i].key] < b->base_offset + i)
+			m->last_of_key[b->records[i].key] = b->base_offset + i;
 }
 
 /* --- what is missing ---------------------------------------------------------------------------------------------- */
 
 static const char *may_miss(struct log_model *m, const struct model_batch *b, int32_t i, int64_t now_ms)
 {
-	const struct model_record *r = &b->records[i];
+	const struct model_record *r = b->records ? &b->records[i] : NULL;
 	int64_t offset = b->base_offset + i;
+	bool over = now_ms + CLOCK_SLACK_MS >= b->max_timestamp + m->delete_retention_ms;
 
 	m->missing++;
 	m->missed = offset;
+	if (!r && (offset >= m->acked || !over))
+		return "the end of a transaction left a compacted log before its time";
+	if (!r)
+		return NULL;
+	if (b->transactional && log_model_outcome(m, b, m->acked) == MODEL_DATA)
+		return "LOST: a record of an open transaction left a compacted log";
+	if (log_model_outcome(m, b, m->acked) == MODEL_ABORT)
+		return NULL;
 	if (m->last_of_key[r->key] > offset)
 		return NULL;
 	if (offset >= m->acked)
@@ -73,9 +85,7 @@ static const char *may_miss(struct log_model *m, const struct model_batch *b, in
 	if (!r->tombstone)
 		return "LOST: the last record of a key left a compacted log";
 	m->tombstones_missing++;
-	return now_ms + CLOCK_SLACK_MS < b->max_timestamp + m->delete_retention_ms
-		       ? "a tombstone left a compacted log before its time"
-		       : NULL;
+	return over ? NULL : "a tombstone left a compacted log before its time";
 }
 
 /* All records in [from, to). */
@@ -149,6 +159,10 @@ static const char *check_batch(struct log_model *m, const struct batch_header *h
 	if (h->base_offset + h->last_offset_delta != b->base_offset + b->count - 1 ||
 	    h->producer_id != b->producer_id || h->base_sequence != b->base_sequence)
 		return "compaction changed a batch's end, producer or sequence";
+	if (batch_is_control(h) != (b->end != MODEL_DATA) || batch_is_transactional(h) != b->transactional)
+		return "compaction changed what kind a batch is";
+	if (b->end != MODEL_DATA)
+		return h->record_count ? NULL : may_miss(m, b, 0, now_ms);
 	return check_records(m, b, batch, offset, now_ms);
 }
 

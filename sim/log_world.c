@@ -304,6 +304,7 @@ static void world_init(struct log_world *w, struct sim *sim, struct history *h)
 		log_model_init(&p->model);
 		p->compacts = chance(s, 1, 4);
 		p->purges = chance(s, 1, p->compacts ? 4 : 3);
+		p->transacts = chance(s, 1, 2);
 		p->model.keyed = p->compacts;
 		p->model.purges = p->purges;
 		p->model.delete_retention_ms = 1500;
@@ -346,6 +347,10 @@ void log_world_run(struct sim *s, struct history *h)
 			sim_hit(s, HIT_COMPACTED);
 		for (uint64_t n = 0; n < p->model.tombstones_missing && n < 1; n++)
 			sim_hit(s, HIT_TOMBSTONE_OVER);
+		if (p->txns_ended)
+			sim_hit(s, HIT_TXN_ENDED);
+		if (p->aborted_told)
+			sim_hit(s, HIT_ABORTED_TOLD);
 		if (p->purges && p->model.told_start > 0)
 			sim_hit(s, HIT_PURGED);
 		log_model_fini(&p->model);

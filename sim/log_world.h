@@ -26,11 +26,14 @@ struct log_partition {
 	struct log_model model;
 	bool purges;         /* retention.bytes and a housekeeper */
 	bool compacts;       /* a cleaner; its records have keys */
+	bool transacts;      /* some of its producers write transactions */
 	bool lazy_acks;      /* synced is not acknowledged at once: cuts may go below it */
 	bool damaged;        /* a bit was flipped in it: only what it says at the next opening counts */
 	int64_t damage_safe; /* what must not be cut then */
 	bool offline;        /* in this life */
 	size_t folder;       /* where it was seen last */
+	uint64_t txns_ended;
+	uint64_t aborted_told;
 };
 
 struct log_world {

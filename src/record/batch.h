@@ -128,9 +128,10 @@ struct batch_rules {
 	bool log_append_time;          /* message.timestamp.type: now_ms becomes the time of every record */
 	bool allow_control;
 	bool allow_transactional;
-	bool allow_zstd; /* Produce 7 and later */
-	int codec;       /* compression.type: an enum codec, or BATCH_KEEP_CODEC for the producer's */
-	int level;       /* of that codec */
+	bool allow_no_sequence; /* of a producer: what coordinators write for him */
+	bool allow_zstd;        /* Produce 7 and later */
+	int codec;              /* compression.type: an enum codec, or BATCH_KEEP_CODEC for the producer's */
+	int level;              /* of that codec */
 	int64_t now_ms;
 	int64_t before_max_ms; /* message.timestamp.before.max.ms and .after.max.ms; INT64_MAX for none */
 	int64_t after_max_ms;

@@ -89,7 +89,8 @@ static enum err check_header(const struct batch_header *h, const struct batch_ru
 		return ERR_INVALID_RECORD;
 	if (batch_is_control(h) && !rules->allow_control)
 		return ERR_INVALID_RECORD;
-	if (h->producer_id > NO_PRODUCER_ID && h->base_sequence < 0 && !batch_is_control(h))
+	if (h->producer_id > NO_PRODUCER_ID && h->base_sequence < 0 && !batch_is_control(h) &&
+	    !rules->allow_no_sequence)
 		return ERR_INVALID_RECORD;
 	return OK;
 }

@@ -55,6 +55,7 @@ struct partition_append {
 	struct bytes records;       /* as they came; mutable, in the frame */
 	enum append_origin origin;  /* a coordinator may also write markers, that are taken as they are */
 	int8_t transaction_version; /* of a marker */
+	bool transactional;         /* the client has named a transactional id: its batch may be of a transaction */
 	bool verified_only; /* a transactional batch begins a transaction only with its guard (partition_verify) */
 	uint64_t guard;
 	enum acks acks;

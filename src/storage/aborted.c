@@ -73,17 +73,20 @@ static enum err save_await(struct fiber *self, struct log *l, struct segment *s,
 		e = out.size ? file_replace_await(self, path, buf_bytes(&out)) : remove_await(self, path);
 	else if (!e)
 		e = append_await(self, path, buf_bytes(&out), (int64_t)from * ABORTED_ENTRY_SIZE, sync);
+	if (!e && !whole && from == 0) { /* a new name */
+		l->names_synced = false;
+		l->names_made++;
+	}
 	buf_fini(&out);
 	s->aborted_stale |= e && whole;
 	s->aborted_expected = count > 0;
 	return e;
 }
 
-enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto, bool *ret_made)
+enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto)
 {
 	uint32_t cuts;
 	size_t saved;
-	bool first;
 	enum err e;
 
 	if (!segment_owes_aborted(s))
@@ -91,36 +94,51 @@ enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segmen
 	log_pin(l);
 	begin_await(self, l);
 	cuts = l->cuts;
-	first = s->aborted_durable == 0;
 	e = s->replaced ? ERR_AGAIN : save_await(self, l, s, upto, store_syncs(l->store), &saved);
-	if (!e && cuts == l->cuts && saved > s->aborted_durable) {
-		*ret_made |= first;
+	if (!e && cuts == l->cuts && saved > s->aborted_durable)
 		s->aborted_durable = saved;
-	}
 	end(l);
 	log_unpin(l);
 	return e;
 }
 
-enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto, bool *ret_made)
+enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto)
 {
 	enum err e = OK;
 
 	for (struct segment *s = l->segments[0]; s && s->base_offset < upto && !e; s = log_segment_after(l, s)) {
-		e = log_save_aborted_await(self, l, s, upto, ret_made);
+		e = log_save_aborted_await(self, l, s, upto);
 		if (e && (list_linked(&s->grave) || s->replaced))
 			e = OK; /* removed meanwhile */
 	}
 	return e;
 }
 
+/* The segment that the recovery point is in; where that is where one begins, the one before: it may have ended there after it was synced. */
+static uint32_t recovered_from(const struct log *l)
+{
+	uint32_t at = log_segment_at(l, l->file_synced);
+
+	return at > 0 && l->segments[at]->base_offset == l->file_synced ? at - 1 : at;
+}
+
 bool log_owes_aborted(const struct log *l, int64_t upto)
 {
-	for (uint32_t i = log_segment_at(l, l->file_synced);
-	     i + 1 < l->segment_count && l->segments[i + 1]->base_offset <= upto; i++)
+	for (uint32_t i = recovered_from(l); i + 1 < l->segment_count && l->segments[i + 1]->base_offset <= upto; i++)
 		if (segment_owes_aborted(l->segments[i]))
 			return true;
 	return false;
+}
+
+int64_t log_recovery_point(const struct log *l)
+{
+	const struct segment *active = log_active(l);
+
+	if (log_owes_aborted(l, l->file_synced))
+		return l->segments[recovered_from(l)]->base_offset;
+	/* It may end here before anybody writes this down again: the point has to stay within it. */
+	return segment_owes_aborted(active) && l->file_synced > active->base_offset ? l->file_synced - 1
+										    : l->file_synced;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */

@@ -57,7 +57,8 @@ struct cleaner {
 	struct buf scratch;
 	struct batch_builder builder;
 	struct clean_txns txns;
-	struct aborted_index kept; /* of cleaner_filter: entries of the markers that it passed and that are still needed; the caller's */
+	struct aborted_index
+		kept; /* of cleaner_filter: entries of the markers that it passed and that are still needed; the caller's */
 	struct clean_counts counts;
 };
 

@@ -135,11 +135,11 @@ struct filter_case {
 	struct text_batch batches[6];
 	const char *kept;
 	int64_t map_start;
-	size_t map_bytes;            /* 0: enough */
-	int64_t producers_end[2];    /* last offsets of producers 1 and 2 */
-	int64_t delete_retention_ms; /* 0: RETENTION */
+	size_t map_bytes;              /* 0: enough */
+	int64_t producers_end[2];      /* last offsets of producers 1 and 2 */
+	int64_t delete_retention_ms;   /* 0: RETENTION */
 	struct aborted_txn aborted[3]; /* up to one without a marker */
-	size_t entries; /* that are kept */
+	size_t entries;                /* that are kept */
 };
 
 static void run_case(const struct filter_case *f, struct cleaner *c, struct buf *out)
@@ -324,55 +324,35 @@ TEST(what_was_aborted_goes_first_then_its_entry_then_its_marker)
 	static const struct filter_case cases[] = {
 		{"records of an aborted transaction go, its marker stays with its entry",
 		 .batches = {DATA("a=1", 0, 1), DATA("b=1", 1, 2), END("ABORT", 2, 1, 0), END("COMMIT", 3, 2, 0), LAST},
-		 .aborted = {{1, 0, 2, 3}},
-		 .entries = 1,
-		 .producers_end = {99, 99},
+		 .aborted = {{1, 0, 2, 3}}, .entries = 1, .producers_end = {99, 99},
 		 .kept = "1:b=1 | 2:A | 3:C | 9:z=1"},
 		{"what was aborted hides nothing",
-		 .batches = {{"a=1", 0}, DATA("a=2", 1, 1), END("ABORT", 2, 1, 0), LAST},
-		 .aborted = {{1, 1, 2, 3}},
-		 .entries = 1,
-		 .producers_end = {99, 99},
-		 .kept = "0:a=1 | 2:A | 9:z=1"},
+		 .batches = {{"a=1", 0}, DATA("a=2", 1, 1), END("ABORT", 2, 1, 0), LAST}, .aborted = {{1, 1, 2, 3}},
+		 .entries = 1, .producers_end = {99, 99}, .kept = "0:a=1 | 2:A | 9:z=1"},
 		{"nothing of it is left: the entry goes, the marker gets its horizon",
-		 .batches = {END("ABORT", 2, 1, 0), LAST},
-		 .aborted = {{1, 1, 2, 3}},
-		 .producers_end = {99, 99},
+		 .batches = {END("ABORT", 2, 1, 0), LAST}, .aborted = {{1, 1, 2, 3}}, .producers_end = {99, 99},
 		 .kept = "2:A~ | 9:z=1"},
 		{"its horizon is not over",
 		 .batches = {END("ABORT", 2, 1, NOW + 1), END("COMMIT", 3, 2, NOW + 1), LAST},
-		 .producers_end = {99, 99},
-		 .kept = "2:A~ | 3:C~ | 9:z=1"},
-		{"its horizon is over",
-		 .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST},
-		 .producers_end = {99, 99},
-		 .kept = "9:z=1"},
-		{"its horizon is over, but its entry is there",
-		 .batches = {END("ABORT", 2, 1, NOW), LAST},
-		 .aborted = {{1, 1, 2, 3}},
-		 .producers_end = {99, 99},
-		 .kept = "2:A~ | 9:z=1"},
+		 .producers_end = {99, 99}, .kept = "2:A~ | 3:C~ | 9:z=1"},
+		{"its horizon is over", .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST},
+		 .producers_end = {99, 99}, .kept = "9:z=1"},
+		{"its horizon is over, but its entry is there", .batches = {END("ABORT", 2, 1, NOW), LAST},
+		 .aborted = {{1, 1, 2, 3}}, .producers_end = {99, 99}, .kept = "2:A~ | 9:z=1"},
 		{"a committed one of which a record is left",
-		 .batches = {DATA("a=1 b=1", 0, 1), DATA("b=2", 2, 2), END("COMMIT", 3, 1, 0), END("COMMIT", 4, 2, 0), LAST},
-		 .producers_end = {99, 99},
-		 .kept = "0:a=1 | 2:b=2 | 3:C | 4:C | 9:z=1"},
+		 .batches = {DATA("a=1 b=1", 0, 1), DATA("b=2", 2, 2), END("COMMIT", 3, 1, 0), END("COMMIT", 4, 2, 0),
+			     LAST},
+		 .producers_end = {99, 99}, .kept = "0:a=1 | 2:b=2 | 3:C | 4:C | 9:z=1"},
 		{"a committed one whose records came again was there until now",
-		 .batches = {DATA("a=1", 0, 1), END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST},
-		 .producers_end = {99, 99},
+		 .batches = {DATA("a=1", 0, 1), END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST}, .producers_end = {99, 99},
 		 .kept = "1:C | 2:a=2 | 9:z=1"},
-		{"and is not any more",
-		 .batches = {END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST},
-		 .producers_end = {99, 99},
-		 .kept = "1:C~ | 2:a=2 | 9:z=1"},
+		{"and is not any more", .batches = {END("COMMIT", 1, 1, 0), {"a=2", 2}, LAST},
+		 .producers_end = {99, 99}, .kept = "1:C~ | 2:a=2 | 9:z=1"},
 		{"the last sequence of a producer stays, and so do marker and entry",
-		 .batches = {DATA("a=1", 0, 1), END("ABORT", 1, 1, 0), LAST},
-		 .aborted = {{1, 0, 1, 2}},
-		 .entries = 1,
-		 .producers_end = {0, 99},
-		 .kept = "0..0: | 1:A | 9:z=1"},
+		 .batches = {DATA("a=1", 0, 1), END("ABORT", 1, 1, 0), LAST}, .aborted = {{1, 0, 1, 2}}, .entries = 1,
+		 .producers_end = {0, 99}, .kept = "0..0: | 1:A | 9:z=1"},
 		{"the epoch of a producer without a batch stays",
-		 .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST},
-		 .producers_end = {-1, 99},
+		 .batches = {END("ABORT", 2, 1, NOW), END("COMMIT", 3, 2, NOW), LAST}, .producers_end = {-1, 99},
 		 .kept = "2..2: | 9:z=1"},
 	};
 

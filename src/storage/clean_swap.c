@@ -69,9 +69,10 @@ static enum err prepare_await(struct fiber *self, struct log *l, int64_t end_off
 	if (e)
 		return e;
 	file_cache_give(&l->store->files, f);
-	if (!log_active(l)->name_synced && store_syncs(l->store))
+	e = log_save_all_aborted_await(self, l, end_offset);
+	if (!e && (!log_active(l)->name_synced || !l->names_synced) && store_syncs(l->store))
 		e = log_sync_names_await(self, l);
-	if (!e && l->file_synced < end_offset)
+	if (!e && log_recovery_point(l) < end_offset)
 		return ERR_CANCELLED; /* it was cut */
 	if (!e && !MUTANT(SWAP_BEFORE_BOUNDS))
 		e = keeper_write_bounds_await(self, l->folder);
@@ -88,12 +89,11 @@ static enum err merge_aborted_await(struct fiber *self, struct log *l, struct se
 	struct aborted_index all = {0};
 	struct segment *s = first;
 	char path[LOG_PATH_SIZE];
-	bool named = false;
 	struct buf out;
 	enum err e = log_load_aborted_await(self, l, first);
 
 	if (!e)
-		e = log_save_aborted_await(self, l, first, INT64_MAX, &named);
+		e = log_save_aborted_await(self, l, first, INT64_MAX);
 	for (size_t i = 0; i < count && !e; i++) {
 		e = s ? log_load_aborted_await(self, l, s) : ERR_CANCELLED;
 		for (size_t k = 0; !e && k < s->aborted.count; k++)
@@ -226,7 +226,7 @@ static bool any_saving(const struct log *l, const struct segment *first, size_t 
 enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *first, size_t count, struct segment *made)
 {
 	struct segment *last, **olds;
-	bool named = false, merged = false;
+	bool merged = false;
 	uint32_t at;
 	enum err e;
 
@@ -260,7 +260,7 @@ enum err clean_swap_await(struct fiber *self, struct log *l, struct segment *fir
 	swap_in_memory(l, at, count, made, olds);
 	e = finish_await(self, l, made, olds, count);
 	if (!e)
-		e = log_save_aborted_await(self, l, made, INT64_MAX, &named);
+		e = log_save_aborted_await(self, l, made, INT64_MAX);
 	mem_free(olds);
 	return e == ERR_AGAIN ? OK : e;
 }

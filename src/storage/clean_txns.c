@@ -54,7 +54,8 @@ static struct clean_txn *open_add(struct clean_txns *t, int64_t producer_id, con
 /* Those that begin up to there. Of one producer there is one at a time: the entry twice is the same. */
 static void begin_up_to(struct clean_txns *t, int64_t offset)
 {
-	for (; t->aborted && t->next < t->aborted->count && t->aborted->entries[t->next].first_offset <= offset; t->next++) {
+	for (; t->aborted && t->next < t->aborted->count && t->aborted->entries[t->next].first_offset <= offset;
+	     t->next++) {
 		const struct aborted_txn *a = &t->aborted->entries[t->next];
 
 		if (!open_of(t, a->producer_id, a->first_offset))

@@ -38,12 +38,16 @@ TEST(batches_are_of_the_transactions_that_are_open_where_they_lie)
 {
 	static const struct aborted_txn aborted[] = {{7, 12, 20, 21}, {8, 10, 22, 23}, {7, 30, 33, 34}};
 	static const struct walked w[] = {
-		{8, 10, false, true, false, false}, {7, 12, false, true, false, false},
+		{8, 10, false, true, false, false},
+		{7, 12, false, true, false, false},
 		{9, 13, false, false, false, false}, /* will be committed */
-		{7, 20, true, false, true, true},    {8, 21, false, true, false, false},
-		{8, 22, true, false, true, true},    {9, 23, true, false, true, false},
+		{7, 20, true, false, true, true},
+		{8, 21, false, true, false, false},
+		{8, 22, true, false, true, true},
+		{9, 23, true, false, true, false},
 		{7, 25, false, false, false, false}, /* the next one of 7 is committed */
-		{7, 26, true, false, true, false},   {7, 33, true, false, false, true}, /* nothing of it is left but the entry */
+		{7, 26, true, false, true, false},
+		{7, 33, true, false, false, true}, /* nothing of it is left but the entry */
 		{5, 34, true, false, false, false},
 	};
 	struct aborted_index index = {0};

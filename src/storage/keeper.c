@@ -73,7 +73,7 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 	list_for_each(&f->store->logs, n)
 	{
 		struct log *l = container_of(n, struct log, node);
-		struct log_bounds b = {l->topic_id, l->file_synced, l->start_kept, l->acknowledged};
+		struct log_bounds b = {l->topic_id, log_recovery_point(l), l->start_kept, l->acknowledged};
 
 		/* Of one that is being recovered the file of the last start still knows more. */
 		if ((l->folder == f && l->opened) || l->also_in == f)

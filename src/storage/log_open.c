@@ -366,7 +366,6 @@ static enum err save_snapshot_await(struct fiber *self, struct log *l)
 static enum err save_side_files_await(struct fiber *self, struct log *l)
 {
 	struct cached_file *f;
-	bool made = false;
 	enum err e = OK;
 
 	if (!log_active(l)->made) {
@@ -379,9 +378,7 @@ static enum err save_side_files_await(struct fiber *self, struct log *l)
 			e = log_save_index_await(self, l, l->segments[i]);
 	/* Before the snapshot: what it was taken behind is not made anew. */
 	if (!e)
-		e = log_save_all_aborted_await(self, l, l->end, &made);
-	if (made)
-		log_active(l)->name_synced = l->names_synced = false;
+		e = log_save_all_aborted_await(self, l, l->end);
 	if (!e)
 		e = save_snapshot_await(self, l);
 	if (!e)
@@ -431,7 +428,7 @@ static void remember_closed(struct log *l, bool gone)
 
 	c->folder = l->folder->index;
 	c->gone = gone;
-	c->bounds = (struct log_bounds){l->topic_id, l->file_synced, l->start, l->acknowledged};
+	c->bounds = (struct log_bounds){l->topic_id, log_recovery_point(l), l->start, l->acknowledged};
 	mem_free(map_put(&l->store->closed, log_key(key, log_topic(l), l->partition), c));
 }
 
@@ -542,14 +539,13 @@ static enum err cut_files_await(struct fiber *self, struct log *l, uint32_t keep
 	struct segment *s = l->segments[keep];
 	char path[LOG_PATH_SIZE];
 	struct cached_file *f;
-	bool made = false;
 	enum err e;
 
 	while (l->segment_count > keep + 1)
 		log_remove_segment_await(self, l, l->segments[--l->segment_count]);
 	log_remove_snapshots_await(self, l, end);
 	log_remove_indexes_await(self, l, s);
-	e = log_save_aborted_await(self, l, s, end, &made);
+	e = log_save_aborted_await(self, l, s, end);
 	log_folder_path(l, path);
 	if (!e && store_syncs(l->store))
 		e = folder_sync_await(self, path);

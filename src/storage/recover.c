@@ -589,7 +589,7 @@ static enum err finish_aborted_await(struct fiber *self, struct recovery *r)
 {
 	struct segment *lost = r->aborted_lost;
 	struct log *l = r->log;
-	bool made = false;
+	uint32_t names_made = l->names_made;
 	enum err e = OK;
 
 	if (lost && !list_linked(&lost->grave)) {
@@ -602,8 +602,8 @@ static enum err finish_aborted_await(struct fiber *self, struct recovery *r)
 	if (!e && !log_active(l)->aborted_loaded) /* trusted, since nothing had to be scanned in it */
 		e = log_load_aborted_await(self, l, log_active(l));
 	if (!e)
-		e = log_save_all_aborted_await(self, l, r->expected, &made);
-	if (made)
+		e = log_save_all_aborted_await(self, l, r->expected);
+	if (names_made != l->names_made)
 		l->found_durable = false;
 	return e;
 }

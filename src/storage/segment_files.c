@@ -199,7 +199,7 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 {
 	char path[LOG_PATH_SIZE];
 	int64_t last_made = -1;
-	uint32_t cuts;
+	uint32_t cuts, names_made;
 	enum err e = log_write_metadata_await(self, l, true);
 
 	if (e)
@@ -208,6 +208,7 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 		if (l->segments[i]->made)
 			last_made = l->segments[i]->base_offset;
 	cuts = l->cuts;
+	names_made = l->names_made;
 	log_folder_path(l, path);
 	e = folder_sync_await(self, path);
 	if (!e && !l->names_synced)
@@ -218,7 +219,7 @@ enum err log_sync_names_await(struct fiber *self, struct log *l)
 	for (uint32_t i = 0; i < l->segment_count && cuts == l->cuts; i++)
 		if (l->segments[i]->made && l->segments[i]->base_offset <= last_made)
 			l->segments[i]->name_synced = true;
-	l->names_synced = true;
+	l->names_synced = names_made == l->names_made;
 	return OK;
 }
 
@@ -250,11 +251,12 @@ static enum err sync_upto_await(struct fiber *self, struct log *l, int64_t upto,
 {
 	uint32_t cuts = l->cuts;
 	uint64_t generation = l->folder->journal.generation;
-	bool names = !l->names_synced;
+	bool names;
 	enum err e;
 
 	log_pin(l);
-	e = log_save_all_aborted_await(self, l, upto, &names);
+	e = log_save_all_aborted_await(self, l, upto);
+	names = !l->names_synced;
 	for (struct segment *s = l->segments[log_segment_at(l, l->file_synced)]; s && !e; s = log_segment_after(l, s)) {
 		if ((closed_only || s->written == 0) && s->base_offset >= upto && s != l->segments[0])
 			break;

@@ -289,7 +289,8 @@ struct log {
 	bool deleted;          /* nothing of it matters any more */
 	bool settled_but_sync; /* by the store's closing */
 	bool flush_wanted;
-	unsigned rounds; /* that hold it */
+	uint32_t names_made; /* how often a file beside the segments got its name */
+	unsigned rounds;     /* that hold it */
 	uint32_t
 		cuts; /* how often it was truncated: a sync that began before one says nothing of what is there after it */
 	uint32_t truncations; /* of them those of what was written */
@@ -410,15 +411,16 @@ void log_remove_segment_await(struct fiber *self, struct log *l, struct segment 
 
 /* aborted.c: indexes of aborted transactions. */
 /*
- * Entries with markers below `upto` are in the segment's file, synced. `*ret_made` is set when the file's name has to be synced. ERR_AGAIN: the
- * segment was replaced.
+ * Entries with markers below `upto` are in the segment's file, synced; where it was made, names_synced says that its name is to be synced yet.
+ * ERR_AGAIN: the segment was replaced.
  */
-enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto, bool *ret_made)
-	MUST_CHECK;
+enum err log_save_aborted_await(struct fiber *self, struct log *l, struct segment *s, int64_t upto) MUST_CHECK;
 /* The same of all segments. */
-enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto, bool *ret_made) MUST_CHECK;
+enum err log_save_all_aborted_await(struct fiber *self, struct log *l, int64_t upto) MUST_CHECK;
 /* A segment that ends at or below `upto` has entries that are not in its file: the recovery point must not go there. */
 bool log_owes_aborted(const struct log *l, int64_t upto);
+/* From where a recovery has to scan: file_synced, but within the segment that ends there where it owes entries. */
+int64_t log_recovery_point(const struct log *l);
 /* ERR_AGAIN: the segment was replaced. */
 enum err log_load_aborted_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 /* Appends to `out` the aborted transactions that overlap [from, to), as far as memory tells: false when it does not. */

@@ -17,6 +17,7 @@ struct sync_note {
 	uint64_t generation;
 	uint64_t root_version;
 	uint32_t cuts;
+	uint32_t names_made;
 };
 
 struct sync_many {
@@ -99,13 +100,12 @@ static void note_one_await(struct fiber *self, struct sync_many *m, size_t i)
 {
 	struct sync_note *n = &m->notes[i];
 	struct log *l = m->logs[i];
-	bool made = false;
 	enum err e;
 
 	if (l->deleted || l->state)
 		return;
-	e = log_save_all_aborted_await(self, l, l->written,
-				       &made); /* few have any: each is synced by itself, its name with the others */
+	/* Few have any: each is synced by itself, its name with the others. */
+	e = log_save_all_aborted_await(self, l, l->written);
 	if (!e)
 		e = log_write_metadata_await(self, l, false);
 	if (!e)
@@ -119,7 +119,8 @@ static void note_one_await(struct fiber *self, struct sync_many *m, size_t i)
 				.last_made = -1,
 				.generation = l->folder->journal.generation,
 				.root_version = l->folder->root_version,
-				.cuts = l->cuts};
+				.cuts = l->cuts,
+				.names_made = l->names_made};
 	for (uint32_t k = 0; k < l->segment_count; k++)
 		if (l->segments[k]->made)
 			n->last_made = l->segments[k]->base_offset;
@@ -139,7 +140,8 @@ static void take_note(struct log *l, struct sync_note *n)
 	for (uint32_t k = 0; k < l->segment_count; k++)
 		if (l->segments[k]->made && l->segments[k]->base_offset <= n->last_made)
 			l->segments[k]->name_synced = true;
-	l->names_synced = l->metadata_made = true;
+	l->names_synced = l->names_made == n->names_made;
+	l->metadata_made = true;
 	log_files_cover(l, n->upto, n->generation);
 }
 
