@@ -132,8 +132,11 @@ bool log_owes_aborted(const struct log *l, int64_t upto)
 
 int64_t log_recovery_point(const struct log *l)
 {
-	const struct segment *active = log_active(l);
+	const struct segment *active;
 
+	if (l->segment_count == 0)
+		return l->file_synced; /* being recovered */
+	active = log_active(l);
 	if (log_owes_aborted(l, l->file_synced))
 		return l->segments[recovered_from(l)]->base_offset;
 	/* It may end here before anybody writes this down again: the point has to stay within it. */
