@@ -261,11 +261,11 @@ static bool marker_is_fenced(const struct producer_entry *e, const struct batch_
 static enum err check_marker(const struct producer_entry *e, const struct batch_header *h,
 			     const struct producer_append *a)
 {
-	if (!e)
-		return OK;
-	if (marker_is_fenced(e, h, a))
+	int32_t coordinator_epoch = e ? e->coordinator_epoch : -1;
+
+	if (e && marker_is_fenced(e, h, a))
 		return ERR_INVALID_PRODUCER_EPOCH;
-	return a->marker->coordinator_epoch < e->coordinator_epoch ? ERR_TRANSACTION_COORDINATOR_FENCED : OK;
+	return a->marker->coordinator_epoch < coordinator_epoch ? ERR_TRANSACTION_COORDINATOR_FENCED : OK;
 }
 
 enum err producer_state_check(const struct producer_state *p, const struct batch_header *h,

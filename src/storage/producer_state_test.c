@@ -181,6 +181,9 @@ TEST(who_may_end_a_transaction)
 		enum err err;
 	} cases[] = {
 		{"nobody knows him", -1, false, -1, 0, 3, 0, OK},
+		{"nobody knows him, nor which coordinator", -1, false, -1, 0, -1, 0, OK},
+		{"nobody knows him, and there is no such coordinator", -1, false, -1, 0, -2, 0,
+		 ERR_TRANSACTION_COORDINATOR_FENCED},
 		{"his own epoch", 4, true, 2, 4, 2, 0, OK},
 		{"a later epoch", 4, true, 2, 5, 2, 0, OK},
 		{"an earlier epoch", 4, true, 2, 3, 2, 0, ERR_INVALID_PRODUCER_EPOCH},

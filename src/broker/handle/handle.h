@@ -45,5 +45,6 @@ extern const struct api_handler leave_group_handler;
 extern const struct api_handler describe_groups_handler;
 extern const struct api_handler list_groups_handler;
 extern const struct api_handler delete_groups_handler;
+extern const struct api_handler write_txn_markers_handler;
 
 #endif
