@@ -60,6 +60,26 @@ static void bounds_path(const struct store_folder *f, char path[static LOG_PATH_
 	snprintf(path, LOG_PATH_SIZE, "%s/moldau-checkpoint-%u", f->of->path, shard_index(f->store->shard));
 }
 
+/* Of logs that are closed, as all are one after the other while a broker stops: until its marker is there this is what the next start knows. */
+static void write_closed_bounds(const struct store_folder *f, struct buf *out)
+{
+	const struct map_entry *at;
+	struct bytes topic;
+	int32_t partition;
+	size_t place = 0;
+
+	while ((at = map_next(&f->store->closed, &place)) != NULL) {
+		const struct closed_log *c = at->value;
+		struct log_bounds b = c->bounds;
+
+		if (c->gone || c->folder != f->index ||
+		    folder_name_parse(bytes_of(at->key, at->key_size), &topic, &partition) != FOLDER_LOG)
+			continue;
+		b.start = c->start_kept;
+		bounds_checkpoint_write_entry(out, topic, partition, &b);
+	}
+}
+
 enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 {
 	char path[LOG_PATH_SIZE];
@@ -68,8 +88,13 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 
 	while (gate_enter_await(self, &f->bounds_gate, FIBER_NO_DEADLINE) != OK)
 		fiber_yield_await(self);
+	if (f->offline) {
+		gate_leave(&f->bounds_gate);
+		return ERR_OFFLINE;
+	}
 	buf_init(&out, CHECKPOINT_FILE_MAX);
 	bounds_checkpoint_write_head(&out);
+	write_closed_bounds(f, &out);
 	list_for_each(&f->store->logs, n)
 	{
 		struct log *l = container_of(n, struct log, node);

@@ -428,6 +428,7 @@ static void remember_closed(struct log *l, bool gone)
 
 	c->folder = l->folder->index;
 	c->gone = gone;
+	c->start_kept = l->start_kept;
 	c->bounds = (struct log_bounds){l->topic_id, log_recovery_point(l), l->start, l->acknowledged};
 	mem_free(map_put(&l->store->closed, log_key(key, log_topic(l), l->partition), c));
 }

@@ -199,6 +199,7 @@ static inline void store_leave(struct store *s)
 /* What was closed or deleted here: what was read at start is no longer so. */
 struct closed_log {
 	struct log_bounds bounds;
+	int64_t start_kept; /* see struct log */
 	size_t folder;
 	bool gone;
 };

@@ -202,6 +202,72 @@ TEST(bounds_written_while_a_log_is_recovered_do_not_forget_it)
 	fixture_fini(&x);
 }
 
+/* --- power fails while logs are closed, one after the other ---------------------------------------------------------- */
+
+static void closing_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	fixture_log_await(self, x, "u", 0, NULL);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	append_one_await(self, l, 1);
+	append_one_await(self, l, 2);
+	log_note_acknowledged(l, 2);
+	EXPECT_OK(log_advance_start_await(self, l, 1));
+	EXPECT_OK(log_close_await(self, l));
+	EXPECT_OK(keeper_write_bounds_await(self, &x->store->folders[0]));
+	DIE();
+}
+
+static void closed_is_known_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	const struct log_bounds *b;
+	struct log *l;
+
+	fixture_open_await(self, x);
+	b = bounds_of(&x->storage->folders[0].bounds, bytes_str("t"), 0, false);
+	EXPECT(b && b->acknowledged == 2 && b->start == 1);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	EXPECT(log_start_offset(l) == 1 && log_end_offset(l) == 2);
+	fixture_close_await(self, x);
+}
+
+TEST(bounds_written_after_a_log_was_closed_do_not_forget_it)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_and_die(IO_EPOLL, closing_main, &x);
+	run_with(&o, closed_is_known_main, &x);
+	fixture_fini(&x);
+}
+
+static void offline_writes_nothing_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+
+	fixture_open_await(self, x);
+	fixture_log_await(self, x, "t", 0, NULL);
+	folder_fail_here(&x->store->folders[0]);
+	EXPECT_ERR(keeper_write_bounds_await(self, &x->store->folders[0]), ERR_OFFLINE);
+	EXPECT(store_close_await(self, x->store) != OK);
+	EXPECT_ERR(storage_close_await(self, x->storage), ERR_OFFLINE);
+}
+
+TEST(a_folder_that_is_offline_gets_no_bounds)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_with(&o, offline_writes_nothing_main, &x);
+	fixture_fini(&x);
+}
+
 /* --- power fails while a log is cut ------------------------------------------------------------------------------- */
 
 enum { CUT_RECORDS = 20, CUT_TO = 17, CUT_AGAIN = 4 };
