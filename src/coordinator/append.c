@@ -309,6 +309,8 @@ void hosted_take_step(struct hosted *h, struct step *s)
 static void tell_late(struct hosted *h, struct step_batch *b, int64_t now_us, int64_t *next_us)
 {
 	struct coordinator *c = h->coordinator;
+	struct list patient, late;
+	struct list_node *n;
 
 	if (list_empty(&b->answered))
 		return;
@@ -316,8 +318,16 @@ static void tell_late(struct hosted *h, struct step_batch *b, int64_t now_us, in
 		*next_us = b->late_us < *next_us ? b->late_us : *next_us;
 		return;
 	}
-	list_for_each(&b->answered, n) c->figures.timeouts++;
-	coordinator_tell(c, &b->answered, coordinator_error(ERR_REQUEST_TIMED_OUT));
+	list_init(&patient);
+	list_init(&late);
+	while ((n = list_pop_front(&b->answered))) {
+		bool waits = container_of(n, struct coordinator_call, node)->patient;
+
+		list_push_back(waits ? &patient : &late, n);
+		c->figures.timeouts += !waits;
+	}
+	list_splice_back(&b->answered, &patient);
+	coordinator_tell(c, &late, coordinator_error(ERR_REQUEST_TIMED_OUT));
 }
 
 void hosted_late(struct timer *t)

@@ -247,16 +247,19 @@ TEST(a_call_that_waits_is_answered_by_time_or_when_it_is_abandoned)
 static void late_fiber(struct fiber *self, void *argument)
 {
 	struct world w;
+	struct toy_call patient = {.call.patient = true, .topic = "b", .offset = 2};
 
 	(void)argument;
 	world_init(&w);
 	w.commit_timeout_ms = 0;
 	start_await(self, &w);
 	active_await(self, &w, 0);
+	submit(&w, &patient, 0, toy_set);
 	EXPECT_ERR(set_await(self, &w, 0, "a", 1), ERR_COORDINATOR_NOT_AVAILABLE);
 	while (!list_empty(&hosted_at(&w, 0)->appended) || hosted_at(&w, 0)->open)
 		fiber_yield_await(self);
 	EXPECT(get_await(self, &w, 0, "a") == 1); /* it was done all the same */
+	EXPECT_OK(finished_await(self, &w, &patient));
 	stop_await(self, &w);
 	fixture_fini(&w.storage);
 }

@@ -40,6 +40,7 @@ struct coordinator_call {
 	enum err error;
 	/* On the partition's shard, never inside the call that submitted it. */
 	void (*finished)(struct coordinator_call *c);
+	bool patient; /* it is told when its answer is committed or lost, however long that takes */
 	void *owner;  /* the submitter's own */
 	void *waiter; /* the machine's own, while the call waits in its state */
 	void *place;  /* the coordinator's own: where it waits for its answer */
