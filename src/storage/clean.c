@@ -356,7 +356,7 @@ static struct clean_segment *view_of(const struct log *l)
 static int64_t cleanable_bound(const struct log *l)
 {
 	int64_t bound = l->acknowledged < l->file_synced ? l->acknowledged : l->file_synced;
-	int64_t unstable = txn_state_first_unstable(&l->producers.txns);
+	int64_t unstable = open_txns_first_unstable(&l->producers.txns);
 
 	return unstable < bound ? unstable : bound;
 }

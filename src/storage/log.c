@@ -30,7 +30,7 @@ int64_t log_synced_offset(const struct log *l)
 
 int64_t log_first_unstable(const struct log *l)
 {
-	int64_t first = txn_state_first_unstable(&l->producers.txns);
+	int64_t first = open_txns_first_unstable(&l->producers.txns);
 
 	if (MUTANT(STABLE_OFF_BY_ONE) && first < TXN_NONE)
 		first++;
@@ -73,7 +73,7 @@ void log_note_acknowledged(struct log *l, int64_t offset)
 		offset = l->written;
 	if (offset > l->committed) {
 		l->committed = offset;
-		txn_state_committed(&l->producers.txns, offset);
+		open_txns_committed(&l->producers.txns, offset);
 		if (list_linked(&l->rolled_node) && !l->folder->tick_armed)
 			event_signal(&l->folder->chores); /* it syncs what has rolled */
 	}

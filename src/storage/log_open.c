@@ -592,7 +592,7 @@ static enum err truncate_quiet_await(struct fiber *self, struct log *l, int64_t 
 	log_forget_batches(l, l->end);
 	producer_state_settle(&l->producers, INT64_MAX);
 	e = log_rebuild_producers_await(self, l);
-	txn_state_committed(&l->producers.txns, l->committed);
+	open_txns_committed(&l->producers.txns, l->committed);
 	if (!e)
 		e = log_save_epochs_await(self, l, store_syncs(l->store));
 	l->file_synced = l->end;

@@ -22,7 +22,7 @@ void producer_state_fini(struct producer_state *p)
 	mem_free(p->slots);
 	mem_free(p->undo);
 	mem_free(p->verifying);
-	txn_state_fini(&p->txns);
+	open_txns_fini(&p->txns);
 	producer_state_init(p);
 }
 
@@ -349,9 +349,9 @@ static struct txn_ended take_control(struct producer_state *p, struct producer_e
 	if (!ended.any)
 		return ended;
 	ended.first_offset = e->txn_first_offset;
-	next = txn_state_next_open(&p->txns, e->txn_first_offset);
+	next = open_txns_next_open(&p->txns, e->txn_first_offset);
 	ended.last_stable_offset = next == TXN_NONE ? h->base_offset + 1 : next;
-	txn_state_end(&p->txns, e->txn_first_offset, h->base_offset);
+	open_txns_end(&p->txns, e->txn_first_offset, h->base_offset);
 	e->txn_first_offset = -1;
 	return ended;
 }
@@ -360,7 +360,7 @@ static void take_data(struct producer_state *p, struct producer_entry *e, const 
 {
 	if (batch_is_transactional(h) && e->txn_first_offset < 0) {
 		e->txn_first_offset = h->base_offset;
-		txn_state_begin(&p->txns, h->producer_id, h->base_offset);
+		open_txns_begin(&p->txns, h->producer_id, h->base_offset);
 	}
 	push_prior(e, h);
 	e->last_offset = batch_last_offset(h);
@@ -417,7 +417,7 @@ void producer_state_cut(struct producer_state *p, int64_t offset)
 		if (e)
 			*e = u->before;
 	}
-	txn_state_cut(&p->txns, offset);
+	open_txns_cut(&p->txns, offset);
 }
 
 uint32_t producer_state_expire(struct producer_state *p, uint32_t now_s, uint32_t expiration_s)
@@ -560,7 +560,7 @@ enum err producer_state_read(struct producer_state *p, struct bytes snapshot, ui
 		}
 		entry_add(&read, &e);
 		if (e.txn_first_offset >= 0)
-			txn_state_begin(&read.txns, e.producer_id, e.txn_first_offset);
+			open_txns_begin(&read.txns, e.producer_id, e.txn_first_offset);
 	}
 	if (read_priors(&r, &read)) {
 		producer_state_fini(&read);

@@ -24,7 +24,7 @@
 #include "base/err.h"
 #include "record/batch.h"
 #include "record/control.h"
-#include "storage/txn_state.h"
+#include "storage/open_txns.h"
 
 #define PRODUCER_BATCHES 5
 #define VERIFICATIONS_MAX 10000 /* of a log; beyond, the oldest is forgotten, and has to be verified again */
@@ -75,7 +75,7 @@ struct producer_state {
 	struct producer_undo *undo; /* of what may still be cut, oldest first */
 	size_t undo_count;
 	size_t undo_capacity;
-	struct txn_state txns;
+	struct open_txns txns;
 	struct verification *verifying; /* oldest first */
 	size_t verifying_count;
 	size_t verifying_capacity;

@@ -283,7 +283,7 @@ TEST(a_cut_opens_a_transaction_again_whose_end_it_takes)
 	producer_state_cut(&p, 12);
 	e = producer_state_find(&p, 7);
 	CHECK_EQ(e->txn_first_offset, -1);
-	CHECK_EQ(txn_state_first_unstable(&p.txns), 10); /* its end is not committed */
+	CHECK_EQ(open_txns_first_unstable(&p.txns), 10); /* its end is not committed */
 	producer_state_cut(&p, 11);
 	e = producer_state_find(&p, 7);
 	CHECK_EQ(e->txn_first_offset, 10);
@@ -291,7 +291,7 @@ TEST(a_cut_opens_a_transaction_again_whose_end_it_takes)
 	CHECK_EQ(p.txns.open_count, 1);
 	producer_state_cut(&p, 10);
 	CHECK_EQ(producer_state_find(&p, 7)->txn_first_offset, -1);
-	CHECK_EQ(txn_state_first_unstable(&p.txns), TXN_NONE);
+	CHECK_EQ(open_txns_first_unstable(&p.txns), TXN_NONE);
 	producer_state_fini(&p);
 }
 

@@ -40,7 +40,7 @@ void verify_aborted_batch(struct verify_log *l, const struct batch_header *h, st
 	struct aborted_txn t = {h->producer_id, ended.any ? ended.first_offset : -1, h->base_offset,
 				ended.any ? ended.last_stable_offset : -1};
 
-	txn_state_committed(&l->producers.txns, h->base_offset + 1);
+	open_txns_committed(&l->producers.txns, h->base_offset + 1);
 	if (marker && !marker->committed)
 		aborted_index_append(&l->abort_markers, &t);
 }

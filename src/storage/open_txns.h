@@ -1,5 +1,5 @@
 /*
- * txn_state: which transactions of a log are open, and which have ended with a marker that is not committed yet: what lies before the first record
+ * open_txns: which transactions of a log are open, and which have ended with a marker that is not committed yet: what lies before the first record
  * of all of them is stable, and that is how far read_committed reads.
  *
  *      data A  data B  data A  end of A  data B         open: B       ended: A, until the high watermark has passed its end
@@ -11,8 +11,8 @@
  * Lifetime: embedded in struct producer_state. Pure.
  * Not here: whose transaction it is allowed to be (producer_state.h), which were aborted (aborted_index.h).
  */
-#ifndef STORAGE_TXN_STATE_H
-#define STORAGE_TXN_STATE_H
+#ifndef STORAGE_OPEN_TXNS_H
+#define STORAGE_OPEN_TXNS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ struct txn_span {
 	int64_t last_offset; /* of its marker; -1 while it is open */
 };
 
-struct txn_state {
+struct open_txns {
 	struct txn_span *open;
 	size_t open_count;
 	size_t open_capacity;
@@ -34,19 +34,19 @@ struct txn_state {
 
 #define TXN_NONE INT64_MAX
 
-void txn_state_init(struct txn_state *t);
-void txn_state_fini(struct txn_state *t);
+void open_txns_init(struct open_txns *t);
+void open_txns_fini(struct open_txns *t);
 /* A producer's first record of a transaction. */
-void txn_state_begin(struct txn_state *t, int64_t producer_id, int64_t first_offset);
+void open_txns_begin(struct open_txns *t, int64_t producer_id, int64_t first_offset);
 /* The marker of the transaction that began there. */
-void txn_state_end(struct txn_state *t, int64_t first_offset, int64_t last_offset);
+void open_txns_end(struct open_txns *t, int64_t first_offset, int64_t last_offset);
 /* What is committed up to `offset`, ends with it, is stable. */
-void txn_state_committed(struct txn_state *t, int64_t offset);
+void open_txns_committed(struct open_txns *t, int64_t offset);
 /* Takes back what came at or behind `offset`. */
-void txn_state_cut(struct txn_state *t, int64_t offset);
+void open_txns_cut(struct open_txns *t, int64_t offset);
 /* Where the first one begins that is open, or whose end is not committed; TXN_NONE. */
-int64_t txn_state_first_unstable(const struct txn_state *t);
+int64_t open_txns_first_unstable(const struct open_txns *t);
 /* Where the first open one begins that is not this one; TXN_NONE. */
-int64_t txn_state_next_open(const struct txn_state *t, int64_t first_offset);
+int64_t open_txns_next_open(const struct open_txns *t, int64_t first_offset);
 
 #endif

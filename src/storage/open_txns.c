@@ -1,22 +1,22 @@
-/* txn_state: see txn_state.h. Pure; uses base only. */
-#include "storage/txn_state.h"
+/* open_txns: see open_txns.h. Pure; uses base only. */
+#include "storage/open_txns.h"
 
 #include "base/alloc.h"
 
-void txn_state_init(struct txn_state *t)
+void open_txns_init(struct open_txns *t)
 {
-	*t = (struct txn_state){0};
+	*t = (struct open_txns){0};
 }
 
-void txn_state_fini(struct txn_state *t)
+void open_txns_fini(struct open_txns *t)
 {
 	mem_free(t->open);
 	mem_free(t->ended);
-	txn_state_init(t);
+	open_txns_init(t);
 }
 
 /* Index of the first open one that begins at or behind `offset`. */
-static size_t open_at(const struct txn_state *t, int64_t offset)
+static size_t open_at(const struct open_txns *t, int64_t offset)
 {
 	size_t low = 0, high = t->open_count;
 
@@ -31,7 +31,7 @@ static size_t open_at(const struct txn_state *t, int64_t offset)
 	return low;
 }
 
-void txn_state_begin(struct txn_state *t, int64_t producer_id, int64_t first_offset)
+void open_txns_begin(struct open_txns *t, int64_t producer_id, int64_t first_offset)
 {
 	size_t at = open_at(t, first_offset);
 
@@ -41,13 +41,13 @@ void txn_state_begin(struct txn_state *t, int64_t producer_id, int64_t first_off
 	t->open_count++;
 }
 
-static void take_open(struct txn_state *t, size_t at)
+static void take_open(struct open_txns *t, size_t at)
 {
 	t->open_count--;
 	memmove(t->open + at, t->open + at + 1, (t->open_count - at) * sizeof(*t->open));
 }
 
-void txn_state_end(struct txn_state *t, int64_t first_offset, int64_t last_offset)
+void open_txns_end(struct open_txns *t, int64_t first_offset, int64_t last_offset)
 {
 	size_t at = open_at(t, first_offset);
 	struct txn_span span;
@@ -61,7 +61,7 @@ void txn_state_end(struct txn_state *t, int64_t first_offset, int64_t last_offse
 	t->ended[t->ended_count++] = span;
 }
 
-void txn_state_committed(struct txn_state *t, int64_t offset)
+void open_txns_committed(struct open_txns *t, int64_t offset)
 {
 	size_t gone = 0;
 
@@ -73,18 +73,18 @@ void txn_state_committed(struct txn_state *t, int64_t offset)
 	memmove(t->ended, t->ended + gone, t->ended_count * sizeof(*t->ended));
 }
 
-void txn_state_cut(struct txn_state *t, int64_t offset)
+void open_txns_cut(struct open_txns *t, int64_t offset)
 {
 	while (t->ended_count > 0 && t->ended[t->ended_count - 1].last_offset >= offset) {
 		const struct txn_span span = t->ended[--t->ended_count];
 
-		txn_state_begin(t, span.producer_id, span.first_offset);
+		open_txns_begin(t, span.producer_id, span.first_offset);
 	}
 	while (t->open_count > 0 && t->open[t->open_count - 1].first_offset >= offset)
 		t->open_count--;
 }
 
-int64_t txn_state_first_unstable(const struct txn_state *t)
+int64_t open_txns_first_unstable(const struct open_txns *t)
 {
 	int64_t first = t->open_count ? t->open[0].first_offset : TXN_NONE;
 
@@ -94,7 +94,7 @@ int64_t txn_state_first_unstable(const struct txn_state *t)
 	return first;
 }
 
-int64_t txn_state_next_open(const struct txn_state *t, int64_t first_offset)
+int64_t open_txns_next_open(const struct open_txns *t, int64_t first_offset)
 {
 	for (size_t i = 0; i < t->open_count; i++)
 		if (t->open[i].first_offset != first_offset)
