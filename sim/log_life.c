@@ -1,38 +1,13 @@
-/* log_life: one life of the storage under test: opens, works until it is told to stop, closes. Code of a node; see sim/log_world.h. */
+/* log_life: one life of the storage under test: opens, works until it is told to stop, closes. Code of a node; see sim/log_life.h. */
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "record/builder.h"
 #include "runtime/call.h"
-#include "sim/log_world.h"
+#include "sim/log_life.h"
 #include "storage/move.h"
 
 #define READ_MAX 20000
 #define KEEP_START_US 24000000LL
-
-/* One shard's part of a life. */
-struct log_life {
-	struct log_world *world;
-	struct storage *storage;
-	struct store *store;
-	unsigned actors; /* fibers still at work */
-	struct live_log *logs[LOG_WORLD_PARTITIONS];
-	unsigned log_count;
-	struct event over;
-};
-
-struct live_log {
-	struct log_owner owner;
-	struct log_partition *p;
-	struct log_life *life;
-	struct log *log;
-	struct event progress;
-	int64_t synced; /* as last seen */
-	int64_t noted;  /* up to here the log was told that it is committed */
-	int64_t cut_at; /* while it is being cut nothing from there on is acknowledged; else INT64_MAX */
-	bool exclusive; /* being cut: nobody else touches it */
-	unsigned users;
-};
 
 static struct scheduler *scheduler_of(struct log_world *w)
 {
@@ -40,7 +15,7 @@ static struct scheduler *scheduler_of(struct log_world *w)
 }
 
 /* Models and failures live in the simulator's memory. */
-static void report(struct log_partition *p, const char *what)
+void log_life_report(struct log_partition *p, const char *what)
 {
 	struct memory_owner *before;
 
@@ -62,7 +37,7 @@ static const char *trace_who(struct log_partition *p)
 	return names[p->index];
 }
 
-static void note(struct log_partition *p, const char *what, const char *format, int64_t a, int64_t b, int64_t c)
+void log_life_note(struct log_partition *p, const char *what, const char *format, int64_t a, int64_t b, int64_t c)
 {
 	struct memory_owner *before = memory_enter(NULL);
 
@@ -72,9 +47,9 @@ static void note(struct log_partition *p, const char *what, const char *format, 
 
 /* --- what the log tells ------------------------------------------------------------------------------------------------- */
 
-static void note_start(struct live_log *l)
+void log_life_note_start(struct live_log *l)
 {
-	report(l->p, log_model_started(&l->p->model, log_start_offset(l->log)));
+	log_life_report(l->p, log_model_started(&l->p->model, log_start_offset(l->log)));
 }
 
 static void note_synced(struct live_log *l)
@@ -90,7 +65,7 @@ static void note_synced(struct live_log *l)
 	l->synced = synced;
 	/* Somebody who acknowledges late: then what is synced may still be cut. */
 	if (p->lazy_acks && chance(scheduler_of(p->world), 1, 2)) {
-		report(p, wrong);
+		log_life_report(p, wrong);
 		return;
 	}
 	before = memory_enter(NULL);
@@ -98,10 +73,10 @@ static void note_synced(struct live_log *l)
 		wrong = log_model_acked(&p->model, synced < l->cut_at ? synced : l->cut_at,
 					scheduler_of(p->world)->now_us);
 	memory_leave(before);
-	report(p, wrong);
+	log_life_report(p, wrong);
 	if (p->model.acked > acked_before) {
 		p->world->history->acked += (uint64_t)(p->model.acked - acked_before);
-		note(p, "safe", "up to %lld", p->model.acked, 0, 0);
+		log_life_note(p, "safe", "up to %lld", p->model.acked, 0, 0);
 		log_note_acknowledged(l->log, p->model.acked);
 		l->noted = p->model.acked;
 	}
@@ -122,8 +97,8 @@ static void cut(struct log_owner *o, int64_t offset, enum err reason)
 	const char *wrong = log_model_cut(&l->p->model, offset, true);
 
 	memory_leave(before);
-	note(l->p, "taken back", "from %lld (%lld)", offset, reason, 0);
-	report(l->p, wrong);
+	log_life_note(l->p, "taken back", "from %lld (%lld)", offset, reason, 0);
+	log_life_report(l->p, wrong);
 }
 
 static void folder_failed(void *context, const char *folder)
@@ -134,229 +109,13 @@ static void folder_failed(void *context, const char *folder)
 	life->world->folder_failed = true;
 }
 
-/* --- appending ------------------------------------------------------------------------------------------------------------ */
-
-struct append {
-	struct log_append log;
-	struct batch_facts facts;
-	struct live_log *live;
-	uint8_t data[];
-};
-
-static void released(struct log_append *a)
-{
-	struct append *ap = container_of(a, struct append, log);
-
-	mem_free(ap);
-}
-
-/* A record of a compacted log: small, with one of a few keys, now and then without a value. */
-static enum err append_keyed(struct scheduler *s, struct batch_builder *b, int64_t now_ms)
-{
-	char key[3], value[200];
-	size_t size = (size_t)choose_skewed(s, 20, sizeof(value));
-
-	memset(value, 'a' + (int)choose(s, 0, 25), size);
-	snprintf(value, 20, "%016llx", (unsigned long long)prng_next(&s->random));
-	snprintf(key, sizeof(key), "%02u", (unsigned)choose_skewed(s, 0, MODEL_KEYS - 1) % MODEL_KEYS);
-	return batch_builder_append(b, now_ms + choose(s, 0, 50), bytes_of(key, 2),
-				    chance(s, 1, 8) ? bytes_null() : bytes_of(value, size), NULL, 0);
-}
-
-struct append_of {
-	int64_t producer_id;
-	int16_t epoch;
-	int32_t sequence;
-	unsigned count;
-	bool transactional;
-};
-
-static struct append *make_append(struct live_log *l, struct append_of of)
-{
-	struct scheduler *s = scheduler_of(l->p->world);
-	struct batch_options options = batch_options_default(200000);
-	struct batch_rules rules = {
-		.max_message_bytes = 1 << 20,
-		.max_decompressed_bytes = 1 << 20,
-		.allow_zstd = true,
-		.allow_transactional = true,
-		.codec = BATCH_KEEP_CODEC,
-		.now_ms = shard_wall_ms(store_shard(l->life->store)),
-		.before_max_ms = INT64_MAX,
-		.after_max_ms = INT64_MAX,
-	};
-	struct batch_builder builder;
-	struct bytes batch;
-	struct append *a;
-
-	options.producer_id = of.producer_id;
-	options.producer_epoch = of.producer_id == NO_PRODUCER_ID ? NO_PRODUCER_EPOCH : of.epoch;
-	options.base_sequence = of.sequence;
-	options.is_transactional = of.transactional;
-	batch_builder_init(&builder, &options);
-	for (unsigned i = 0; i < of.count; i++) {
-		char value[1200];
-		size_t size;
-
-		if (l->p->compacts) {
-			must(append_keyed(s, &builder, rules.now_ms) == OK);
-			continue;
-		}
-		size = (size_t)choose_skewed(s, 20, chance(s, 1, 20) ? 1200 : 300);
-
-		memset(value, 'a' + (int)choose(s, 0, 25), size);
-		snprintf(value, 20, "%016llx", (unsigned long long)prng_next(&s->random));
-		must(batch_builder_append(&builder, rules.now_ms + choose(s, 0, 50), bytes_null(),
-					  bytes_of(value, size), NULL, 0) == OK);
-	}
-	must(batch_builder_finish(&builder, &batch) == OK);
-	a = mem_alloc(sizeof(*a) + batch.size);
-	memset(a, 0, sizeof(*a));
-	memcpy(a->data, batch.data, batch.size);
-	must(batch_validate(bytes_of(a->data, batch.size), &rules, &a->facts) == OK);
-	a->live = l;
-	a->log = (struct log_append){
-		.batch = a->data,
-		.size = batch.size,
-		.facts = &a->facts,
-		.leader_epoch = 0,
-		.origin = APPEND_CLIENT,
-		.released = released,
-	};
-	batch_builder_fini(&builder);
-	return a;
-}
-
-/* Appends and tells the model. */
-static enum err append(struct live_log *l, struct append *a)
-{
-	struct log_partition *p = l->p;
-	size_t size = a->log.size;
-	enum err e = log_append_batch(l->log, &a->log);
-	struct memory_owner *before;
-	const char *wrong;
-
-	if (e) {
-		note(p, "refused", "append: %lld", e, 0, 0);
-		if (e != ERR_DUPLICATE_SEQUENCE_NUMBER)
-			mem_free(a);
-		return e;
-	}
-	before = memory_enter(NULL);
-	wrong = log_model_append(&p->model, bytes_of(a->data, size));
-	memory_leave(before);
-	note(p, "append", "at %lld, %lld records, %lld bytes", a->log.base_offset, a->facts.record_count,
-	     (int64_t)size);
-	if (!wrong && (a->log.last_offset != p->model.end - 1 || log_end_offset(l->log) != p->model.end))
-		wrong = "the append's last offset or the log's end is wrong";
-	report(p, wrong);
-	return OK;
-}
-
-/* The disk's or the folder's state, not the batch, was the reason. */
-static bool is_trouble(enum err e)
+bool log_life_is_trouble(enum err e)
 {
 	return e == ERR_NO_SPACE || e == ERR_OFFLINE || e == ERR_CORRUPT || e == ERR_IO || e == ERR_NO_MEMORY ||
 	       e == ERR_TOO_MANY_FILES || e == ERR_CANCELLED;
 }
 
-static void append_next(struct live_log *l)
-{
-	struct scheduler *s = scheduler_of(l->p->world);
-	bool idempotent = chance(s, 2, 3), transactional = l->p->transacts && chance(s, 1, 2);
-	struct append_of of = {.producer_id = NO_PRODUCER_ID,
-			       .sequence = NO_SEQUENCE,
-			       .count = (unsigned)choose_skewed(s, 1, 12),
-			       .transactional = transactional};
-	enum err e;
-
-	if (idempotent || transactional) {
-		of.producer_id = (transactional ? 200 : 100) + choose(s, 0, 2);
-		of.sequence = log_model_next_sequence(&l->p->model, of.producer_id);
-		of.epoch = log_model_epoch(&l->p->model, of.producer_id);
-	}
-	e = append(l, make_append(l, of));
-	if (e && !is_trouble(e))
-		report(l->p, "the next batch of a producer was refused");
-}
-
-/* --- transactions -------------------------------------------------------------------------------------------------------- */
-
-/* As a coordinator writes it; every other one in an epoch of its own, as from transaction version 2 on. */
-static struct append *make_end(const struct end_marker *marker, int64_t now_ms, int8_t version)
-{
-	struct append *a;
-	struct buf out;
-
-	buf_init(&out, 200);
-	must(end_marker_write(marker, now_ms, &out) == OK);
-	a = mem_zalloc(sizeof(*a) + out.size);
-	memcpy(a->data, out.data, out.size);
-	must(batch_header_read(buf_bytes(&out), &a->facts.header) == OK);
-	a->facts.record_count = 1;
-	a->log = (struct log_append){
-		.batch = a->data,
-		.size = out.size,
-		.facts = &a->facts,
-		.leader_epoch = 0,
-		.origin = APPEND_COORDINATOR,
-		.transaction_version = version,
-		.released = released,
-	};
-	buf_fini(&out);
-	return a;
-}
-
-static void append_end(struct live_log *l)
-{
-	struct scheduler *s = scheduler_of(l->p->world);
-	struct log_model *m = &l->p->model;
-	int8_t version = chance(s, 1, 2) ? 2 : 1;
-	struct end_marker marker = {.committed = chance(s, 1, 2), .producer_id = 200 + choose(s, 0, 2)};
-	bool open = log_model_is_open(m, marker.producer_id);
-	enum err e;
-
-	if (!log_model_last_of(m, marker.producer_id, 0) || (!open && !chance(s, 1, 10)))
-		return;
-	marker.producer_epoch = (int16_t)(log_model_epoch(m, marker.producer_id) + (version == 2 && open));
-	e = append(l, make_end(&marker, shard_wall_ms(store_shard(l->life->store)), version));
-	if (e && !is_trouble(e))
-		report(l->p, "the end of a transaction was refused");
-	l->p->txns_ended += !e && open;
-}
-
-/* What must not be taken: plain records of who has a transaction open, and ends by an epoch that is over. */
-static void append_fenced(struct live_log *l)
-{
-	struct scheduler *s = scheduler_of(l->p->world);
-	struct log_model *m = &l->p->model;
-	int64_t id = 200 + choose(s, 0, 2);
-	int16_t epoch = log_model_epoch(m, id);
-	struct append *a;
-	enum err e, wanted = ERR_INVALID_TXN_STATE;
-
-	if (!log_model_is_open(m, id))
-		return;
-	if (epoch > 0 && chance(s, 1, 2)) {
-		struct end_marker marker = {.producer_id = id, .producer_epoch = (int16_t)(epoch - 1)};
-
-		a = make_end(&marker, shard_wall_ms(store_shard(l->life->store)), 1);
-		wanted = ERR_INVALID_PRODUCER_EPOCH;
-	} else {
-		a = make_append(l, (struct append_of){.producer_id = id,
-						      .epoch = epoch,
-						      .sequence = log_model_next_sequence(m, id),
-						      .count = 1});
-	}
-	e = log_append_batch(l->log, &a->log);
-	note(l->p, "fenced", "%lld", e, 0, 0);
-	if (e == OK)
-		report(l->p, "what a producer's transaction forbids was taken");
-	if (e && e != wanted && !is_trouble(e))
-		report(l->p, "what a producer's transaction forbids was refused for another reason");
-	if (e)
-		mem_free(a);
-}
+/* --- reading -------------------------------------------------------------------------------------------------------------- */
 
 /* Committed readers stop where the first transaction begins that is open, or whose end the log does not know to be committed yet. */
 static void check_stable(struct live_log *l)
@@ -368,69 +127,10 @@ static void check_stable(struct live_log *l)
 	least = log_model_first_unstable(&p->model, l->noted);
 	most = log_model_first_unstable(&p->model, l->synced);
 	if (stable > (most < start ? start : most))
-		report(p, "what is not decided counts as stable");
+		log_life_report(p, "what is not decided counts as stable");
 	else if (stable < (least < start ? start : least))
-		report(p, "what is decided does not count as stable");
+		log_life_report(p, "what is decided does not count as stable");
 }
-
-/* A batch that the log holds already, sent again. */
-static void append_again(struct live_log *l)
-{
-	struct scheduler *s = scheduler_of(l->p->world);
-	struct log_model *m = &l->p->model;
-	unsigned back = (unsigned)choose(s, 0, 4);
-	int64_t id = 100 + choose(s, 0, 2);
-	const struct model_batch *b = log_model_last_of(m, id, back);
-	struct append *a;
-	enum err e;
-
-	note_start(l);
-	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
-		return;
-	a = make_append(
-		l, (struct append_of){.producer_id = id, .sequence = b->base_sequence, .count = (unsigned)b->count});
-	e = log_append_batch(l->log, &a->log);
-	note(l->p, "again", "%lld: %lld", b->base_offset, e, 0);
-	if (e == OK) {
-		report(l->p, "DUPLICATED: a batch that the log holds was taken again");
-		return;
-	}
-	if (e == ERR_DUPLICATE_SEQUENCE_NUMBER) {
-		if (a->log.base_offset != b->base_offset || a->log.last_offset != b->base_offset + b->count - 1)
-			report(l->p, "a duplicate was told other offsets than its original's");
-	} else if (e == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
-		report(l->p, "one of a producer's last batches was not known again");
-	} else if (!is_trouble(e)) {
-		report(l->p, "a duplicate was refused for another reason");
-	}
-	mem_free(a);
-}
-
-static void append_gap(struct live_log *l)
-{
-	struct log_model *m = &l->p->model;
-	int64_t id = 100 + choose(scheduler_of(l->p->world), 0, 2);
-	const struct model_batch *b = log_model_last_of(m, id, 0);
-	struct append *a;
-	enum err e;
-
-	if (!b || b->base_offset < m->start || b->base_offset < m->told_start)
-		return;
-	a = make_append(l, (struct append_of){.producer_id = id,
-					      .sequence = sequence_add(log_model_next_sequence(m, id), 3),
-					      .count = 1});
-	e = log_append_batch(l->log, &a->log);
-	note(l->p, "gap", "%lld", e, 0, 0);
-	if (e == OK) {
-		report(l->p, "a batch with a gap before it was taken");
-		return;
-	}
-	if (e != ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && !is_trouble(e))
-		report(l->p, "a gap was refused for another reason");
-	mem_free(a);
-}
-
-/* --- reading -------------------------------------------------------------------------------------------------------------- */
 
 struct awaited_read {
 	struct log_read read;
@@ -467,13 +167,13 @@ static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, i
 	log_read_start(l->log, &a.read);
 	while (!a.over)
 		fiber_park_await(self);
-	note(p, "read", "%lld: %lld bytes (%lld)", offset, (int64_t)a.read.records.size, a.read.error);
+	log_life_note(p, "read", "%lld: %lld bytes (%lld)", offset, (int64_t)a.read.records.size, a.read.error);
 	if (a.read.error) {
 		if (a.read.error == ERR_CORRUPT && !p->damaged)
-			report(p, "a read found damage where none was done");
+			log_life_report(p, "a read found damage where none was done");
 		else if (a.read.error == ERR_OFFSET_OUT_OF_RANGE && offset >= p->model.start &&
 			 !(p->purges && offset < log_start_offset(l->log)))
-			report(p, "a read of an offset that is there was out of range");
+			log_life_report(p, "a read of an offset that is there was out of range");
 		return false;
 	}
 	before = memory_enter(NULL);
@@ -490,7 +190,7 @@ static bool read_await(struct fiber *self, struct live_log *l, int64_t offset, i
 		wrong = "a read gave nothing where there is something";
 	if (!wrong && offset < max_offset && estimate <= 0 && !p->compacts)
 		wrong = "the log estimates no bytes where there are some";
-	report(p, wrong);
+	log_life_report(p, wrong);
 	p->world->history->read += (uint64_t)(*ret_next - offset);
 	if (a.read.blob)
 		blob_unref(a.read.blob);
@@ -503,7 +203,7 @@ static void read_some_await(struct fiber *self, struct live_log *l)
 	int64_t start = log_start_offset(l->log), synced = log_synced_offset(l->log), next;
 	int64_t offset, bound;
 
-	note_start(l);
+	log_life_note_start(l);
 	if (l->p->transacts && log_state(l->log) == OK) {
 		check_stable(l);
 		if (chance(s, 1, 2) && log_first_unstable(l->log) < synced)
@@ -561,7 +261,7 @@ static void truncate_await(struct fiber *self, struct live_log *l)
 	l->cut_at = offset;
 	e = log_truncate_await(self, l->log, offset);
 	l->cut_at = INT64_MAX;
-	note(p, "truncate", "to %lld (%lld)", offset, e, 0);
+	log_life_note(p, "truncate", "to %lld (%lld)", offset, e, 0);
 	if (!e || offset < p->model.end) {
 		before = memory_enter(NULL);
 		wrong = log_model_cut(&p->model, offset, true);
@@ -569,7 +269,7 @@ static void truncate_await(struct fiber *self, struct live_log *l)
 		if (!e && (log_end_offset(l->log) != p->model.end || log_synced_offset(l->log) > p->model.end))
 			wrong = "after a cut the log does not end there";
 		l->synced = log_synced_offset(l->log);
-		report(p, e ? NULL : wrong);
+		log_life_report(p, e ? NULL : wrong);
 	}
 	l->exclusive = false;
 }
@@ -587,10 +287,10 @@ static void advance_start_await(struct fiber *self, struct live_log *l)
 	if (to > p->model.start)
 		p->model.start = to;
 	e = log_advance_start_await(self, l->log, to);
-	note(p, "start", "to %lld (%lld)", to, e, 0);
+	log_life_note(p, "start", "to %lld (%lld)", to, e, 0);
 	/* It may be further: by an earlier call that failed, and told nobody. */
 	if (!e && (log_start_offset(l->log) < to || (log_start_offset(l->log) > p->model.start && !p->purges)))
-		report(p, "the log does not start where it was told to");
+		log_life_report(p, "the log does not start where it was told to");
 	l->exclusive = false;
 }
 
@@ -599,9 +299,9 @@ static void flush_await(struct fiber *self, struct live_log *l)
 	int64_t end = log_end_offset(l->log);
 	enum err e = log_flush_await(self, l->log);
 
-	note(l->p, "flush", "to %lld (%lld)", end, e, 0);
+	log_life_note(l->p, "flush", "to %lld (%lld)", end, e, 0);
 	if (!e && log_synced_offset(l->log) < end && log_end_offset(l->log) >= end)
-		report(l->p, "a flush did not sync what was appended before it");
+		log_life_report(l->p, "a flush did not sync what was appended before it");
 }
 
 /* To the other folder, or not after all. What comes of it shows in what is read, and at the next opening. */
@@ -610,9 +310,9 @@ static void move(struct live_log *l)
 	size_t folder = (size_t)choose(scheduler_of(l->p->world), 0, 1);
 	enum err e = log_move(l->log, folder);
 
-	note(l->p, "move", "to folder %lld (%lld)", (int64_t)folder, e, 0);
-	if (e && !is_trouble(e))
-		report(l->p, "a move was refused for a reason that there is not");
+	log_life_note(l->p, "move", "to folder %lld (%lld)", (int64_t)folder, e, 0);
+	if (e && !log_life_is_trouble(e))
+		log_life_report(l->p, "a move was refused for a reason that there is not");
 }
 
 static void note_folder(struct live_log *l)
@@ -621,7 +321,7 @@ static void note_folder(struct live_log *l)
 		return;
 	l->p->folder = log_folder_index(l->log);
 	sim_hit(l->p->world->sim, HIT_MOVED);
-	note(l->p, "moved", "to folder %lld", (int64_t)l->p->folder, 0, 0);
+	log_life_note(l->p, "moved", "to folder %lld", (int64_t)l->p->folder, 0, 0);
 }
 
 static void find_timestamp_await(struct fiber *self, struct live_log *l)
@@ -633,11 +333,11 @@ static void find_timestamp_await(struct fiber *self, struct live_log *l)
 	if (start >= synced)
 		return;
 	e = log_find_timestamp_await(self, l->log, 0, synced, &offset, &timestamp, &epoch);
-	note(l->p, "find time 0", "%lld (%lld)", offset, e, 0);
+	log_life_note(l->p, "find time 0", "%lld (%lld)", offset, e, 0);
 	/* A move of the start that failed may be settled meanwhile. */
 	if (!e && (offset < start || offset > log_start_offset(l->log)) && !l->exclusive && !l->p->purges &&
 	    !l->p->compacts)
-		report(l->p, "the first record by time is not the first record");
+		log_life_report(l->p, "the first record by time is not the first record");
 }
 
 /* --- the life --------------------------------------------------------------------------------------------------------------- */
@@ -648,15 +348,15 @@ static void act_await(struct fiber *self, struct live_log *l)
 	int64_t what = choose(s, 0, 99);
 
 	if (l->p->transacts && chance(s, 1, 8))
-		append_end(l);
+		log_life_append_end(l);
 	else if (l->p->transacts && chance(s, 1, 40))
-		append_fenced(l);
+		log_life_append_fenced(l);
 	else if (what < 45)
-		append_next(l);
+		log_life_append_next(l);
 	else if (what < 52)
-		append_again(l);
+		log_life_append_again(l);
 	else if (what < 56)
-		append_gap(l);
+		log_life_append_gap(l);
 	else if (what < 85)
 		read_some_await(self, l);
 	else if (what < 88)
@@ -699,11 +399,11 @@ static void check_opened_await(struct fiber *self, struct live_log *l)
 	struct memory_owner *before;
 	const char *wrong;
 
-	note(p, "opened", "[%lld, %lld), synced %lld", log_start_offset(l->log), log_end_offset(l->log),
-	     log_synced_offset(l->log));
+	log_life_note(p, "opened", "[%lld, %lld), synced %lld", log_start_offset(l->log), log_end_offset(l->log),
+		      log_synced_offset(l->log));
 	if (p->damaged) {
 		if (log_end_offset(l->log) < p->damage_safe)
-			report(p, "LOST: damage in what was safe was cut as if it were a torn tail");
+			log_life_report(p, "LOST: damage in what was safe was cut as if it were a torn tail");
 		return;
 	}
 	before = memory_enter(NULL);
@@ -711,7 +411,7 @@ static void check_opened_await(struct fiber *self, struct live_log *l)
 	memory_leave(before);
 	if (!wrong && log_synced_offset(l->log) != log_end_offset(l->log))
 		wrong = "what recovery kept is not synced";
-	report(p, wrong);
+	log_life_report(p, wrong);
 	l->synced = log_synced_offset(l->log);
 	if (!wrong && read_all_await(self, l))
 		/* It was readable: it must stay. */
@@ -752,12 +452,12 @@ static void open_one_await(struct fiber *self, struct log_life *life, struct log
 	event_init(&l->progress);
 	e = log_open_await(self, life->store, &spec, true, &l->log);
 	if (e) {
-		note(p, "not opened", "error %lld", e, 0, 0);
+		log_life_note(p, "not opened", "error %lld", e, 0, 0);
 		p->offline = true;
 		if (e == ERR_CORRUPT && !p->damaged)
-			report(p, "the log says that it is damaged, and it is not");
-		else if (!is_trouble(e))
-			report(p, "the log does not open for a reason that there is not");
+			log_life_report(p, "the log says that it is damaged, and it is not");
+		else if (!log_life_is_trouble(e))
+			log_life_report(p, "the log does not open for a reason that there is not");
 		mem_free(l);
 		return;
 	}
@@ -818,7 +518,7 @@ static void close_body_await(struct fiber *there, void *argument)
 	while (life->actors)
 		(void)event_wait_await(there, &life->over, FIBER_NO_DEADLINE);
 	e = store_close_await(there, life->store);
-	if (e && !is_trouble(e))
+	if (e && !log_life_is_trouble(e))
 		sim_fail(life->world->sim, "a store does not close: %s", err_name(e));
 	for (unsigned i = 0; i < life->log_count; i++)
 		mem_free(life->logs[i]);
@@ -846,7 +546,7 @@ static void life_fiber(struct fiber *self, void *argument)
 
 	w->open_error = e;
 	if (e) {
-		if (!is_trouble(e))
+		if (!log_life_is_trouble(e))
 			sim_fail(w->sim, "the storage does not open: %s", err_name(e));
 		runtime_stop(rt, 1);
 		return;
@@ -862,7 +562,7 @@ static void life_fiber(struct fiber *self, void *argument)
 	for (unsigned i = 0; i < w->shard_count; i++)
 		must(shard_call_await(self, runtime_shard(rt, i), "close", close_body_await, w->lives[i]) == OK);
 	e = storage_close_await(self, storage);
-	if (e && !is_trouble(e))
+	if (e && !log_life_is_trouble(e))
 		sim_fail(w->sim, "the storage does not close: %s", err_name(e));
 	runtime_stop(rt, e ? 2 : 0);
 }

@@ -3,7 +3,7 @@
  * is killed, stopped and powered off at random; what it sees is held against sim/log_model.h.
  *
  *      log_world.c    the history: lives and deaths of the process, faults of its disk
- *      log_life.c     one life: code of the node
+ *      log_life.h     one life: code of the node
  *
  * The world belongs to the simulator's memory, all that a life allocates to the node's.
  */

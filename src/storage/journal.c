@@ -340,8 +340,13 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	segment_name_format(name, base, SEGMENT_LOG);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	e = file_info_await(self, path, &info);
-	if (e == ERR_NOT_FOUND && end_offset_of(&p->records[end - 1].r) <= start_of(p, l))
-		return OK; /* it was removed when the start moved */
+	/*
+	 * It was removed when the start moved: so it must be where the journal has not all of it. Else it may be one whose name was lost, which is all that
+	 * tells who wrote; recovery drops it where there is one behind it.
+	 */
+	if (e == ERR_NOT_FOUND && p->records[first].r.position > 0 &&
+	    end_offset_of(&p->records[end - 1].r) <= start_of(p, l))
+		return OK;
 	if (e && e != ERR_NOT_FOUND)
 		return e;
 	e = file_open_await(self, path, FILE_WRITE | FILE_CREATE, &file);

@@ -522,17 +522,26 @@ static enum err find_cut_await(struct fiber *self, struct log *l, struct segment
 	return e;
 }
 
-/* The lower end is on disk before anything is taken away: else recovery would miss what is gone. */
+/*
+ * The lower end is on disk before anything is taken away: else recovery would miss what is gone. The recovery point too: else what is written behind the
+ * cut, up to where the point was, would count as looked at. Where there is no space for it the keeper tries again.
+ */
 static enum err note_cut_await(struct fiber *self, struct log *l, int64_t end)
 {
+	enum err e;
+
 	if (l->committed > end)
 		l->committed = end;
 	if (l->acknowledged > end)
 		l->acknowledged = end;
 	if (l->file_synced > end)
 		l->file_synced = end;
-	return l->folder->journal.ready ? commit_forget_await(self, l, end)
-					: keeper_write_bounds_await(self, l->folder);
+	if (!l->folder->journal.ready)
+		return keeper_write_bounds_await(self, l->folder);
+	e = commit_forget_await(self, l, end);
+	if (!e && store_syncs(l->store))
+		e = keeper_write_bounds_await(self, l->folder);
+	return e == ERR_NO_SPACE ? OK : e;
 }
 
 static enum err cut_files_await(struct fiber *self, struct log *l, uint32_t keep, int64_t position, int64_t end)

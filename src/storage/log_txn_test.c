@@ -337,3 +337,127 @@ TEST(a_cut_forgets_what_it_takes_and_a_start_that_moves_keeps_the_rest)
 	}
 	mem_free(w);
 }
+
+/* --- what only the journal tells ---------------------------------------------------------------------------------- */
+
+static struct log *journalled_await(struct fiber *self, struct fixture *x)
+{
+	struct log_config config = small_segments();
+	struct test_batch b = plain(0, 1, 100);
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "first", 0, NULL);
+	while (!x->store->folders[0].journal.ready) {
+		EXPECT_OK(append(l, &b, NULL));
+		EXPECT_OK(log_flush_await(self, l));
+		fiber_yield_await(self);
+	}
+	return fixture_log_await(self, x, "t", 0, &config);
+}
+
+static void shell(const struct fixture *x, const char *command)
+{
+	char whole[256];
+
+	snprintf(whole, sizeof(whole), "cd '%s' && %s", x->folder, command);
+	EXPECT(system(whole) == 0);
+}
+
+#define OPENS_AT 1 /* where producer 5 begins its transaction */
+
+static struct test_batch of_five(int32_t sequence)
+{
+	return (struct test_batch){
+		.producer_id = 5, .sequence = sequence, .records = 1, .value_size = 60, .transactional = true};
+}
+
+static void all_below_the_start_main(struct fiber *self, void *argument)
+{
+	struct log *l = journalled_await(self, argument);
+	struct test_batch other = plain(1, 1, 60), five = of_five(0);
+
+	EXPECT_OK(append(l, &other, NULL));
+	EXPECT_OK(append(l, &five, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, 2);
+	EXPECT_OK(log_advance_start_await(self, l, 2));
+	DIE();
+}
+
+static void who_wrote_is_known_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct test_batch five = of_five(7);
+	struct log *l;
+
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, NULL);
+	EXPECT(log_start_offset(l) == 2 && log_end_offset(l) == 2);
+	EXPECT(log_producer_count(l) == 1 && log_first_unstable(l) == 2);
+	EXPECT_ERR(append(l, &five, NULL), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	five.sequence = 1;
+	EXPECT_OK(append(l, &five, NULL));
+	fixture_close_await(self, x);
+}
+
+/* Nothing had synced the segment's name when the power went. */
+TEST(a_start_at_the_end_keeps_the_transactions_of_a_log_that_only_the_journal_has)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_and_die(IO_EPOLL, all_below_the_start_main, &x);
+	shell(&x, "rm -r t-0");
+	run_with(&o, who_wrote_is_known_main, &x);
+	fixture_fini(&x);
+}
+
+/* The recovery point is where the log ended before it was cut; by now other segments reach beyond it. */
+static void cut_below_the_point_main(struct fiber *self, void *argument)
+{
+	struct end_marker aborted = {.producer_id = 5};
+	struct log *l = journalled_await(self, argument);
+	struct test_batch other = plain(1, 1, 60), five = of_five(0);
+
+	for (int i = 0; i < 60; i++)
+		EXPECT_OK(append(l, &other, NULL));
+	EXPECT_OK(log_sync_files_await(self, l));
+	EXPECT_OK(keeper_write_bounds_await(self, l->folder));
+	EXPECT_OK(log_truncate_await(self, l, OPENS_AT));
+	shell(argument, "cp moldau-checkpoint-0 earlier");
+	EXPECT_OK(append(l, &five, NULL));
+	EXPECT_OK(append_end(l, &aborted, 0));
+	for (int i = 0; i < 60; i++)
+		EXPECT_OK(append(l, &other, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, log_end_offset(l));
+	EXPECT_OK(append(l, &other, NULL)); /* brings the bound */
+	EXPECT_OK(log_flush_await(self, l));
+	DIE();
+}
+
+static void the_aborted_one_is_told_main(struct fiber *self, void *argument)
+{
+	struct world *w = argument;
+	struct log *l = open_await(self, w);
+
+	EXPECT(l->segment_count > 1);
+	check_read_await(self, w, l, 0, 1000);
+	fixture_close_await(self, &w->x);
+}
+
+TEST(a_cut_takes_the_recovery_point_along)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct world *w = mem_alloc(sizeof(*w));
+
+	world_init(w, 1);
+	w->ended[w->model.ended_count++] = (struct model_txn){5, OPENS_AT, OPENS_AT + 1, true};
+	run_and_die(IO_EPOLL, cut_below_the_point_main, &w->x);
+	shell(&w->x, "mv earlier moldau-checkpoint-0 && rm -f t-0/*.txnindex"); /* neither need be written yet */
+	run_with(&o, the_aborted_one_is_told_main, w);
+	fixture_fini(&w->x);
+	mem_free(w);
+}
