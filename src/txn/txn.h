@@ -186,6 +186,8 @@ enum txn_state {
 	TXN_STATES,
 };
 
+const char *txn_state_name(enum txn_state state);
+
 /* What a state holds and what it did since it was made. */
 struct txn_figures {
 	size_t ids_in_state[TXN_STATES];
