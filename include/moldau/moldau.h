@@ -127,6 +127,39 @@ int mo_flush(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
 /* Runs the callbacks that are due, of deliveries, commits and rebalances; waits up to `timeout_ms` for the first. Returns their number. */
 int mo_poll(struct mo_client *c, int timeout_ms);
 
+/* --- transactions: the setting transactional.id ------------------------------------------------------------------ */
+
+/*
+ *      mo_txn_init ---> mo_txn_begin ---> mo_produce, mo_txn_send_offsets ---> mo_txn_commit
+ *                            ^                        | an error                     |
+ *                            +---- mo_txn_abort <-----+<-----------------------------+
+ *
+ * What is produced between begin and commit becomes readable for readers with isolation.level=read_committed all together, or never. The id is
+ * the producer's name over restarts: mo_txn_init ends what a predecessor left open, and fences him.
+ * After an error the state says what is possible: MO_TXN_FAILED: only mo_txn_abort; MO_TXN_FATAL: only mo_client_close (another has the
+ * id, mostly). Nothing that failed can be committed, also not in part.
+ * A call that timed out is made again, and no other: MO_TXN_COMMITTING, MO_TXN_ABORTING. -1: waits as long as it takes.
+ * mo_client_close aborts what is open.
+ */
+enum mo_txn_state {
+	MO_TXN_NONE,  /* not initialised */
+	MO_TXN_READY, /* none is open */
+	MO_TXN_OPEN,
+	MO_TXN_COMMITTING,
+	MO_TXN_ABORTING,
+	MO_TXN_FAILED,
+	MO_TXN_FATAL
+};
+
+enum mo_txn_state mo_txn_state(struct mo_client *c);
+/* Once, before the first begin. */
+int mo_txn_init(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
+int mo_txn_begin(struct mo_client *c, struct mo_err *ret_err);
+/* Flushes, then commits; runs the deliveries' callbacks. When a record failed, so does this, with that record's error. */
+int mo_txn_commit(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
+/* Records that were not sent yet are dropped; runs the deliveries' callbacks. */
+int mo_txn_abort(struct mo_client *c, int timeout_ms, struct mo_err *ret_err);
+
 struct mo_counts {
 	uint64_t produced; /* taken by mo_produce */
 	uint64_t acknowledged;
@@ -275,6 +308,25 @@ int mo_commit_async(struct mo_client *c, const struct mo_group_offset *offsets, 
 /* What the group has committed for these; offset -1: nothing. */
 int mo_committed(struct mo_client *c, const struct mo_topic_partition *partitions, size_t count,
 		 struct mo_group_offsets *ret_offsets, struct mo_err *ret_err);
+
+/* Who commits, as the group knows it. */
+struct mo_group_metadata {
+	char *group;
+	int32_t generation; /* or the member's epoch; -1: no member */
+	char *member_id;    /* "": none */
+	char *instance_id;  /* "": none */
+};
+
+/* Of this client as a member now. To be taken after the records were, and before the offsets are sent. */
+int mo_group_metadata(struct mo_client *c, struct mo_group_metadata *ret_metadata, struct mo_err *ret_err);
+void mo_group_metadata_free(struct mo_group_metadata *m);
+
+/*
+ * Makes offsets of a group part of the open transaction: they are committed with it or not at all. `as` is the reader's (NULL: this client's own
+ * group). Waits at most default.api.timeout.ms; on an error the transaction failed. enable.auto.commit has to be off.
+ */
+int mo_txn_send_offsets(struct mo_client *c, const struct mo_group_offset *offsets, size_t count,
+			const struct mo_group_metadata *as, struct mo_err *ret_err);
 
 /* --- administration: each asks and waits, at most default.api.timeout.ms ------------------------------------------------------------- */
 

@@ -186,7 +186,8 @@ enum err produce_batch_seal(struct produce_batch *b)
 	if (l->producer_id != NO_PRODUCER_ID && b->sequence == NO_SEQUENCE) {
 		b->sequence = l->next_sequence;
 		l->next_sequence = sequence_add(l->next_sequence, b->record_count);
-		batch_builder_set_producer(&b->builder, l->producer_id, l->producer_epoch, b->sequence, false);
+		batch_builder_set_producer(&b->builder, l->producer_id, l->producer_epoch, b->sequence,
+					   l->transactional);
 	}
 	if (!bytes_is_null(b->bytes))
 		return OK;
@@ -265,7 +266,7 @@ bool produce_batch_split(struct batch_pool *pool, struct produce_batch *b)
 		halves[1]->sequence = sequence_add(b->sequence, halves[0]->record_count);
 		for (int i = 0; i < 2; i++)
 			batch_builder_set_producer(&halves[i]->builder, l->producer_id, l->producer_epoch,
-						   halves[i]->sequence, false);
+						   halves[i]->sequence, l->transactional);
 	}
 	produce_batch_remove(b);
 	produce_batch_drop(pool, b);
@@ -288,7 +289,8 @@ void produce_line_renew(struct produce_line *l, int64_t producer_id, int16_t pro
 		b->sequence = l->next_sequence;
 		l->next_sequence = sequence_add(l->next_sequence, b->record_count);
 		if (bytes_is_null(b->bytes))
-			batch_builder_set_producer(&b->builder, producer_id, producer_epoch, b->sequence, false);
+			batch_builder_set_producer(&b->builder, producer_id, producer_epoch, b->sequence,
+						   l->transactional);
 		else
 			/* The bytes are the builder's own, and nobody sends them now. */
 			batch_set_producer((uint8_t *)(uintptr_t)b->bytes.data, b->bytes.size, producer_id,

@@ -62,7 +62,9 @@ struct produce_line {
 	int32_t next_sequence;
 	int64_t producer_id; /* NO_PRODUCER_ID: takes the producer's at the next sending */
 	int16_t producer_epoch;
-	bool renew; /* a new epoch, once nothing is in flight */
+	bool renew;           /* a new epoch, once nothing is in flight */
+	bool transactional;   /* its batches are of transactions */
+	uint64_t transaction; /* the producer's: the last one that the partition was added to */
 };
 
 struct batch_pool {

@@ -105,6 +105,8 @@ void api_attach(struct mo_client *c, struct shard *s)
 				   .hand_over = api_hand_over,
 				   .located = api_located,
 				   .group = &api_group_sink,
+				   .transaction = api_txn_changed,
+				   .settled = api_txn_settled,
 				   .user = c};
 	struct buf message;
 	enum err e;

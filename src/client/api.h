@@ -100,6 +100,9 @@ struct mo_client {
 	void (*delivered)(void *context, const struct mo_delivery *d);
 	void *delivered_context;
 	struct list deliveries; /* (lock) */
+	/* Transactions, as the shard said last: */
+	enum transact_state txn_state; /* (lock) records are taken only while OPEN */
+	struct mo_err txn_error;  /* (lock) of FAILED and FATAL */
 
 	/* Consuming. */
 	struct list ready;      /* (lock) struct fetched */
@@ -161,6 +164,10 @@ void api_end(struct mo_client *c);
 
 /* --- between the sources of api ---------------------------------------------------------------------------------- */
 
+/* With the lock held: runs the deliveries that are due, without it. */
+int api_run_deliveries(struct mo_client *c);
+void api_txn_changed(void *user, enum transact_state state, enum err e, const char *text);
+bool api_txn_settled(void *user);
 void api_produce_outcome(void *user, const struct produce_outcome *o);
 void api_hand_over(void *user, struct fetched *f);
 void api_on_take(struct shard *at, struct message *m);
@@ -216,6 +223,21 @@ struct api_job {
 	void *result;
 };
 
+/*
+ * A step of a transaction as a job, also for who does not wait (the simulator: api_start_job, then job.done). `timeout_ms` -1: no bound. The
+ * offsets are copied to the shard's side by the job itself and have to live until it is done.
+ */
+struct api_txn_job {
+	struct api_job job;
+	enum transact_step step;
+	int64_t timeout_ms;
+	const struct mo_group_offset *offsets;
+	size_t count;
+	const struct mo_group_metadata *as; /* NULL: the client's own */
+};
+
+/* Fills the rest of a job for this step; on the caller's side, under no lock. */
+void api_txn_prepare(struct mo_client *c, struct api_txn_job *job, enum transact_step step, int64_t timeout_ms);
 int api_run(struct mo_client *c, struct api_job *job, struct mo_err *ret_err);
 /* The same without the wait: until job->done, under the lock. */
 void api_start_job(struct mo_client *c, struct api_job *job);

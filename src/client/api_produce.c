@@ -79,6 +79,24 @@ static struct bytes from_public(struct mo_bytes b)
 	return bytes_of(b.data, b.data ? b.size : 0);
 }
 
+/* With the lock held: why a transactional producer takes no record now; OK: it does. */
+static int produce_refusal(const struct mo_client *c)
+{
+	if (!c->config.transactional_id[0] || transact_allows(c->txn_state, TRANSACT_PRODUCE))
+		return OK;
+	return c->txn_error.code ? c->txn_error.code : ERR_INVALID_TXN_STATE;
+}
+
+static bool may_produce(const struct mo_client *c, struct mo_err *ret_err)
+{
+	int code = produce_refusal(c);
+
+	if (code)
+		api_error(ret_err, code, "%s%s%.300s", transact_state_text(c->txn_state), c->txn_error.code ? ": " : "",
+			  c->txn_error.code ? c->txn_error.text : "");
+	return code == OK;
+}
+
 #define FEW_HEADERS 16
 
 /* With the lock held. */
@@ -93,6 +111,8 @@ static int put_record(struct mo_client *c, const struct mo_record *r, struct mo_
 		return api_error(ret_err, ERR_USAGE, "a topic's name has 1 to %d characters", NAME_MAX_SIZE);
 	if (r->partition < MO_ANY_PARTITION)
 		return api_error(ret_err, ERR_USAGE, "there is no partition %d", r->partition);
+	if (!may_produce(c, ret_err))
+		return produce_refusal(c);
 	if (r->header_count > FEW_HEADERS)
 		headers = mem_alloc(r->header_count * sizeof(*headers));
 	for (size_t i = 0; i < r->header_count; i++)
@@ -122,6 +142,12 @@ static int put_record(struct mo_client *c, const struct mo_record *r, struct mo_
 				 "the buffer of %lld bytes is full (buffer.memory); records leave it as brokers "
 				 "acknowledge them",
 				 (long long)c->config.buffer_memory);
+	}
+	/* It may have ended while this waited for room. */
+	if (!may_produce(c, ret_err)) {
+		if (headers != few)
+			mem_free(headers);
+		return produce_refusal(c);
 	}
 	parcel_put(&c->filling, &p);
 	c->buffered += size;
@@ -191,8 +217,7 @@ static int run_deliveries(struct mo_client *c, struct delivery_batch *b)
 	return b->count;
 }
 
-/* With the lock held; gives it up for the callbacks. */
-static int run_due(struct mo_client *c)
+int api_run_deliveries(struct mo_client *c)
 {
 	struct list_node *n;
 	int count = 0;
@@ -216,7 +241,7 @@ int mo_poll(struct mo_client *c, int timeout_ms)
 	atomic_fetch_add_explicit(&c->poll_calls, 1, memory_order_relaxed);
 	c->door->ops->lock(c->door);
 	api_is_back(c);
-	while ((count = run_due(c) + api_run_commits(c) + api_run_rebalance(c)) == 0) {
+	while ((count = api_run_deliveries(c) + api_run_commits(c) + api_run_rebalance(c)) == 0) {
 		int64_t left = api_left_us(c, deadline_us);
 
 		if (left == 0)
@@ -240,7 +265,7 @@ int mo_flush(struct mo_client *c, int timeout_ms, struct mo_err *ret_err)
 	for (;;) {
 		int64_t left = api_left_us(c, deadline_us);
 
-		if (run_due(c) > 0)
+		if (api_run_deliveries(c) > 0)
 			continue;
 		if (c->unsettled == 0 || left == 0)
 			break;

@@ -112,6 +112,10 @@ static const struct client_setting settings[] = {
 	 "partitions with short queues get more of the records without key"},
 	{"partitioner.ignore.keys", NULL, BOOLEAN(ignore_keys), "false", NULL,
 	 "records with key go where those without go"},
+	{"transactional.id", NULL, TEXT(transactional_id), "", NULL,
+	 "the producer's name over restarts: its records are written in transactions (mo_txn_begin)"},
+	{"transaction.timeout.ms", NULL, NUMBER(transaction_timeout_ms, 1, MS_MAX), "60000", NULL,
+	 "a transaction that is open for longer is aborted by the broker"},
 	{"fetch.min.bytes", NULL, NUMBER(fetch_min_bytes, 0, BYTES_MAX), "1", NULL,
 	 "an answer waits for so many bytes"},
 	{"fetch.max.bytes", NULL, NUMBER(fetch_max_bytes, 0, BYTES_MAX), "52428800", NULL,
@@ -294,6 +298,10 @@ static enum err check_idempotence(struct client_config *c, struct buf *message)
 	bool wanted = is_given(c, "enable.idempotence") && c->idempotence;
 	const char *against = NULL;
 
+	if (!c->idempotence && c->transactional_id[0]) {
+		buf_put_str(message, "transactional.id needs enable.idempotence=true");
+		return ERR_BAD_CONFIG;
+	}
 	if (!c->idempotence)
 		return OK;
 	if (c->acks != -1)
@@ -304,6 +312,10 @@ static enum err check_idempotence(struct client_config *c, struct buf *message)
 		against = "max.in.flight.requests.per.connection of at most 5";
 	if (!against)
 		return OK;
+	if (c->transactional_id[0]) {
+		buf_printf(message, "transactional.id needs %s", against);
+		return ERR_BAD_CONFIG;
+	}
 	if (wanted) {
 		buf_printf(message, "enable.idempotence=true needs %s; change that, or set enable.idempotence=false",
 			   against);
@@ -469,6 +481,7 @@ void client_config_fini(struct client_config *c)
 	mem_free(c->client_id);
 	mem_free(c->security_protocol);
 	mem_free(c->client_rack);
+	mem_free(c->transactional_id);
 	mem_free(c->group_id);
 	mem_free(c->group_instance_id);
 	mem_free(c->group_remote_assignor);

@@ -55,6 +55,8 @@ struct client_config {
 	int64_t keyless; /* enum keyless */
 	int64_t adaptive;
 	int64_t ignore_keys;
+	char *transactional_id; /* empty: none */
+	int64_t transaction_timeout_ms;
 	/* Consuming. */
 	int64_t fetch_min_bytes;
 	int64_t fetch_max_bytes;

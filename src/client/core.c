@@ -69,6 +69,14 @@ enum err client_new(struct shard *s, const struct client_config *config, const s
 							     .consumer = c->consumer,
 							     .sink = sink->group,
 							     .user = sink->user});
+	if (config->transactional_id[0])
+		c->transaction = transaction_new(&(struct transaction_options){.shard = s,
+									       .config = config,
+									       .cluster = &c->cluster,
+									       .producer = c->producer,
+									       .changed = sink->transaction,
+									       .settled = sink->settled,
+									       .user = sink->user});
 	c->cluster.changed_hook = on_changed;
 	c->cluster.user = c;
 	cluster_start(&c->cluster);
@@ -81,12 +89,16 @@ void client_stop_await(struct fiber *self, struct client *c)
 	/* With the fetchers still there, since what it leaves behind is committed first. */
 	if (c->group)
 		group_stop_await(self, c->group, LEAVE_US);
+	if (c->transaction)
+		transaction_stop_await(self, c->transaction, LEAVE_US);
 	c->stopping = true;
 	producer_stop_await(self, c->producer);
 	consumer_stop_await(self, c->consumer);
 	cluster_stop_await(self, &c->cluster);
 	if (c->group)
 		group_end(c->group);
+	if (c->transaction)
+		transaction_end(c->transaction);
 	cluster_end(&c->cluster);
 	while (c->cluster.peers_alive > 0)
 		(void)fiber_sleep_await(self, PEER_END_POLL_US);
@@ -96,6 +108,7 @@ void client_free(struct client *c)
 {
 	group_free(c->group);
 	producer_free(c->producer);
+	transaction_free(c->transaction);
 	consumer_free(c->consumer);
 	cluster_fini(&c->cluster);
 	compressor_free(c->compressor);

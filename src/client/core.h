@@ -14,6 +14,7 @@
 #include "client/consumer.h"
 #include "client/group.h"
 #include "client/producer.h"
+#include "client/transaction.h"
 
 struct client {
 	struct shard *shard;
@@ -22,7 +23,8 @@ struct client {
 	struct cluster cluster;
 	struct producer *producer;
 	struct consumer *consumer;
-	struct group *group; /* NULL: no group.id */
+	struct group *group;             /* NULL: no group.id */
+	struct transaction *transaction; /* NULL: no transactional.id */
 	struct compressor *compressor;
 	bool stopping;
 };
@@ -33,6 +35,9 @@ struct client_sink {
 	/* May be NULL (client/consumer.h). */
 	void (*located)(void *user, const char *topic, int32_t partition, uint64_t generation, int64_t offset);
 	const struct group_sink *group; /* may be NULL without group.id */
+	/* May be NULL (client/transaction.h). */
+	void (*transaction)(void *user, enum transact_state state, enum err e, const char *text);
+	bool (*settled)(void *user);
 	void *user;
 };
 

@@ -168,6 +168,11 @@ struct membership group_membership(const struct group *g)
 	return m;
 }
 
+bool group_is_wanted(const struct group *g)
+{
+	return g->subscribed || g->protocol != PROTOCOL_NONE;
+}
+
 /* --- the member's fiber ------------------------------------------------------------------------------------------ */
 
 /* Both know the group once the coordinator is connected: its versions tell what it speaks. */

@@ -106,6 +106,8 @@ struct membership {
 };
 
 struct membership group_membership(const struct group *g);
+/* It is subscribed, so that it commits as a member or not at all. */
+bool group_is_wanted(const struct group *g);
 
 /*
  * Commits; each gets its error, the whole the worst. `once`: without repetition. `ret_why` (may be NULL) has words.

@@ -5,8 +5,11 @@
 
 #include "base/alloc.h"
 #include "client/producer_own.h"
+#include "client/transaction.h"
 
 #define TARGETS_MAX 64
+/* While the transaction before still ends; Java's and the broker's own patience. */
+#define CONCURRENT_BACKOFF_US 20000
 /* How long a topic that the broker does not know is waited for with moldau.fail.fast. */
 #define UNKNOWN_PATIENCE_US (3 * INT64_C(1000000))
 
@@ -33,6 +36,7 @@ static struct produce_line *line_of(struct produce_topic *t, int32_t partition)
 		struct produce_line *l = mem_new(struct produce_line);
 
 		produce_line_init(l, t, t->line_count);
+		l->transactional = t->producer->transaction != NULL;
 		t->lines = mem_grow(t->lines, &t->line_capacity, (size_t)t->line_count + 1,
 				    sizeof(struct produce_line *));
 		t->lines[t->line_count++] = l;
@@ -86,7 +90,11 @@ static void record_failed(struct producer *p, const struct produce_topic *t, int
 		.charged = r->charged,
 	};
 
+	if (p->transaction)
+		transaction_record_failed(p->transaction, error, text, false);
 	p->options.outcome(p->options.user, &o);
+	if (p->transaction)
+		transaction_progress(p->transaction);
 }
 
 static void append(struct producer *p, struct produce_topic *t, int32_t wanted, const struct produce_record *r)
@@ -123,8 +131,15 @@ static bool partition_known(const struct produce_topic *t, int32_t partition)
 
 void producer_add(struct producer *p, struct produce_topic *t, int32_t partition, const struct produce_record *r)
 {
+	enum err dropped;
+	const char *text;
+
 	if (p->stopping) {
 		record_failed(p, t, partition, r, "the client is being closed", ERR_CANCELLED);
+		return;
+	}
+	if (p->transaction && transaction_drops(p->transaction, &dropped, &text)) {
+		record_failed(p, t, partition, r, text, dropped);
 		return;
 	}
 	if (t->waiting.size == 0 && partition_known(t, partition)) {
@@ -172,7 +187,8 @@ static void explain_waiting(struct producer *p, const struct produce_topic *t, i
 	}
 }
 
-static void end_waiting(struct producer *p, struct produce_topic *t, bool failed)
+/* `failed`: with this error; OK: with what is known of the topic. */
+static void end_waiting(struct producer *p, struct produce_topic *t, bool failed, enum err why, const char *words)
 {
 	struct parcel_reader reader;
 	struct parcel_record r;
@@ -182,14 +198,16 @@ static void end_waiting(struct producer *p, struct produce_topic *t, bool failed
 	list_remove(&t->waiting_node);
 	parcel_reader_init(&reader, buf_bytes(&waiting));
 	while (parcel_next(&reader, &r)) {
-		char text[PRODUCE_TEXT_SIZE] = "the client is being closed";
-		enum err error = ERR_CANCELLED;
+		char text[PRODUCE_TEXT_SIZE];
+		enum err error = why;
 
 		if (!failed && partition_known(t, r.partition)) {
 			append(p, t, r.partition, &r.record);
 			continue;
 		}
-		if (!p->stopping)
+		if (why)
+			snprintf(text, sizeof(text), "%s", words);
+		else
 			explain_waiting(p, t, r.partition, text, &error);
 		record_failed(p, t, r.partition, &r.record, text, error);
 	}
@@ -220,9 +238,9 @@ static void look_at_waiting(struct producer *p, int64_t now_us, int64_t *ret_due
 			due_us = t->waiting_since_us + UNKNOWN_PATIENCE_US;
 
 		if (known)
-			end_waiting(p, t, false);
+			end_waiting(p, t, false, OK, NULL);
 		else if (hopeless || due_us <= now_us)
-			end_waiting(p, t, true);
+			end_waiting(p, t, true, OK, NULL);
 		else if (due_us < *ret_due_us)
 			*ret_due_us = due_us;
 	}
@@ -244,8 +262,12 @@ static void batch_over(struct producer *p, struct produce_batch *b, struct produ
 	o->times = b->times;
 	o->count = b->record_count;
 	o->charged = b->charged;
+	if (o->error && p->transaction)
+		transaction_record_failed(p->transaction, o->error, o->text, b->sequence != NO_SEQUENCE);
 	p->options.outcome(p->options.user, o);
 	produce_batch_drop(&p->pool, b);
+	if (p->transaction)
+		transaction_progress(p->transaction);
 }
 
 void produce_batch_done(struct producer *p, struct produce_batch *b, int64_t base_offset, int64_t log_append_time_ms)
@@ -283,7 +305,7 @@ static bool is_in_doubt(enum err e)
 static void give_up(struct producer *p, struct produce_batch *b, enum err error, const char *text)
 {
 	/* What is in doubt leaves the sequences as they are: the batch behind it will tell whether there is a hole. */
-	if (b->sequence != NO_SEQUENCE && !is_in_doubt(error))
+	if (b->sequence != NO_SEQUENCE && !is_in_doubt(error) && !p->transaction)
 		b->line->renew = true;
 	produce_batch_fail(p, b, error, text);
 }
@@ -295,6 +317,9 @@ static bool mend_sequences(struct producer *p, struct produce_batch *b, enum err
 
 	if (b->sequence == NO_SEQUENCE)
 		return false;
+	/* In a transaction nothing gets new sequences: what the oldest is refused for ends it. */
+	if (p->transaction)
+		return error == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER && b != produce_line_oldest(l);
 	switch ((int)error) {
 	case ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
 	case ERR_UNKNOWN_PRODUCER_ID:
@@ -330,10 +355,17 @@ static void refused_size(const struct produce_batch *b, char *ret_text, size_t s
 void produce_batch_answered(struct producer *p, struct produce_batch *b, enum err error, const char *text, bool moved)
 {
 	char size_text[PRODUCE_TEXT_SIZE];
+	const char *dropped;
+	enum err drop;
+	int64_t wait_us;
 	bool again;
 
 	if (p->stopping) {
 		produce_batch_fail(p, b, ERR_CANCELLED, "the client is being closed");
+		return;
+	}
+	if (p->transaction && transaction_drops(p->transaction, &drop, &dropped)) {
+		produce_batch_fail(p, b, drop, dropped);
 		return;
 	}
 	if (err_refreshes_metadata(error) || error <= -1000)
@@ -354,9 +386,10 @@ void produce_batch_answered(struct producer *p, struct produce_batch *b, enum er
 		give_up(p, b, error, text);
 		return;
 	}
-	produce_batch_again(b, moved ? 0
-				     : shard_now_us(p->options.shard) +
-					       client_backoff_us(p->options.shard, p->options.config, b->attempts));
+	wait_us = client_backoff_us(p->options.shard, p->options.config, b->attempts);
+	if (error == ERR_CONCURRENT_TRANSACTIONS && wait_us > CONCURRENT_BACKOFF_US)
+		wait_us = CONCURRENT_BACKOFF_US;
+	produce_batch_again(b, moved ? 0 : shard_now_us(p->options.shard) + wait_us);
 }
 
 /* --- what is due ------------------------------------------------------------------------------------------------- */
@@ -436,6 +469,13 @@ static void fail_all(struct producer *p, enum err error, const char *text)
 	}
 }
 
+static void drop_all(struct producer *p, enum err error, const char *text)
+{
+	list_for_each(&p->waiting, n)
+		end_waiting(p, container_of(n, struct produce_topic, waiting_node), true, error, text);
+	fail_all(p, error, text);
+}
+
 static void send_what_is_due(struct producer *p, int64_t now_us, int64_t *ret_due_us)
 {
 	struct targets targets = {.count = 0};
@@ -449,6 +489,8 @@ static void send_what_is_due(struct producer *p, int64_t now_us, int64_t *ret_du
 		if (!expire(p, l, now_us, ret_due_us))
 			continue;
 		peer = usable_leader(p, l);
+		if (p->transaction && !transaction_may_send(p->transaction, l))
+			continue;
 		if (!peer || (l->renew && l->in_flight > 0) || (l->renew && !producer_renew(p, l)))
 			continue;
 		target(&targets, peer, l);
@@ -465,9 +507,13 @@ static void on_work(struct task *task)
 {
 	struct producer *p = container_of(task, struct producer, work);
 	int64_t now_us = shard_now_us(p->options.shard), due_us = INT64_MAX;
+	const char *text;
+	enum err error;
 
 	if (p->stopping)
 		return;
+	if (p->transaction && transaction_drops(p->transaction, &error, &text))
+		drop_all(p, error, text);
 	look_at_waiting(p, now_us, &due_us);
 	if (!list_empty(&p->active)) {
 		if (p->id_error)
@@ -536,8 +582,7 @@ void producer_stop_await(struct fiber *self, struct producer *p)
 		fiber_join_await(self, p->id_fiber);
 		p->id_fiber = NULL;
 	}
-	list_for_each(&p->waiting, n) end_waiting(p, container_of(n, struct produce_topic, waiting_node), true);
-	fail_all(p, ERR_CANCELLED, "the client is being closed");
+	drop_all(p, ERR_CANCELLED, "the client is being closed");
 }
 
 void producer_free(struct producer *p)

@@ -11,7 +11,8 @@
  * 3. At most max.in.flight requests are under way to a broker, one batch of a partition in each.
  * 4. A batch that failed for good leaves a hole in the sequences: its partition goes on in a new epoch, once nothing is in flight.
  * Lifetime: producer_new .. producer_free on one shard; nothing of it suspends but the fiber that asks for the producer id.
- * Not here: threads and buffer.memory (client/api), transactions.
+ * With a transactional.id records leave only as part of a transaction (client/transaction.h), and a failed one fails it.
+ * Not here: threads and buffer.memory (client/api), the transactions themselves.
  */
 #ifndef CLIENT_PRODUCER_H
 #define CLIENT_PRODUCER_H

@@ -87,7 +87,9 @@ bool producer_id_ready(struct producer *p)
 {
 	if (!p->options.config->idempotence || p->producer_id != NO_PRODUCER_ID)
 		return true;
-	start_asking(p);
+	/* That of a transactional producer comes by mo_txn_init. */
+	if (!p->transaction)
+		start_asking(p);
 	return false;
 }
 

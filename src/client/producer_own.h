@@ -24,8 +24,11 @@ struct produce_topic {
 	uint32_t next_round; /* round robin */
 };
 
+struct transaction;
+
 struct producer {
 	struct producer_options options;
+	struct transaction *transaction; /* NULL: no transactional.id */
 	struct map topics;
 	struct list waiting; /* topics with waiting records */
 	struct list active;  /* lines with batches */

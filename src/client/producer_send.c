@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "client/producer_own.h"
+#include "client/transaction.h"
 #include "protocol/messages.h"
 
 #define PRODUCE_NEWEST 13
@@ -174,7 +175,7 @@ static void build_request(struct produce_flight *f, struct produce_request *requ
 	topics = arena_alloc_array(&f->arena, f->batch_count, sizeof(*topics));
 	must(topics && used);
 	message_init(&produce_request_type, request);
-	request->transactional_id = bytes_null();
+	request->transactional_id = g->transactional_id[0] ? bytes_str(g->transactional_id) : bytes_null();
 	request->acks = (int16_t)g->acks;
 	request->timeout_ms = (int32_t)g->request_timeout_ms;
 	request->topic_data = topics;
@@ -204,8 +205,12 @@ static void build_request(struct produce_flight *f, struct produce_request *requ
 static enum err choose_version(const struct producer *p, const struct peer *peer, bool by_id, int16_t *ret_version)
 {
 	int16_t oldest = p->options.config->codec == CODEC_ZSTD ? PRODUCE_OLDEST_ZSTD : PRODUCE_OLDEST;
-	enum err e = peer_version(peer, API_PRODUCE, by_id ? PRODUCE_NEWEST : PRODUCE_BY_ID - 1, ret_version);
+	int16_t newest = by_id ? PRODUCE_NEWEST : PRODUCE_BY_ID - 1;
+	enum err e;
 
+	if (p->transaction)
+		newest = transaction_produce_newest(p->transaction, newest);
+	e = peer_version(peer, API_PRODUCE, newest, ret_version);
 	if (e)
 		return e;
 	return *ret_version >= oldest ? OK : ERR_UNSUPPORTED;
@@ -226,6 +231,9 @@ static void take_due(struct produce_flight *f, struct produce_line *l, const str
 		return;
 	if (f->batch_count > 0 && f->bytes + batch_builder_size(&b->builder) > max)
 		return;
+	/* A transaction in a new epoch; of the one before nothing is left. */
+	if (p->transaction && (l->producer_id != p->producer_id || l->producer_epoch != p->producer_epoch))
+		produce_line_renew(l, p->producer_id, p->producer_epoch);
 	if (l->producer_id == NO_PRODUCER_ID && p->options.config->idempotence) {
 		l->producer_id = p->producer_id;
 		l->producer_epoch = p->producer_epoch;
@@ -295,6 +303,8 @@ static bool send_one(struct producer *p, struct peer *peer, struct list *targete
 		.done = on_answer,
 	};
 	build_request(f, &request, p->options.config);
+	if (p->transaction)
+		transaction_sends(p->transaction);
 	e = peer_send(peer, &f->call);
 	if (e) {
 		not_sent(f, e);
