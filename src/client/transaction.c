@@ -159,6 +159,9 @@ enum err transaction_talk_await(struct fiber *self, struct transaction_talk *tal
 			return ERR_CANCELLED;
 		if (!talk->why[0] && e)
 			snprintf(talk->why, TRANSACT_TEXT_SIZE, "%s", err_text(e));
+		/* Older coordinators have another code for it. */
+		if (v == TRANSACT_FENCED)
+			e = ERR_PRODUCER_FENCED;
 		if (talk_is_over(talk, v, e))
 			return e;
 		if (v == TRANSACT_FIND && peer)

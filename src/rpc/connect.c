@@ -16,6 +16,19 @@ static void note_versions(struct peer *p, const struct api_versions_response *r)
 		if (v->api_key >= 0 && v->api_key < MAX_API_KEY && v->min_version <= v->max_version)
 			p->versions[v->api_key] = (struct version_range){v->min_version, v->max_version, true};
 	}
+	p->feature_count = 0;
+	for (int32_t i = 0; i < r->finalized_features_count && p->feature_count < PEER_FEATURES_MAX; i++) {
+		struct peer_feature *f = &p->features[p->feature_count];
+		struct bytes name = r->finalized_features[i].name;
+
+		/* No name that anybody asks for is so long. */
+		if (name.size == 0 || name.size >= sizeof(f->name))
+			continue;
+		memcpy(f->name, name.data, name.size);
+		f->name[name.size] = '\0';
+		f->level = r->finalized_features[i].max_version_level;
+		p->feature_count++;
+	}
 }
 
 /* One ApiVersions exchange. ERR_BAD_VERSION with the newest that the broker has. */

@@ -327,6 +327,16 @@ unsigned peer_failures(const struct peer *p)
 	return p->failures;
 }
 
+int16_t peer_feature(const struct peer *p, const char *name)
+{
+	if (p->state != PEER_READY && p->state != PEER_QUIET)
+		return 0;
+	for (size_t i = 0; i < p->feature_count; i++)
+		if (strcmp(p->features[i].name, name) == 0)
+			return p->features[i].level;
+	return 0;
+}
+
 enum err peer_version(const struct peer *p, int16_t api_key, int16_t newest, int16_t *ret_version)
 {
 	const struct api *api = api_find(api_key);

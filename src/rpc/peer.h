@@ -68,6 +68,9 @@ unsigned peer_failures(const struct peer *p);
 /* The newest version up to `newest` that both sides have; ERR_UNSUPPORTED when there is none, ERR_WRONG_STATE when not ready. */
 enum err peer_version(const struct peer *p, int16_t api_key, int16_t newest, int16_t *ret_version) MUST_CHECK;
 
+/* The level of a feature that the broker's cluster finalized; 0 when it has none, or there is no connection. */
+int16_t peer_feature(const struct peer *p, const char *name);
+
 struct peer_call {
 	/* Filled by the caller. */
 	int16_t api_key;

@@ -32,6 +32,15 @@ struct flight {
 	bool lent; /* records of the caller's may still be in the send queue */
 };
 
+/* Of the finalized features; a cluster of 4.3 has six. */
+#define PEER_FEATURES_MAX 32
+#define PEER_FEATURE_NAME_SIZE 64
+
+struct peer_feature {
+	char name[PEER_FEATURE_NAME_SIZE];
+	int16_t level;
+};
+
 struct peer {
 	struct socket_owner events;
 	struct peer_options options;
@@ -53,6 +62,8 @@ struct peer {
 	struct fiber *connecting;
 	uint8_t *scratch;
 	struct version_range versions[MAX_API_KEY];
+	struct peer_feature features[PEER_FEATURES_MAX];
+	size_t feature_count;
 	int64_t backoff_us;
 	int32_t next_correlation_id;
 	unsigned interest;
