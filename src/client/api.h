@@ -102,7 +102,7 @@ struct mo_client {
 	struct list deliveries; /* (lock) */
 	/* Transactions, as the shard said last: */
 	enum transact_state txn_state; /* (lock) records are taken only while OPEN */
-	struct mo_err txn_error;  /* (lock) of FAILED and FATAL */
+	struct mo_err txn_error;       /* (lock) of FAILED and FATAL */
 
 	/* Consuming. */
 	struct list ready;      /* (lock) struct fetched */

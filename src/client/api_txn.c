@@ -79,13 +79,15 @@ static enum err send_offsets_await(struct fiber *self, struct api_txn_job *job, 
 		order.member_id = job->as->member_id;
 		order.instance_id = job->as->instance_id;
 	} else if (!own_membership(core, &order) && transaction_state(core->transaction) == TRANSACT_OPEN) {
-		snprintf(ret_why, TRANSACT_TEXT_SIZE, "the group rebalances, so that its offsets are perhaps another's by now");
+		snprintf(ret_why, TRANSACT_TEXT_SIZE,
+			 "the group rebalances, so that its offsets are perhaps another's by now");
 		transaction_fail(core->transaction, ERR_ILLEGAL_GENERATION, ret_why);
 		return ERR_ILLEGAL_GENERATION;
 	}
 	for (size_t i = 0; i < job->count; i++) {
-		struct group_offset *o = group_offsets_add(
-			&offsets, cluster_topic(&core->cluster, job->offsets[i].topic, false), job->offsets[i].partition);
+		struct group_offset *o = group_offsets_add(&offsets,
+							   cluster_topic(&core->cluster, job->offsets[i].topic, false),
+							   job->offsets[i].partition);
 
 		o->offset = job->offsets[i].offset;
 		o->leader_epoch = job->offsets[i].leader_epoch;

@@ -98,7 +98,7 @@ void client_stop_await(struct fiber *self, struct client *c)
 	if (c->group)
 		group_end(c->group);
 	if (c->transaction)
-		transaction_end(c->transaction);
+		transaction_disconnect(c->transaction);
 	cluster_end(&c->cluster);
 	while (c->cluster.peers_alive > 0)
 		(void)fiber_sleep_await(self, PEER_END_POLL_US);

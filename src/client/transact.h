@@ -18,9 +18,24 @@
 #include "base/err.h"
 
 /* As the public mo_txn_state numbers them. */
-enum transact_state { TRANSACT_NONE, TRANSACT_READY, TRANSACT_OPEN, TRANSACT_COMMITTING, TRANSACT_ABORTING, TRANSACT_FAILED, TRANSACT_FATAL };
+enum transact_state {
+	TRANSACT_NONE,
+	TRANSACT_READY,
+	TRANSACT_OPEN,
+	TRANSACT_COMMITTING,
+	TRANSACT_ABORTING,
+	TRANSACT_FAILED,
+	TRANSACT_FATAL
+};
 
-enum transact_step { TRANSACT_INIT, TRANSACT_BEGIN, TRANSACT_PRODUCE, TRANSACT_OFFSETS, TRANSACT_COMMIT, TRANSACT_ABORT };
+enum transact_step {
+	TRANSACT_INIT,
+	TRANSACT_BEGIN,
+	TRANSACT_PRODUCE,
+	TRANSACT_OFFSETS,
+	TRANSACT_COMMIT,
+	TRANSACT_ABORT
+};
 
 /* The program may ask for this now. What was begun and timed out is asked for again. */
 bool transact_allows(enum transact_state state, enum transact_step step);

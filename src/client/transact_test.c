@@ -12,8 +12,8 @@ TEST(a_transaction_that_failed_can_only_be_aborted)
 		enum transact_state state;
 		bool allowed[6];
 	} cases[] = {
-		{TRANSACT_NONE, {1, 0, 0, 0, 0, 0}},   {TRANSACT_READY, {0, 1, 0, 0, 0, 0}},
-		{TRANSACT_OPEN, {0, 0, 1, 1, 1, 1}},   {TRANSACT_COMMITTING, {0, 0, 0, 0, 1, 0}},
+		{TRANSACT_NONE, {1, 0, 0, 0, 0, 0}},     {TRANSACT_READY, {0, 1, 0, 0, 0, 0}},
+		{TRANSACT_OPEN, {0, 0, 1, 1, 1, 1}},     {TRANSACT_COMMITTING, {0, 0, 0, 0, 1, 0}},
 		{TRANSACT_ABORTING, {0, 0, 0, 0, 0, 1}}, {TRANSACT_FAILED, {0, 0, 0, 0, 0, 1}},
 		{TRANSACT_FATAL, {0, 0, 0, 0, 0, 0}},
 	};

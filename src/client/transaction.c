@@ -57,7 +57,8 @@ bool transaction_enter(struct transaction *t, enum transact_step step, enum err 
 	}
 	if (!transact_allows(t->state, step)) {
 		*ret_error = t->error ? t->error : ERR_INVALID_TXN_STATE;
-		snprintf(ret_why, TRANSACT_TEXT_SIZE, "%s%s%.250s", transact_state_text(t->state), t->error ? ": " : "", t->text);
+		snprintf(ret_why, TRANSACT_TEXT_SIZE, "%s%s%.250s", transact_state_text(t->state), t->error ? ": " : "",
+			 t->text);
 		return false;
 	}
 	ret_why[0] = '\0';
@@ -132,14 +133,16 @@ static bool talk_is_over(struct transaction_talk *talk, enum transact_verdict v,
 		return true;
 	}
 	/* What belongs to a transaction that is being aborted anyway does not hold that up. */
-	if (t->state == TRANSACT_ABORTING && (talk->question == TRANSACT_ASK_END || talk->question == TRANSACT_ASK_INIT))
+	if (t->state == TRANSACT_ABORTING &&
+	    (talk->question == TRANSACT_ASK_END || talk->question == TRANSACT_ASK_INIT))
 		transaction_set_state(t, TRANSACT_FAILED, e, why);
 	else
 		transaction_fail(t, e, why);
 	return true;
 }
 
-enum err transaction_talk_await(struct fiber *self, struct transaction_talk *talk, transaction_attempt_await *attempt_await, void *argument)
+enum err transaction_talk_await(struct fiber *self, struct transaction_talk *talk,
+				transaction_attempt_await *attempt_await, void *argument)
 {
 	for (;;) {
 		struct peer *peer = NULL;
@@ -218,10 +221,10 @@ static enum err init_once_await(struct fiber *self, struct transaction_talk *tal
 static enum err ask_id_await(struct fiber *self, struct transaction *t, bool bump, int64_t deadline_us, char *ret_why)
 {
 	struct transaction_talk talk = {.t = t,
-				.coordinator = &t->coordinator,
-				.question = TRANSACT_ASK_INIT,
-				.deadline_us = deadline_us,
-				.why = ret_why};
+					.coordinator = &t->coordinator,
+					.question = TRANSACT_ASK_INIT,
+					.deadline_us = deadline_us,
+					.why = ret_why};
 
 	return transaction_talk_await(self, &talk, init_once_await, &bump);
 }
@@ -304,10 +307,10 @@ static enum err end_once_await(struct fiber *self, struct transaction_talk *talk
 static enum err end_await(struct fiber *self, struct transaction *t, bool commit, int64_t deadline_us, char *ret_why)
 {
 	struct transaction_talk talk = {.t = t,
-				.coordinator = &t->coordinator,
-				.question = TRANSACT_ASK_END,
-				.deadline_us = deadline_us,
-				.why = ret_why};
+					.coordinator = &t->coordinator,
+					.question = TRANSACT_ASK_END,
+					.deadline_us = deadline_us,
+					.why = ret_why};
 
 	if (!t->started && !t->in_doubt)
 		return OK;
@@ -439,10 +442,9 @@ bool transaction_drops(const struct transaction *t, enum err *ret_error, const c
 	if (transaction_takes(t))
 		return false;
 	*ret_error = t->error ? t->error : t->state == TRANSACT_ABORTING ? ERR_CANCELLED : ERR_INVALID_TXN_STATE;
-	*ret_text = t->error ? t->text
-		    : t->state == TRANSACT_ABORTING
-			    ? "the record was not sent: its transaction is aborted"
-			    : transact_state_text(t->state);
+	*ret_text = t->error                        ? t->text
+		    : t->state == TRANSACT_ABORTING ? "the record was not sent: its transaction is aborted"
+						    : transact_state_text(t->state);
 	return true;
 }
 
@@ -517,7 +519,7 @@ void transaction_stop_await(struct fiber *self, struct transaction *t, int64_t t
 	fiber_join_await(self, t->adder);
 }
 
-void transaction_end(struct transaction *t)
+void transaction_disconnect(struct transaction *t)
 {
 	coordinator_end(&t->coordinator);
 	list_for_each(&t->groups, n) coordinator_end(&container_of(n, struct transaction_group, node)->coordinator);

@@ -12,7 +12,7 @@
  * 1. Once anything of a transaction failed it is not committed (transact.h); what waits of it is dropped, not sent.
  * 2. EndTxn leaves only when no batch and no AddPartitionsToTxn of the transaction is under way.
  * 3. One call of a program at a time; another is ERR_USAGE.
- * Lifetime: transaction_new .. transaction_stop_await (aborts what is open) .. transaction_end .. transaction_free, on one shard.
+ * Lifetime: transaction_new .. transaction_stop_await (aborts what is open) .. transaction_disconnect .. transaction_free, on one shard.
  * Not here: threads and the caller's gate (client/api_txn.c), batches (client/producer.h).
  */
 #ifndef CLIENT_TRANSACTION_H
@@ -43,7 +43,7 @@ struct transaction *transaction_new(const struct transaction_options *o);
 /* Aborts what is open, if that can be had in `timeout_us`. */
 void transaction_stop_await(struct fiber *self, struct transaction *t, int64_t timeout_us);
 /* Its connections end. */
-void transaction_end(struct transaction *t);
+void transaction_disconnect(struct transaction *t);
 void transaction_free(struct transaction *t);
 
 enum transact_state transaction_state(const struct transaction *t);

@@ -145,10 +145,10 @@ void transaction_add_main(struct fiber *self, void *argument)
 
 	while (!fiber_cancelled(self) && !t->stopping) {
 		struct transaction_talk talk = {.t = t,
-					.coordinator = &t->coordinator,
-					.question = TRANSACT_ASK_ADD,
-					.deadline_us = FIBER_NO_DEADLINE,
-					.why = why};
+						.coordinator = &t->coordinator,
+						.question = TRANSACT_ASK_ADD,
+						.deadline_us = FIBER_NO_DEADLINE,
+						.why = why};
 		enum err e;
 
 		collect(t, &a);

@@ -125,7 +125,8 @@ static enum err take_answer(struct transaction_talk *talk, const struct transact
 		o->offsets[i].error = ERR_MALFORMED;
 	for (int32_t i = 0; i < r->topics_count; i++) {
 		for (int32_t k = 0; k < r->topics[i].partitions_count; k++) {
-			struct group_offset *one = find(o, r->topics[i].name, r->topics[i].partitions[k].partition_index);
+			struct group_offset *one = find(o, r->topics[i].name,
+							r->topics[i].partitions[k].partition_index);
 
 			if (one)
 				one->error = (enum err)r->topics[i].partitions[k].error_code;
@@ -143,8 +144,8 @@ static enum err take_answer(struct transaction_talk *talk, const struct transact
 	return worst;
 }
 
-static enum err commit_once_await(struct fiber *self, struct transaction_talk *talk, struct peer *peer, int64_t until_us,
-				  void *argument)
+static enum err commit_once_await(struct fiber *self, struct transaction_talk *talk, struct peer *peer,
+				  int64_t until_us, void *argument)
 {
 	struct transaction *t = talk->t;
 	const struct producer *p = t->options.producer;
@@ -155,7 +156,8 @@ static enum err commit_once_await(struct fiber *self, struct transaction_talk *t
 	struct arena arena;
 	int16_t version = 0;
 	enum err e = peer_version(peer, API_TXN_OFFSET_COMMIT,
-				  t->version_2 ? TRANSACT_OFFSET_COMMIT_NEWEST : TRANSACT_OFFSET_COMMIT_ADDED, &version);
+				  t->version_2 ? TRANSACT_OFFSET_COMMIT_NEWEST : TRANSACT_OFFSET_COMMIT_ADDED,
+				  &version);
 
 	if (e)
 		return e == ERR_WRONG_STATE ? ERR_AGAIN : e;
@@ -195,14 +197,12 @@ static enum err offsets_await(struct fiber *self, struct transaction *t, const s
 			      char *ret_why)
 {
 	struct transaction_talk add = {.t = t,
-			       .coordinator = &t->coordinator,
-			       .question = TRANSACT_ASK_ADD_OFFSETS,
-			       .deadline_us = o->deadline_us,
-			       .why = ret_why};
-	struct transaction_talk commit = {.t = t,
-				  .question = TRANSACT_ASK_COMMIT_OFFSETS,
-				  .deadline_us = o->deadline_us,
-				  .why = ret_why};
+				       .coordinator = &t->coordinator,
+				       .question = TRANSACT_ASK_ADD_OFFSETS,
+				       .deadline_us = o->deadline_us,
+				       .why = ret_why};
+	struct transaction_talk commit = {
+		.t = t, .question = TRANSACT_ASK_COMMIT_OFFSETS, .deadline_us = o->deadline_us, .why = ret_why};
 	enum err e = OK;
 
 	if (!t->version_2)

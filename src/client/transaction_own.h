@@ -45,10 +45,11 @@ struct transaction_talk {
 };
 
 /* One attempt: asks the peer, which is ready. ERR_CANCELLED ends it. */
-typedef enum err transaction_attempt_await(struct fiber *self, struct transaction_talk *talk, struct peer *peer, int64_t until_us,
-				   void *argument);
+typedef enum err transaction_attempt_await(struct fiber *self, struct transaction_talk *talk, struct peer *peer,
+					   int64_t until_us, void *argument);
 /* Until done, or it cannot be. ERR_TIMED_OUT: not within the time. An error that ends the transaction has ended it. */
-enum err transaction_talk_await(struct fiber *self, struct transaction_talk *talk, transaction_attempt_await *attempt_await, void *argument);
+enum err transaction_talk_await(struct fiber *self, struct transaction_talk *talk,
+				transaction_attempt_await *attempt_await, void *argument);
 
 /* False: the step cannot be now, with words and code. */
 bool transaction_enter(struct transaction *t, enum transact_step step, enum err *ret_error, char *ret_why);

@@ -73,10 +73,8 @@ static void answer_versions(struct txn_case *c, struct script_request *q, struct
 static void answer_metadata(struct txn_case *c, struct script_request *q, struct buf *out)
 {
 	struct metadata_response_metadata_response_partition partition = {.leader_id = 1};
-	struct metadata_response_metadata_response_topic topic = {.name = bytes_str(TOPIC),
-								  .topic_id = {{1, 2, 3}},
-								  .partitions = &partition,
-								  .partitions_count = 1};
+	struct metadata_response_metadata_response_topic topic = {
+		.name = bytes_str(TOPIC), .topic_id = {{1, 2, 3}}, .partitions = &partition, .partitions_count = 1};
 	struct metadata_response_metadata_response_broker node = {
 		.node_id = 1, .host = bytes_str("127.0.0.1"), .port = c->broker.address.port};
 	struct metadata_request request;
@@ -94,7 +92,9 @@ static void answer_metadata(struct txn_case *c, struct script_request *q, struct
 static void answer_coordinator(struct txn_case *c, struct script_request *q, struct buf *out)
 {
 	struct find_coordinator_response_coordinator one = {.key = bytes_str("worker"),
-		.node_id = 1, .host = bytes_str("127.0.0.1"), .port = c->broker.address.port};
+							    .node_id = 1,
+							    .host = bytes_str("127.0.0.1"),
+							    .port = c->broker.address.port};
 	struct find_coordinator_response r;
 
 	message_init(&find_coordinator_response_type, &r);
@@ -405,8 +405,8 @@ static void case_main(struct fiber *self, void *argument)
 
 	script_broker_open_await(self, &c->broker);
 	snprintf(port, sizeof(port), "127.0.0.1:%u", c->broker.address.port);
-	struct client_option options[] = {{"bootstrap.servers", port},      {"retry.backoff.ms", "1"},
-					  {"retry.backoff.max.ms", "2"},    {"reconnect.backoff.ms", "1"},
+	struct client_option options[] = {{"bootstrap.servers", port},       {"retry.backoff.ms", "1"},
+					  {"retry.backoff.max.ms", "2"},     {"reconnect.backoff.ms", "1"},
 					  {"reconnect.backoff.max.ms", "2"}, {"transactional.id", "worker"}};
 
 	buf_init(&message, 1000);
@@ -431,8 +431,8 @@ static void on_start(struct shard *s, void *argument)
 }
 
 /* In each protocol. */
-static void play(void (*play_await)(struct fiber *self, struct txn_case *c), const struct refusal *refusals, size_t count,
-		 int16_t level)
+static void play(void (*play_await)(struct fiber *self, struct txn_case *c), const struct refusal *refusals,
+		 size_t count, int16_t level)
 {
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
 	struct txn_case c = {.level = level, .play_await = play_await, .epoch = -1, .refusal_count = count};
