@@ -51,6 +51,8 @@ void broker_life_start(struct shard *zero, void *argument)
 		set_number(c, "log.initial.task.delay.ms", w->retention_check_ms);
 		set_number(c, "log.segment.delete.delay.ms", w->delete_delay_ms);
 	}
+	if (w->care)
+		set_number(c, "log.cleaner.backoff.ms", 300);
 	if (w->group_count) {
 		set_number(c, "offsets.topic.num.partitions", w->offsets_count);
 		set_number(c, "group.min.session.timeout.ms", 1000);

@@ -51,6 +51,14 @@
 	X(MOVE_GONE_ON, "move of a log gone on with after a restart") \
 	X(TXN_ENDED, "log with transactions that ended") \
 	X(ABORTED_TOLD, "log whose reader was told of aborted transactions") \
+	X(ONE_FULL, "write that found one of two data folders full") \
+	X(CARE_COMPACTED, "compacted topic of a broker read, with records gone") \
+	X(CARE_TOMBSTONE, "tombstone of such a topic whose time was over") \
+	X(CACHED_LOST, "topic of write.caching that lost records with the power") \
+	X(REPLACED, "topic deleted and made again while it was written to") \
+	X(OLD_ID, "Produce to the id of a topic that was replaced, refused") \
+	X(RECORDS_DELETED, "DeleteRecords that moved a start") \
+	X(MOVED_ALIVE, "partition of a broker in its new folder") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(COORDINATOR_LOADS, "coordinator found loading") \

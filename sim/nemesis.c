@@ -125,7 +125,7 @@ static void jump_clock(struct nemesis *n)
 {
 	struct node *node = n->world->broker;
 
-	if (n->world->retention_ms >= 0) /* what is old would be anybody's guess */
+	if (n->world->retention_ms >= 0 || n->world->care) /* what is old would be anybody's guess */
 		return;
 	note_fault(n, "the broker's wall clock jumps");
 	sim_hit(n->world->sim, HIT_CLOCK_JUMP);
@@ -199,7 +199,7 @@ static void trouble_disk(struct nemesis *n)
 	if (!afflict(n, texts[kind], mend_disk, 3 * SECOND_US))
 		return;
 	n->world->disk_trouble = true;
-	if (kind >= 3 && n->world->two_folders && chance(sched(n), 1, 2)) {
+	if (kind >= (n->world->care ? 2 : 3) && n->world->two_folders && chance(sched(n), 1, 2)) {
 		trace_text(&sched(n)->trace, "nemesis", "FAULT", "of the second folder alone");
 		sim_hit(n->world->sim, HIT_ONE_FOLDER);
 		node->faults.under = "/data2/";
@@ -211,6 +211,8 @@ static void trouble_disk(struct nemesis *n)
 		node->faults.slow_factor = 100;
 	else if (kind == 1)
 		node->faults.hung = true;
+	else if (kind == 2 && node->faults.under)
+		node->faults.full = true;
 	else if (kind == 2)
 		disk_set_capacity(node->disk, disk_used(node->disk) + choose_skewed(sched(n), 0, 40000));
 	else if (kind == 3)

@@ -48,7 +48,8 @@ struct disk_faults {
 	uint32_t sync_errors;
 	uint32_t slow_factor; /* 0 or 1: as usual */
 	bool hung;
-	const char *under; /* errors only below this folder of the root; NULL: everywhere */
+	bool full;         /* no file grows; the disk's own capacity is for all of it */
+	const char *under; /* errors, and `full`, only below this folder of the root; NULL: everywhere */
 };
 
 struct node {

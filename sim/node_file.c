@@ -43,11 +43,16 @@ static struct scheduler *scheduler_of(struct node *n)
 	return &n->sim->scheduler;
 }
 
-static bool strikes(struct node *n, uint32_t parts_of_million, const char *path)
+static bool is_under(const struct node *n, const char *path)
 {
 	const char *under = n->faults.under;
 
-	if (!parts_of_million || (under && strncmp(path, under, strlen(under)) != 0))
+	return !under || strncmp(path, under, strlen(under)) == 0;
+}
+
+static bool strikes(struct node *n, uint32_t parts_of_million, const char *path)
+{
+	if (!parts_of_million || !is_under(n, path))
 		return false;
 	return chance(scheduler_of(n), parts_of_million, 1000000);
 }
@@ -158,6 +163,11 @@ static void do_write(struct node *n, struct file_op *op)
 		/* Where in the write it failed is anybody's guess. */
 		op->error = write_parts(n, op, (size_t)choose(scheduler_of(n), 0, (int64_t)size), &count);
 		op->error = ERR_IO;
+		return;
+	}
+	if (n->faults.full && is_under(n, op->file->top) && op->offset + (int64_t)size > inode_size(op->file->inode)) {
+		sim_hit(n->sim, HIT_ONE_FULL);
+		op->error = ERR_NO_SPACE;
 		return;
 	}
 	op->error = write_parts(n, op, size, &count);
@@ -322,7 +332,7 @@ static enum err perform_call(struct node *n, struct file_call *c, uint64_t mark)
 	case FILE_CALL_FOLDER_LIST:
 		return list_call(n, c);
 	case FILE_CALL_SPACE:
-		c->size = disk_capacity(n->disk) - disk_used(n->disk);
+		c->size = n->faults.full && is_under(n, c->path) ? 0 : disk_capacity(n->disk) - disk_used(n->disk);
 		c->size2 = disk_capacity(n->disk);
 		return OK;
 	case FILE_CALL_SYNC_ALL:

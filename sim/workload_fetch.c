@@ -477,6 +477,8 @@ void verifier_role_fiber(struct fiber *self, void *argument)
 	}
 	if (!e)
 		verify_offsets_await(self, client);
+	if (!e && client->world->care)
+		verify_care_await(self, client);
 	client->done = true;
 	consumer_free(c);
 	client_role_over(client, self);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "broker/broker.h"
@@ -132,6 +133,14 @@ void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offs
 	memory_leave(before);
 }
 
+void world_start_asked(struct world *w, unsigned topic, int32_t partition, int64_t start)
+{
+	int64_t *asked = &w->topics[topic].start_asked[partition];
+
+	if (start > *asked)
+		*asked = start;
+}
+
 void world_start(struct world *w, unsigned topic, int32_t partition, int64_t start, int64_t floor)
 {
 	struct ledger_partition *p = ledger_of(w, topic, partition);
@@ -140,6 +149,8 @@ void world_start(struct world *w, unsigned topic, int32_t partition, int64_t sta
 	world_verdict(w, topic, partition, start, ledger_start(p, start, floor));
 	if (start > 0 && !w->trims)
 		world_verdict(w, topic, partition, start, "a log's start moved, and nobody asked for it");
+	if (w->deletes_records && start > w->topics[topic].start_asked[partition])
+		world_verdict(w, topic, partition, start, "a log's start moved beyond what DeleteRecords asked for");
 	if (start > before)
 		sim_hit(w->sim, HIT_TRIMMED);
 	youngest = w->retention_ms >= 0 ? ledger_youngest_gone(p, before, start) : 0;
@@ -316,6 +327,8 @@ void client_start(struct shard *zero, void *argument)
 		start_role(c, zero, producer_role_fiber);
 	start_role(c, zero, consumer_role_fiber);
 	start_role(c, zero, committer_role_fiber);
+	if (c->number == 0 && c->world->care)
+		start_role(c, zero, caretaker_role_fiber);
 }
 
 void client_role_over(struct world_client *c, struct fiber *self)
@@ -397,6 +410,30 @@ static void verify(struct world *w)
 	run_until(w, clients_are_over, "a client did not end");
 }
 
+/*
+ * A third of the seeds have a caretaker; half of these, where nothing goes by itself, delete records. Apart from the history's own choices, which
+ * are what they were without.
+ */
+static void choose_care(struct world *w, struct history *h)
+{
+	struct scheduler *s = &w->sim->scheduler;
+
+	if (h->world != WORLD_BROKER || h->seed % 3 != 1)
+		return;
+	w->care = mem_alloc(CARE_KINDS * sizeof(*w->care));
+	memset(w->care, 0, CARE_KINDS * sizeof(*w->care));
+	for (unsigned i = 0; i < CARE_KINDS; i++) {
+		w->care[i].kind = (enum care_kind)i;
+		w->care[i].tombstone_us = choose(s, 1, 8) * SECOND_US;
+	}
+	w->two_folders = w->two_folders || chance(s, 1, 2);
+	if (w->trims || chance(s, 1, 2))
+		return;
+	w->trims = w->deletes_records = true;
+	w->retention_check_ms = choose(s, 100, 2000);
+	w->delete_delay_ms = choose_skewed(s, 0, 5000);
+}
+
 static void world_init(struct world *w, struct sim *sim, struct history *h)
 {
 	struct scheduler *s = &sim->scheduler;
@@ -418,6 +455,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 		w->retention_check_ms = choose(s, 100, 2000);
 		w->delete_delay_ms = choose_skewed(s, 0, 5000);
 	}
+	choose_care(w, h);
 	w->broker = node_new(sim, 1, "broker");
 	w->broker->check_leaks = true;
 	node_choose_rare_paths(w->broker, h);
@@ -463,6 +501,7 @@ static void world_fini(struct world *w)
 	for (unsigned i = 0; i < w->client_count; i++)
 		node_free(w->clients[i].node);
 	node_free(w->broker);
+	mem_free(w->care);
 	for (unsigned i = 0; i < w->topic_count; i++)
 		for (int32_t j = 0; j < w->topics[i].partition_count; j++)
 			ledger_partition_fini(&w->topics[i].partitions[j]);

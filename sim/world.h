@@ -9,6 +9,7 @@
  *      workload_library.c  our client library             code of a client's node
  *      workload_offsets.c  committers of groups' offsets     code of a client's node
  *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
+ *      workload_care.c     topics that are compacted, cached, deleted and made again; DeleteRecords, moves   code of a client's node
  *      workload_group.c    members of consumer groups                code of a client's node
  *      world_group.c       their groups, as the world knows them
  *
@@ -20,6 +21,7 @@
 
 #include "base/uuid.h"
 #include "runtime/socket.h"
+#include "sim/care_ledger.h"
 #include "sim/group_ledger.h"
 #include "sim/history.h"
 #include "sim/ledger.h"
@@ -45,6 +47,7 @@ struct world_topic {
 	bool created;      /* its creation was acknowledged: it must never be unknown again */
 	bool auto_created; /* comes into being by being asked for */
 	struct ledger_partition partitions[WORLD_PARTITIONS];
+	int64_t start_asked[WORLD_PARTITIONS]; /* by DeleteRecords: the largest */
 };
 
 struct world_group {
@@ -88,6 +91,8 @@ struct world {
 	int64_t retention_ms;
 	int64_t retention_check_ms;
 	int64_t delete_delay_ms;
+	bool deletes_records;    /* `trims`, but only by DeleteRecords */
+	struct care_topic *care; /* CARE_KINDS of them; NULL: there is no caretaker */
 	bool two_folders;        /* of log.dirs: /data and /data2 */
 	bool disk_trouble;       /* now, or since the broker last started */
 	bool whole_disk_trouble; /* the same, of more than /data2 */
@@ -136,6 +141,8 @@ void world_cached(struct world *w, unsigned topic, int32_t partition, int64_t ba
 /* Nothing is promised any more of what was only written. */
 void world_cache_lost(struct world *w);
 void world_read(struct world *w, unsigned topic, int32_t partition, int64_t offset, uint64_t id, int64_t timestamp_ms);
+/* Somebody asks to delete what is below. */
+void world_start_asked(struct world *w, unsigned topic, int32_t partition, int64_t start);
 /* Where a log starts, as a client was told; `floor` is what was known when it asked. */
 void world_start(struct world *w, unsigned topic, int32_t partition, int64_t start, int64_t floor);
 /* The library went on further on than where it was: the final start has to explain it. */
@@ -182,6 +189,8 @@ void verifier_role_fiber(struct fiber *self, void *argument);
 void committer_role_fiber(struct fiber *self, void *argument);
 /* A part of the verifier's. */
 void verify_offsets_await(struct fiber *self, struct world_client *client);
+void verify_care_await(struct fiber *self, struct world_client *client);
+void caretaker_role_fiber(struct fiber *self, void *argument);
 void admin_role_fiber(struct fiber *self, void *argument);
 void library_role_fiber(struct fiber *self, void *argument);
 void member_role_fiber(struct fiber *self, void *argument);

@@ -2,7 +2,9 @@
 """Compacted topics: random keys and deletes in several topics and codecs, with kills and clean stops between; afterwards a full scan is the
 last value of each key, and Kafka's own dump tool finds nothing wrong in the cleaned segments.
 
-    compaction_test.py [RECORDS]      in all; 120,000 unless told
+    compaction_test.py [RECORDS [KEYS]]      in all; 120,000 of 3,000 keys a topic unless told
+
+With more keys than the cleaner's map of MAP_BYTES has place for, a pass goes as far as they fit. What the broker took of memory is printed.
 """
 import glob
 import os
@@ -23,7 +25,9 @@ import wire_admin  # noqa: E402
 CODECS = ("none", "zstd", "lz4")
 ROUNDS = 4
 KEYS = 3000
-SETTINGS = {"log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "1000", "log.initial.task.delay.ms": "500"}
+MAP_BYTES = 4 << 20
+SETTINGS = {"log.cleaner.dedupe.buffer.size": str(MAP_BYTES), "log.cleaner.backoff.ms": "200", "log.retention.check.interval.ms": "1000",
+            "log.initial.task.delay.ms": "500"}
 TOPIC = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.05", "index.interval.bytes": "1000",
          "file.delete.delay.ms": "1000"}
 END_KEY = b"the end"
@@ -45,11 +49,11 @@ class Topic:
         self.count += 1
 
 
-def write(port, topic, records, rng):
+def write(port, topic, records, keys, rng):
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "compression.type": topic.codec, "enable.idempotence": True,
                          "linger.ms": 2, "batch.num.messages": 100})
     for n in range(records):
-        key = b"key %d" % int(KEYS * rng.random() ** 3)
+        key = b"key %d" % int(keys * rng.random() ** 3)
         value = None if rng.random() < 0.05 else b"value %d " % n + rng.randbytes(rng.randrange(100))
         while True:
             try:
@@ -109,6 +113,12 @@ def finish(broker, topics):
         moldau.wait_for(lambda t=topic: cleaned(broker, t), 60, f"compaction of {topic.name}")
 
 
+def peak_bytes(broker):
+    """The most that this process of the broker ever had resident."""
+    with open(f"/proc/{broker.process.pid}/status", encoding="utf-8") as lines:
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+
 def segments(broker, topics, suffix):
     return [path for topic in topics for path in sorted(glob.glob(os.path.join(broker.data, f"{topic.name}-0", "*" + suffix)))]
 
@@ -128,6 +138,8 @@ def complaint(paths):
 def main():
     moldau.binary()
     records = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 120000
+    keys = int(sys.argv[2]) if len(sys.argv) > 2 else KEYS
+    peak = 0
     rng = random.Random(4)
     topics = [Topic(codec) for codec in CODECS]
     failed = False
@@ -136,13 +148,16 @@ def main():
             wire_admin.create_topic(broker.port, topic.name, 1, TOPIC)
         for round_number in range(ROUNDS):
             for topic in topics:
-                write(broker.port, topic, records // ROUNDS // len(topics), rng)
+                write(broker.port, topic, records // ROUNDS // len(topics), keys, rng)
+            peak = max(peak, peak_bytes(broker))
             if round_number % 2:
                 broker.stop()
             else:
                 broker.kill()
             broker.start()
         finish(broker, topics)
+        print(f"{sum(t.count for t in topics)} records of {[len(t.last) for t in topics]} keys; the map may have {MAP_BYTES >> 20} MiB; "
+              f"{len(re.findall('compacted up to offset', broker.log()))} passes; at most {max(peak, peak_bytes(broker)) >> 20} MiB resident")
         for topic in topics:
             failed |= dump_log_test.say(f"the last value of each key: {topic.name}", difference(broker.port, topic))
         code, _ = broker.stop()
