@@ -10,6 +10,7 @@
 #include "broker/fetch_session.h"
 #include "broker/handlers.h"
 #include "broker/request_own.h"
+#include "broker/txn_ends.h"
 #include "metastore/embedded/embedded.h"
 #include "runtime/file.h"
 
@@ -178,10 +179,12 @@ static enum err part_open_await(struct fiber *self, struct broker_part *part)
 	s->image = image_new();
 	image_seed(s->image, shard_map_seed(s->shard));
 	settings = store_settings_of(part);
+	s->verifies_transactions = verifies_transactions(part);
 	s->store = store_new(b->storage, s->shard, on_folder_failed, part);
 	store_configure(s->store, &settings);
 	o.store = s->store;
 	s->replicas = replicas_new(&o);
+	s->txn_ends = txn_ends_new(s);
 	coordinators_open(part);
 	s->fetch_sessions = fetch_session_cache_new(
 		shard_random(s->shard),
@@ -275,6 +278,7 @@ static enum err part_quiet_await(struct fiber *self, struct broker_part *part)
 	connection_table_stop(t);
 	/* Who waits for others, as in a JoinGroup, is told to look for another coordinator. */
 	coordinators_stop(part);
+	txn_ends_quiet_await(self, part->shard.txn_ends);
 	/* What can still be answered soon is; the rest is dropped, and clients ask again elsewhere or later. */
 	(void)connection_table_quiet_await(self, t, shard_now_us(part->shard.shard) + DRAIN_US);
 	connection_table_close_all(t);
@@ -292,6 +296,7 @@ static enum err part_close_await(struct fiber *self, struct broker_part *part)
 		return OK;
 	relief_fini(&part->relief);
 	coordinators_close_await(self, part);
+	txn_ends_free(s->txn_ends);
 	replicas_close_await(self, s->replicas);
 	e = store_close_await(self, s->store);
 	connection_table_fini(&part->connections);

@@ -22,7 +22,8 @@
 
 struct broker;
 struct broker_shard;
-struct config; /* config/config.h */
+struct config;   /* config/config.h */
+struct txn_ends; /* broker/txn_ends.h */
 
 struct broker_shard {
 	struct broker *broker;
@@ -32,6 +33,9 @@ struct broker_shard {
 	struct replicas *replicas;                         /* the partitions that live on this shard */
 	struct coordinator *coordinators[INTERNAL_TOPICS]; /* the machines on those; NULL: none of that kind yet */
 	struct group_options group_options;
+	struct txn_ends
+		*txn_ends; /* what this shard's coordinator of transactions has decided, on its way to the partitions */
+	bool verifies_transactions;                 /* transaction.partition.verification.enable */
 	struct fetch_session_cache *fetch_sessions; /* of connections on this shard */
 	struct budget *frames;
 	struct connection_table *connections;

@@ -90,6 +90,7 @@ void coordinators_close_await(struct fiber *self, struct broker_part *part);
 
 /* store_settings.c: of each shard, as its image is. */
 struct store_settings store_settings_of(const struct broker_part *part);
+bool verifies_transactions(const struct broker_part *part);
 
 /* auto_create.c: waits until no creation is under way on this shard. */
 void auto_create_quiet_await(struct fiber *self, struct broker_part *part);

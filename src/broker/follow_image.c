@@ -87,6 +87,7 @@ static void follow_broker_configs(struct broker_part *part)
 	struct store_settings settings = store_settings_of(part);
 
 	store_configure(part->shard.store, &settings);
+	part->shard.verifies_transactions = verifies_transactions(part);
 	for (size_t i = 0; i < image_topic_count(image); i++)
 		configure(part, image_topic_at(image, i));
 	if (part->shard.shard == part->shard.broker->shard_zero)

@@ -25,6 +25,7 @@ static const struct api_handler *const table[HANDLERS_MAX_KEY] = {
 	[API_DELETE_TOPICS] = &delete_topics_handler,
 	[API_INIT_PRODUCER_ID] = &init_producer_id_handler,
 	[API_WRITE_TXN_MARKERS] = &write_txn_markers_handler,
+	[API_TXN_OFFSET_COMMIT] = &txn_offset_commit_handler,
 	[API_DESCRIBE_CONFIGS] = &describe_configs_handler,
 	[API_ALTER_CONFIGS] = &alter_configs_handler,
 	[API_CREATE_PARTITIONS] = &create_partitions_handler,

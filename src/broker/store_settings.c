@@ -25,3 +25,11 @@ struct store_settings store_settings_of(const struct broker_part *part)
 		.move_bytes_per_second = (double)config_layered_move_rate(&l) / b->shard_count,
 	};
 }
+
+bool verifies_transactions(const struct broker_part *part)
+{
+	const struct broker *b = part->shard.broker;
+	struct config_layers l = image_layers(part->shard.image, b->config, b->node_id, NULL);
+
+	return config_layered_bool(&l, CONFIG_TRANSACTION_PARTITION_VERIFICATION_ENABLE);
+}

@@ -153,8 +153,9 @@ struct config_synonym {
 	enum config_source source;
 };
 
-/* What a broker's number is now, dynamic settings counted. Not for what has null as its default. */
+/* What a broker's setting is now, dynamic settings counted. Not for what has null as its default. */
 int64_t config_layered_int64(const struct config_layers *l, enum config_id id);
+bool config_layered_bool(const struct config_layers *l, enum config_id id);
 double config_layered_double(const struct config_layers *l, enum config_id id);
 /* What replica.alter.log.dirs.io.max.bytes.per.second says, which only a broker's dynamic settings may have. */
 int64_t config_layered_move_rate(const struct config_layers *l);

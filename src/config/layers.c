@@ -148,6 +148,17 @@ int64_t config_layered_int64(const struct config_layers *l, enum config_id id)
 	return number;
 }
 
+bool config_layered_bool(const struct config_layers *l, enum config_id id)
+{
+	struct config_value scratch = {0};
+	bool yes;
+
+	must(config_definition(id)->type == CONFIG_TYPE_BOOLEAN);
+	yes = config_layered_value(l, id, &scratch)->number;
+	config_value_fini(&scratch);
+	return yes;
+}
+
 double config_layered_double(const struct config_layers *l, enum config_id id)
 {
 	struct config_value scratch = {0};

@@ -148,6 +148,11 @@ static enum err usable(struct hosted *h)
 	return OK;
 }
 
+enum err coordinator_usable(struct coordinator *c, int32_t partition)
+{
+	return usable(find(c, partition));
+}
+
 void coordinator_submit(struct coordinator *c, int32_t partition, struct coordinator_call *call,
 			void (*run)(void *state, struct step *out, struct coordinator_call *call))
 {

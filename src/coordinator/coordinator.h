@@ -55,6 +55,9 @@ void coordinator_image_changed(struct coordinator *c);
 void coordinator_submit(struct coordinator *c, int32_t partition, struct coordinator_call *call,
 			void (*run)(void *state, struct step *out, struct coordinator_call *call));
 
+/* OK, or the error that a call would be finished with now. */
+enum err coordinator_usable(struct coordinator *c, int32_t partition) MUST_CHECK;
+
 /* Whose transaction a call belongs to; `verified_only` and `guard` as in partition_append. */
 struct coordinator_producer {
 	int64_t producer_id;

@@ -484,3 +484,11 @@ uint64_t partition_verify(struct partition *p, struct bytes records, bool begins
 		return 0;
 	return log_verify(p->log, &h, begins_at_zero);
 }
+
+uint64_t partition_verify_producer(struct partition *p, int64_t producer_id, int16_t producer_epoch)
+{
+	const struct batch_header h = {
+		.producer_id = producer_id, .producer_epoch = producer_epoch, .base_sequence = 0};
+
+	return log_verify(p->log, &h, false);
+}

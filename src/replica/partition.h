@@ -112,6 +112,9 @@ int64_t partition_read_bound(const struct partition *p, bool committed_only);
  */
 uint64_t partition_verify(struct partition *p, struct bytes records, bool begins_at_zero);
 
+/* The same of records that a coordinator is about to write for a producer; it counts no sequences. */
+uint64_t partition_verify_producer(struct partition *p, int64_t producer_id, int16_t producer_epoch);
+
 /*
  * Would records of this producer's transaction, from a coordinator, be taken now? OK, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE (the transaction is not
  * open here, and verified_only asks for another guard). The partition is open.

@@ -61,7 +61,10 @@ static void arrived_there(struct shard *at, struct message *m)
 	p->message.run = arrived_home;
 	p->call->owner = p;
 	p->call->finished = on_finished;
-	coordinator_submit(p->target->coordinators[p->topic], p->partition, p->call, p->run);
+	if (p->producer)
+		coordinator_submit_of(p->target->coordinators[p->topic], p->partition, p->producer, p->call, p->run);
+	else
+		coordinator_submit(p->target->coordinators[p->topic], p->partition, p->call, p->run);
 }
 
 static void drop_home(struct shard *at, struct message *m)

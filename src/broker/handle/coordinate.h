@@ -24,6 +24,7 @@ struct coordinated {
 	/* In. */
 	struct coordinator_call *call;
 	void (*run)(void *state, struct step *out, struct coordinator_call *call);
+	const struct coordinator_producer *producer; /* of whose transaction it is; NULL: of none */
 	/* For the call, from coordination_add on. */
 	struct arena *arena;
 	/* Own. */

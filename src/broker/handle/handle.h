@@ -46,5 +46,6 @@ extern const struct api_handler describe_groups_handler;
 extern const struct api_handler list_groups_handler;
 extern const struct api_handler delete_groups_handler;
 extern const struct api_handler write_txn_markers_handler;
+extern const struct api_handler txn_offset_commit_handler;
 
 #endif

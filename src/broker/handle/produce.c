@@ -1,5 +1,6 @@
 /*
- * produce: Produce 3-13. One message to each shard that the request touches; each appends its partitions in order.
+ * produce: Produce 3-13. One message to each shard that the request touches; each appends its partitions in order. Records of a transaction are first
+ * asked about (produce_txn.c), and the connection's next request waits for it.
  *
  *      begin -> group (a shard's partitions) -- go --> partition_append ...
  *               request_ordered  <-- ordered --  every partition of the group has its place, or its error
@@ -9,57 +10,12 @@
  *
  * May call: replica/, the image, request.h.
  */
-#include "broker/handle/handle.h"
+#include "broker/handle/produce.h"
 
 #include "base/alloc.h"
 #include "base/mutant.h"
-#include "protocol/messages.h"
+#include "broker/handle/handle.h"
 #include "record/batch.h"
-
-#define MAX_RECORD_ERRORS 3 /* as many as Kafka shows */
-
-struct produce_group;
-
-struct produce_part {
-	struct partition_append append;
-	struct produce_group *group;
-	struct produce_part *next; /* of the group */
-	struct uuid topic_id;
-	int32_t partition;
-	struct produce_response_partition_produce_response *answer;
-	struct record_error record_errors[MAX_RECORD_ERRORS];
-	size_t record_error_count;
-	bool finished;
-	/* As it was when home asked; the append itself may go on. */
-	bool timed_out;
-	int64_t placed_at;
-};
-
-/* The partitions of one shard. It and its parts belong to that shard between go and finished. */
-struct produce_group {
-	struct message go;
-	struct message ordered;
-	struct message finished;
-	struct message ask; /* from home after the deadline, and back */
-	struct request *request;
-	struct broker_shard *target;
-	struct produce_part *first;
-	struct produce_part **last;
-	size_t unsettled;
-	size_t unfinished;
-	bool failed; /* a part has an error; read at home after `ordered` only with acks 0, after `finished` else */
-	bool over;   /* at home: finished has arrived */
-};
-
-struct produce {
-	struct produce_response response;
-	struct produce_group *groups; /* one a shard */
-	unsigned group_count;
-	size_t unordered;
-	size_t unfinished;
-	size_t asking; /* groups that ask is away to */
-	bool failed;
-};
 
 static void ask_home(struct shard *at, struct message *m);
 
@@ -107,12 +63,13 @@ static void group_arrived(struct shard *at, struct message *m)
 		struct partition *p = replicas_find(g->target->replicas, part->topic_id, part->partition);
 
 		next = part->next;
-		if (p) {
+		if (p && !part->refused) {
 			partition_append(p, &part->append);
 			continue;
 		}
 		/* The image knew it when the request was looked at: it has just been deleted. */
-		part->append.error = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+		if (!part->refused)
+			part->append.error = ERR_UNKNOWN_TOPIC_OR_PARTITION;
 		part->append.base_offset = -1;
 		part->append.log_append_time_ms = -1;
 		part->append.log_start_offset = -1;
@@ -207,6 +164,8 @@ static void fill_answer(struct request *rq, const struct produce_group *g)
 		answer->log_start_offset = part->append.log_start_offset;
 		fill_record_errors(rq, part);
 		fill_magic_error(rq, part);
+		if (part->refusal)
+			answer->error_message = bytes_str(part->refusal);
 	}
 }
 
@@ -320,7 +279,6 @@ static void join_group(struct request *rq, struct produce_part *part)
 		g->last = &g->first;
 		g->request = rq;
 		g->target = target;
-		g->go.run = group_arrived;
 		g->ordered.run = group_ordered;
 		g->finished.run = group_finished;
 	}
@@ -367,6 +325,7 @@ static bool take_partition(struct request *rq, const struct image_topic *topic, 
 	part->append.current_leader_epoch = -1;
 	part->append.appended = append_settled;
 	part->append.finished = append_finished;
+	produce_txn_look(rq, part);
 	join_group(rq, part);
 	return true;
 }
@@ -411,16 +370,11 @@ static bool take_request(struct request *rq)
 	return true;
 }
 
-static void produce_begin(struct request *rq)
+void produce_append(struct request *rq)
 {
 	const struct produce_request *body = rq->body;
-	struct produce *pr;
+	struct produce *pr = rq->state;
 
-	if (!take_request(rq)) {
-		request_close(rq, "a Produce names more partitions than a request has memory for");
-		return;
-	}
-	pr = rq->state;
 	for (unsigned i = 0; i < pr->group_count; i++)
 		if (pr->groups[i].first)
 			pr->unordered++;
@@ -428,6 +382,7 @@ static void produce_begin(struct request *rq)
 	for (unsigned i = 0; i < pr->group_count; i++)
 		if (pr->groups[i].first) {
 			request_hold(rq);
+			pr->groups[i].go.run = group_arrived;
 			shard_send(rq->shard, pr->groups[i].target->shard, &pr->groups[i].go);
 		}
 	if (pr->unordered == 0 && body->acks == ACKS_NONE)
@@ -436,6 +391,40 @@ static void produce_begin(struct request *rq)
 		produce_finish(rq);
 	if (MUTANT(APPEND_OVERTAKES) && !rq->answered)
 		request_ordered(rq);
+}
+
+/* Every partition has this error, and nothing is asked any more. */
+static void refuse_all(struct request *rq, enum err e)
+{
+	struct produce *pr = rq->state;
+	const char *words = e == ERR_INVALID_PRODUCER_ID_MAPPING
+				    ? "Transactional records contained more than one producer ID"
+				    : NULL;
+
+	for (int32_t t = 0; t < pr->response.responses_count; t++)
+		for (int32_t p = 0; p < pr->response.responses[t].partition_responses_count; p++) {
+			pr->response.responses[t].partition_responses[p].error_code = (int16_t)e;
+			pr->response.responses[t].partition_responses[p].error_message = bytes_str(words);
+		}
+	for (unsigned i = 0; i < pr->group_count; i++)
+		pr->groups[i].first = NULL;
+	pr->failed = true;
+}
+
+static void produce_begin(struct request *rq)
+{
+	enum err e = produce_txn_refuse_unnamed(rq->body);
+
+	if (!take_request(rq)) {
+		request_close(rq, "a Produce names more partitions than a request has memory for");
+		return;
+	}
+	if (!e)
+		e = produce_txn_refuse_mixed(rq->state);
+	if (e)
+		refuse_all(rq, e);
+	if (e || !produce_txn_begin(rq))
+		produce_append(rq);
 }
 
 const struct api_handler produce_handler = {
