@@ -557,6 +557,86 @@ struct mo_offset_question {
 int mo_offset_list_many(struct mo_client *c, struct mo_offset_question *questions, size_t count,
 			struct mo_err *ret_err);
 
+/* --- transactions, as their coordinators and partitions know them -------------------------------------------------- */
+
+struct mo_txn_listing {
+	char *id;
+	int64_t producer_id;
+	char *state; /* "Ongoing" */
+	int32_t coordinator;
+};
+
+struct mo_txn_list {
+	struct mo_txn_listing *txns; /* by id */
+	size_t count;
+};
+
+/* Only of these states and producers, that run for so long, whose whole id matches a pattern (RE2's syntax). */
+struct mo_txn_filter {
+	const char *const *states;
+	size_t state_count;
+	const int64_t *producer_ids;
+	size_t producer_id_count;
+	int64_t duration_ms; /* -1: any */
+	const char *pattern; /* NULL: any */
+};
+
+/* Those of all brokers; `filter` NULL: all. */
+int mo_txn_list(struct mo_client *c, const struct mo_txn_filter *filter, struct mo_txn_list *ret_txns,
+		struct mo_err *ret_err);
+void mo_txn_list_free(struct mo_txn_list *l);
+
+struct mo_txn {
+	char *id;
+	int code; /* of this one: TRANSACTIONAL_ID_NOT_FOUND (105), ...; the rest is empty then */
+	char *text;
+	char *state;
+	int32_t timeout_ms;
+	int64_t start_ms; /* -1: none is open */
+	int64_t producer_id;
+	int16_t epoch;
+	int32_t coordinator;
+	struct mo_topic_partitions *partitions; /* that are part of it and have no marker yet; by topic */
+	size_t partition_count;
+};
+
+struct mo_txn_descriptions {
+	struct mo_txn *txns; /* in the order in which they were asked for */
+	size_t count;
+};
+
+/* Fails only when nobody could be asked; each has its own code. */
+int mo_txn_describe(struct mo_client *c, const char *const *ids, size_t count, struct mo_txn_descriptions *ret_txns,
+		    struct mo_err *ret_err);
+void mo_txn_descriptions_free(struct mo_txn_descriptions *d);
+
+/* A producer as a partition knows it. */
+struct mo_producer {
+	int64_t producer_id;
+	int32_t epoch;
+	int32_t last_sequence;
+	int64_t last_timestamp_ms;
+	int32_t coordinator_epoch; /* -1: no marker yet */
+	int64_t txn_start_offset;  /* of its open transaction there; -1: none */
+};
+
+struct mo_producers {
+	struct mo_producer *producers; /* by id */
+	size_t count;
+};
+
+/* Those that wrote to a partition lately. */
+int mo_producer_list(struct mo_client *c, const char *topic, int32_t partition, struct mo_producers *ret_producers,
+		     struct mo_err *ret_err);
+void mo_producers_free(struct mo_producers *p);
+
+/*
+ * Writes an abort marker for the producer into the partition, past its coordinator: for a transaction that nobody ends. `coordinator_epoch` -1: 0, as
+ * Kafka's tool has it.
+ */
+int mo_txn_abort_in(struct mo_client *c, const char *topic, int32_t partition, const struct mo_producer *producer,
+		    struct mo_err *ret_err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -32,6 +32,7 @@ const char cli_consume_help[] =
 	"  -k, -K S                prints the key and S before the value (--key-separator)\n"
 	"  -Z, --null              prints NULL for null\n"
 	"  -q, --quiet             no figures on the terminal\n"
+	"  --isolation LEVEL         read_committed hides records of open and aborted transactions; read_uncommitted\n"
 	"  --from-beginning, --max-messages N   kafka-console-consumer's names of -o beginning and -c N\n"
 	"\n"
 	"As a member of a group, which shares the partitions and keeps the offsets:\n"
@@ -190,6 +191,13 @@ static bool take_option(struct consume_run *r, struct cli_options *o)
 		return take_partitions(r, o);
 	if (cli_is(o, "-o") || cli_is(o, "--offset"))
 		return take_offset(r, o);
+	if (cli_is(o, "--isolation") || cli_is(o, "--isolation-level")) {
+		const char *level = cli_value(o);
+
+		if (level)
+			session_set(&r->session, "isolation.level", level);
+		return level != NULL;
+	}
 	if (cli_is(o, "--from-beginning")) {
 		r->from = MO_BEGINNING;
 		r->from_given = true;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/session.h"
@@ -21,6 +22,8 @@
 #define LINE_MAX_BYTES ((size_t)256 * 1024 * 1024)
 #define FLUSH_STEP_MS 100
 #define SAY_WAITING_STEPS 15
+#define END_TIMEOUT_MS 60000
+#define HOST_SIZE 100
 
 const char cli_produce_help[] =
 	"usage: moldau produce TOPIC [FILE...] [OPTIONS]\n"
@@ -43,11 +46,15 @@ const char cli_produce_help[] =
 	"  -a, --acks 0|1|all        default all\n"
 	"  -Z, --null                empty values and keys become null\n"
 	"  -c, --count N             ends after N records\n"
+	"  --transaction             all records in one transaction: readers of committed records get all or none\n"
+	"  --transaction-records N   the same, but a new transaction after each N records\n"
+	"  --transactional-id ID     the producer's name, which fences others of it (default: one of its own)\n"
 	"  -q, --quiet               no figures on the terminal\n" SESSION_HELP "\n"
 	"Examples\n"
 	"  moldau produce orders <lines.txt                  each line is a record\n"
 	"  moldau produce orders -k : -z zstd <lines.txt     what is before the first ':' is the key\n"
-	"  moldau produce orders picture.png letter.txt      each file is one record\n";
+	"  moldau produce orders picture.png letter.txt      each file is one record\n"
+	"  moldau produce orders --transaction <lines.txt    all of them or none\n";
 
 struct produce_run {
 	struct session session;
@@ -64,6 +71,9 @@ struct produce_run {
 	int64_t partition;
 	int64_t count_left;
 	char delimiter;
+	bool transaction;
+	int64_t transaction_records; /* of one; INT64_MAX: all are in one */
+	int64_t transaction_left;
 	bool empty_is_null;
 	bool quiet;
 	struct mo_record records[RECORDS_AT_ONCE];
@@ -204,6 +214,12 @@ static bool take_option(struct produce_run *r, struct cli_options *o)
 		return take_setting(r, o, "acks");
 	if (cli_is(o, "-c") || cli_is(o, "--count"))
 		return cli_take_number(o, 1, INT64_MAX, &r->count_left);
+	if (cli_is(o, "--transaction"))
+		return r->transaction = true;
+	if (cli_is(o, "--transaction-records"))
+		return r->transaction = true, cli_take_number(o, 1, INT64_MAX, &r->transaction_records);
+	if (cli_is(o, "--transactional-id"))
+		return r->transaction = true, take_setting(r, o, "transactional.id");
 	if (cli_is(o, "-Z") || cli_is(o, "--null"))
 		return r->empty_is_null = true;
 	if (cli_is(o, "-q") || cli_is(o, "--quiet"))
@@ -213,6 +229,16 @@ static bool take_option(struct produce_run *r, struct cli_options *o)
 }
 
 /* --- records ----------------------------------------------------------------------------------------------------- */
+
+/* After so many records as one transaction is to have: commits it and begins the next. False after an error. */
+static bool next_transaction(struct produce_run *r)
+{
+	if (!r->transaction || r->transaction_left > 0)
+		return true;
+	r->transaction_left = r->transaction_records;
+	return mo_txn_commit(r->session.client, -1, &r->error) == MO_OK &&
+	       mo_txn_begin(r->session.client, &r->error) == MO_OK;
+}
 
 /* False when no more can be taken: an error, or enough. */
 static bool hand_over(struct produce_run *r)
@@ -225,7 +251,7 @@ static bool hand_over(struct produce_run *r)
 		return false;
 	/* With the first failure the rest would only fail more slowly. */
 	mo_client_counts(r->session.client, &counts);
-	if (counts.failed > 0)
+	if (counts.failed > 0 || !next_transaction(r))
 		return false;
 	progress_show(&r->progress, counts.acknowledged, r->bytes);
 	return r->count_left > 0;
@@ -260,7 +286,8 @@ static bool add_record(struct produce_run *r, const char *data, size_t size)
 	to->value = field(r, data, size);
 	r->bytes += size;
 	r->count_left--;
-	return (r->record_count < RECORDS_AT_ONCE && r->count_left > 0) || hand_over(r);
+	r->transaction_left--;
+	return (r->record_count < RECORDS_AT_ONCE && r->count_left > 0 && r->transaction_left > 0) || hand_over(r);
 }
 
 struct line_buffer {
@@ -394,6 +421,40 @@ static int produce_all(struct produce_run *r)
 	return code;
 }
 
+/* Commits the last one, or takes it back. False: it was committed. */
+static bool end_transaction(struct produce_run *r, int code)
+{
+	struct mo_client *c = r->session.client;
+	struct mo_counts counts;
+	struct mo_err e;
+
+	mo_client_counts(c, &counts);
+	if (!code && !r->error.code && counts.failed == 0) {
+		if (mo_txn_commit(c, -1, &e) == MO_OK)
+			return false;
+		cli_failed(r->session.verb, "the transaction is not committed: %s", e.text);
+	} else if (!code) {
+		cli_failed(r->session.verb, "the transaction is not committed: %s",
+			   counts.failed > 0 ? counts.first_error.text : r->error.text);
+	}
+	if (mo_txn_state(c) != MO_TXN_FATAL && mo_txn_state(c) != MO_TXN_READY &&
+	    mo_txn_abort(c, END_TIMEOUT_MS, &e) != MO_OK)
+		cli_failed(r->session.verb, "it cannot be taken back either, and ends by its timeout: %s", e.text);
+	return true;
+}
+
+static int begin_transaction(struct produce_run *r)
+{
+	struct mo_err e;
+
+	if (!r->transaction)
+		return CLI_DONE;
+	r->transaction_left = r->transaction_records;
+	if (mo_txn_init(r->session.client, END_TIMEOUT_MS, &e) || mo_txn_begin(r->session.client, &e))
+		return session_failed(&r->session, &e);
+	return CLI_DONE;
+}
+
 /* Waits for what is under way; the library's own delivery.timeout.ms bounds it. */
 static int settle(struct produce_run *r, int code)
 {
@@ -409,6 +470,8 @@ static int settle(struct produce_run *r, int code)
 	}
 	mo_client_counts(r->session.client, &counts);
 	progress_end(&r->progress, counts.acknowledged, r->bytes);
+	if (r->transaction && end_transaction(r, code))
+		return CLI_FAILED;
 	if (counts.failed > 0)
 		return cli_failed(r->session.verb, "%llu of %llu records were not acknowledged: %s",
 				  (unsigned long long)counts.failed, (unsigned long long)counts.produced,
@@ -423,10 +486,19 @@ static bool reads_terminal(const struct produce_run *r)
 	return r->file_count == 0 && (!r->lines_file || strcmp(r->lines_file, "-") == 0) && isatty(STDIN_FILENO);
 }
 
+static const char *host_name(char ret_name[static HOST_SIZE])
+{
+	if (gethostname(ret_name, HOST_SIZE))
+		snprintf(ret_name, HOST_SIZE, "host");
+	ret_name[HOST_SIZE - 1] = '\0';
+	return ret_name;
+}
+
 int cli_produce(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = cli_options(verb, argc, argv);
 	struct produce_run *r = calloc(1, sizeof(*r));
+	char own_id[200], host[HOST_SIZE];
 	int code = CLI_DONE;
 
 	if (!r)
@@ -438,6 +510,7 @@ int cli_produce(const struct cli_verb *verb, int argc, char **argv)
 	session_set(&r->session, "buffer.memory", "33554432");
 	r->partition = -1;
 	r->count_left = INT64_MAX;
+	r->transaction_records = r->transaction_left = INT64_MAX;
 	r->delimiter = '\n';
 	while (!code && cli_next(&o))
 		code = take_option(r, &o) ? CLI_DONE : CLI_USAGE;
@@ -448,8 +521,15 @@ int cli_produce(const struct cli_verb *verb, int argc, char **argv)
 	if (!code && r->lines_file && r->file_count > 0)
 		code = cli_usage(verb, "either -l %s, each line a record, or files, each one record: not both",
 				 r->lines_file);
+	if (!code && r->transaction && !session_value(&r->session, "transactional.id")) {
+		snprintf(own_id, sizeof(own_id), "moldau-produce-%s-%d-%lld", host_name(host), (int)getpid(),
+			 (long long)time(NULL));
+		session_set_default(&r->session, "transactional.id", own_id);
+	}
 	if (!code)
 		code = session_open(&r->session);
+	if (!code)
+		code = begin_transaction(r);
 	if (!code) {
 		progress_init(&r->progress, "produced");
 		/* Nobody wants to be written over while typing. */

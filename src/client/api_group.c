@@ -147,9 +147,8 @@ static void sort_list(struct mo_group_list *l)
 	l->count = kept;
 }
 
-/* The ids of all brokers. */
-static enum err brokers_await(struct fiber *self, struct api_job *job, struct arena *arena, int32_t **ret_ids,
-			      size_t *ret_count)
+enum err api_brokers_await(struct fiber *self, struct api_job *job, struct arena *arena, int32_t **ret_ids,
+			   size_t *ret_count)
 {
 	struct cluster *cluster = &job->client->core->cluster;
 	struct metadata_response response;
@@ -189,7 +188,7 @@ static void list_await(struct fiber *self, struct api_job *job)
 	enum err e;
 
 	arena_init(&arena, API_ARENA_MAX);
-	if (brokers_await(self, job, &arena, &ids, &count) == OK) {
+	if (api_brokers_await(self, job, &arena, &ids, &count) == OK) {
 		for (size_t i = 0; i < count && !job->error.code; i++) {
 			e = list_of_broker_await(self, job, ids[i]);
 			if (e)
@@ -234,7 +233,7 @@ static int by_topic(const void *a, const void *b)
 	return strcmp(((const struct mo_topic_partitions *)a)->topic, ((const struct mo_topic_partitions *)b)->topic);
 }
 
-static struct mo_topic_partitions copy_partitions(struct bytes topic, const int32_t *numbers, int32_t count)
+struct mo_topic_partitions api_copy_partitions(struct bytes topic, const int32_t *numbers, int32_t count)
 {
 	struct mo_topic_partitions t = {.topic = bytes_is_null(topic) ? mem_strdup("") : api_text(topic),
 					.count = (size_t)(count > 0 ? count : 0)};
@@ -251,8 +250,9 @@ static void copy_assignment(const struct consumer_group_describe_response_assign
 	*ret_count = (size_t)(from->topic_partitions_count > 0 ? from->topic_partitions_count : 0);
 	*ret = mem_zalloc((*ret_count + 1) * sizeof(**ret));
 	for (size_t i = 0; i < *ret_count; i++)
-		(*ret)[i] = copy_partitions(from->topic_partitions[i].topic_name, from->topic_partitions[i].partitions,
-					    from->topic_partitions[i].partitions_count);
+		(*ret)[i] = api_copy_partitions(from->topic_partitions[i].topic_name,
+						from->topic_partitions[i].partitions,
+						from->topic_partitions[i].partitions_count);
 	qsort(*ret, *ret_count, sizeof(**ret), by_topic);
 }
 
@@ -274,7 +274,7 @@ static int by_member(const void *a, const void *b)
 	return order ? order : strcmp(x->id, y->id);
 }
 
-static void free_partitions(struct mo_topic_partitions *of, size_t count)
+void api_free_partitions(struct mo_topic_partitions *of, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		mem_free(of[i].topic);
@@ -294,8 +294,8 @@ static void free_member(struct mo_group_member *m)
 		mem_free(m->topics[i]);
 	mem_free(m->topics);
 	mem_free(m->pattern);
-	free_partitions(m->assigned, m->assigned_count);
-	free_partitions(m->target, m->target_count);
+	api_free_partitions(m->assigned, m->assigned_count);
+	api_free_partitions(m->target, m->target_count);
 }
 
 static void free_group(struct mo_group *g)
@@ -387,9 +387,9 @@ static void copy_classic_member(const struct describe_groups_response_described_
 	to->assigned_count = (size_t)has.assigned_partitions_count;
 	to->assigned = mem_zalloc((to->assigned_count + 1) * sizeof(*to->assigned));
 	for (size_t i = 0; i < to->assigned_count; i++)
-		to->assigned[i] = copy_partitions(has.assigned_partitions[i].topic,
-						  has.assigned_partitions[i].partitions,
-						  has.assigned_partitions[i].partitions_count);
+		to->assigned[i] = api_copy_partitions(has.assigned_partitions[i].topic,
+						      has.assigned_partitions[i].partitions,
+						      has.assigned_partitions[i].partitions_count);
 	qsort(to->assigned, to->assigned_count, sizeof(*to->assigned), by_topic);
 }
 

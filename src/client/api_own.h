@@ -19,6 +19,12 @@ enum err api_ask_await(struct fiber *self, struct api_job *job, const struct adm
 	MUST_CHECK;
 /* A question with an `outcome`, which is all that the caller wants to know; `what` begins the words when it is an error. */
 enum err api_change_await(struct fiber *self, struct api_job *job, const struct admin_question *q, const char *what);
+/* The ids of all brokers. On an error the job has it. */
+enum err api_brokers_await(struct fiber *self, struct api_job *job, struct arena *arena, int32_t **ret_ids,
+			   size_t *ret_count) MUST_CHECK;
+/* A topic's partitions, rising. */
+struct mo_topic_partitions api_copy_partitions(struct bytes topic, const int32_t *numbers, int32_t count);
+void api_free_partitions(struct mo_topic_partitions *of, size_t count);
 /* False for what cannot be. */
 bool api_start(struct mo_start at, struct start *ret_start);
 

@@ -11,7 +11,6 @@
 
 #define FIND_COORDINATOR_NEWEST 6
 #define FIND_MANY 4 /* from this version on */
-#define KEY_TYPE_GROUP 0
 #define NO_NODE (-1)
 
 /* --- what an answer means ---------------------------------------------------------------------------------------- */
@@ -100,7 +99,7 @@ static enum err find_once_await(struct fiber *self, struct coordinators *c, stru
 
 	arena_init(&arena, API_ARENA_MAX);
 	message_init(&find_coordinator_request_type, &request);
-	request.key_type = KEY_TYPE_GROUP;
+	request.key_type = c->key_type;
 	if (version >= FIND_MANY) {
 		request.coordinator_keys = group_key_names(keys, count, &arena);
 		request.coordinator_keys_count = (int32_t)count;

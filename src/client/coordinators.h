@@ -1,5 +1,5 @@
 /*
- * coordinators: a question about many groups, asked of the brokers that keep them, and asked again while that is of use.
+ * coordinators: a question about many groups, or transactional ids, asked of the brokers that keep them, and asked again while that is of use.
  *
  *      keys without a broker --FindCoordinator, all at once--> keys by broker --ask--> decided
  *               ^                                                       |
@@ -30,6 +30,7 @@ struct coordinators {
 	struct group_key *keys;
 	size_t count;
 	int64_t deadline_us;
+	int8_t key_type; /* COORDINATOR_GROUP or COORDINATOR_TRANSACTION */
 	int16_t api_key; /* for words */
 	size_t most;     /* keys of one question, up to GROUP_KEYS_MAX */
 	/*

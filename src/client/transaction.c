@@ -167,6 +167,9 @@ enum err transaction_talk_await(struct fiber *self, struct transaction_talk *tal
 			e = ERR_PRODUCER_FENCED;
 		if (talk_is_over(talk, v, e))
 			return e;
+		/* Nobody is there, and nothing is lost by saying so. */
+		if (!peer && e <= -1000 && talk->t->state == TRANSACT_NONE && talk->t->options.config->fail_fast)
+			return e;
 		if (v == TRANSACT_FIND && peer)
 			coordinator_lost(talk->coordinator, peer);
 		waited = pause_await(self, talk, e);
