@@ -32,6 +32,9 @@
 	X(ACTIVE_OFFSETS_EXPIRE, 43, "offsets expire that an active group reads") \
 	X(SESSION_ENDS_EARLY, 44, "a member's session ends before its time") \
 	X(REBALANCE_WAITS_FOREVER, 45, "a rebalance waits for members that do not come back") \
+	X(OFFSETS_OUTSIDE, 46, "offsets of a transaction count before it is committed") \
+	X(SKIP_TXN_FENCING, 50, "who adds partitions to a transaction may have an older epoch") \
+	X(END_HITS_NEXT, 51, "the end of a transaction ends the producer's next one") \
 	X(GIVE_BEFORE_REVOKED, 60, "a partition is given to a member before the one that has it gave it up") \
 	X(SKIP_MEMBER_EPOCH, 61, "a member's epoch is not checked")
 

@@ -1,6 +1,6 @@
 /*
  * end: a transaction's end is decided. With version 2 (EndTxn 5) every end takes the next epoch, so a question that comes again is known by the epoch
- * before the present one:
+ * before the present one, where the last end was one of version 2 (else that epoch was another producer's):
  *
  *      state             same epoch                       the epoch before (a retry)
  *      Ongoing           prepared                         fenced
@@ -11,6 +11,7 @@
  *
  * Before that the epoch stays, and the state alone says what was asked before.
  */
+#include "base/mutant.h"
 #include "txn/state.h"
 
 static void prepare(struct txns *all, struct txn *x, bool commit, struct step *s)
@@ -86,14 +87,15 @@ static enum err end_2(struct txns *all, struct txn *x, struct txn_end_call *c, s
 	const struct end_txn_request *r = c->request;
 	bool over = x->previous_producer_id == r->producer_id && r->producer_epoch == LAST_EPOCH - 1 &&
 		    x->producer_epoch == 0;
-	bool again = over || x->producer_epoch == r->producer_epoch + 1;
+	bool before = over || x->producer_epoch == r->producer_epoch + 1;
+	bool again = before && x->client_version == VERSION_2;
 	bool is_complete = x->state == TXN_COMPLETE_COMMIT || x->state == TXN_COMPLETE_ABORT;
 
 	if (txn_is_prepared(x))
 		return ERR_CONCURRENT_TRANSACTIONS;
 	if (x->producer_id != r->producer_id && !over)
 		return ERR_INVALID_PRODUCER_ID_MAPPING;
-	if (x->producer_epoch != r->producer_epoch && !(is_complete && again))
+	if (x->producer_epoch != r->producer_epoch && !(is_complete && again) && !(MUTANT(END_HITS_NEXT) && before))
 		return ERR_PRODUCER_FENCED;
 	if (is_complete && again)
 		return r->committed == (x->state == TXN_COMPLETE_COMMIT) ? OK : ERR_INVALID_TXN_STATE;

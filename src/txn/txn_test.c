@@ -189,6 +189,21 @@ TEST(with_version_2_every_end_takes_an_epoch_and_what_comes_again_is_known_by_th
 	stage_fini(&g);
 }
 
+/* Who took the id over has the epoch that the old end would have brought; told of it, who was fenced would write as the other. */
+TEST(a_late_end_is_fenced_where_the_next_producer_has_no_version_2)
+{
+	struct stage g;
+
+	stage_init(&g);
+	(void)stage_init_id(&g, "a", -1, -1);
+	check_told(stage_init_id(&g, "a", -1, -1), OK, 100, 1);
+	must_ok(stage_add(&g, "a", 100, 1, 0, 1));
+	check_told(stage_end(&g, "a", 100, 1, false, 4), OK, 100, 1);
+	must_ok(stage_complete(&g));
+	check_told(stage_end(&g, "a", 100, 0, false, 5), ERR_PRODUCER_FENCED, -1, -1);
+	stage_fini(&g);
+}
+
 TEST(the_end_at_the_last_epoch_tells_the_next_producer_id_which_counts_once_it_is_complete)
 {
 	struct stage g;
