@@ -171,12 +171,18 @@ static bool has_open_txn(const struct producer_entry *e)
 	return e && e->txn_first_offset >= 0;
 }
 
+/* The one that this batch is of: what an earlier producer, or one that is not there yet, has open is no reason to ask nobody. */
+static bool has_own_open_txn(const struct producer_entry *e, const struct batch_header *h)
+{
+	return has_open_txn(e) && e->epoch == h->producer_epoch;
+}
+
 uint64_t producer_state_verify(struct producer_state *p, const struct batch_header *h, bool begins_at_zero,
 			       uint32_t now_s)
 {
 	struct verification *v = verification_of(p, h->producer_id);
 
-	if (has_open_txn(entry_find(p, h->producer_id)))
+	if (has_own_open_txn(entry_find(p, h->producer_id), h))
 		return 0;
 	if (!v) {
 		if (p->verifying_count == VERIFICATIONS_MAX)
@@ -205,7 +211,7 @@ static bool needs_guard(const struct producer_state *p, const struct producer_en
 {
 	const struct verification *v = verification_of(p, h->producer_id);
 
-	if (!a->verified_only || !batch_is_transactional(h) || batch_is_control(h) || has_open_txn(e))
+	if (!a->verified_only || !batch_is_transactional(h) || batch_is_control(h) || has_own_open_txn(e, h))
 		return false;
 	return !v || !a->guard || v->guard != a->guard;
 }
@@ -217,6 +223,8 @@ static enum err check_sequence(const struct producer_state *p, const struct prod
 {
 	const struct verification *v = verification_of(p, h->producer_id);
 
+	if (v && v->epoch != h->producer_epoch)
+		v = NULL; /* what somebody else tries in vain does not count */
 	if (v && v->begins_at_zero && h->base_sequence != 0 && (!e || e->batch_count == 0))
 		return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
 	if (v && h->base_sequence > v->lowest_sequence)

@@ -355,6 +355,26 @@ TEST(a_transaction_begins_only_with_the_guard_it_was_verified_with)
 	producer_state_fini(&p);
 }
 
+TEST(a_zombie_is_verified_though_its_successor_has_a_transaction_open_and_does_not_disturb_it)
+{
+	struct producer_append a = {.origin = APPEND_CLIENT, .verified_only = true};
+	struct producer_state p;
+	struct producer_duplicate original;
+	struct batch_header h = data(7, 1, 0, 10);
+
+	producer_state_init(&p);
+	take(&p, h);
+	CHECK_EQ(producer_state_verify(&p, &h, false, 1), 0);
+	for (int16_t epoch = 0; epoch <= 2; epoch += 2) {
+		h = data(7, epoch, 0, 11);
+		CHECK(producer_state_verify(&p, &h, false, 1) > 0);
+		CHECK_ERR(producer_state_check(&p, &h, &a, &original), ERR_INVALID_TXN_STATE);
+		h = data(7, 1, 1, 11);
+		must_ok(producer_state_check(&p, &h, &a, &original));
+	}
+	producer_state_fini(&p);
+}
+
 TEST(while_it_is_verified_the_lowest_sequence_goes_first)
 {
 	static const struct {
