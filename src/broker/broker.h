@@ -19,6 +19,7 @@
 #include "runtime/fiber.h"
 #include "runtime/socket.h"
 #include "storage/store.h"
+#include "txn/txn.h"
 
 struct broker;
 struct broker_shard;
@@ -33,6 +34,7 @@ struct broker_shard {
 	struct replicas *replicas;                         /* the partitions that live on this shard */
 	struct coordinator *coordinators[INTERNAL_TOPICS]; /* the machines on those; NULL: none of that kind yet */
 	struct group_options group_options;
+	struct txn_options txn_options;
 	struct txn_ends
 		*txn_ends; /* what this shard's coordinator of transactions has decided, on its way to the partitions */
 	bool verifies_transactions;                 /* transaction.partition.verification.enable */

@@ -3,6 +3,7 @@
  * hosted, one that goes is not.
  */
 #include "broker/broker_own.h"
+#include "broker/txn_ends.h"
 
 /* Read at once while a state is loaded; the setting is Kafka's buffer, which need not be filled. */
 #define LOAD_BYTES_MAX ((size_t)1024 * 1024)
@@ -43,9 +44,42 @@ static struct coordinator *groups_new(struct broker_part *part)
 	return coordinator_new(&o);
 }
 
+static void *new_txns(void *context, int32_t partition)
+{
+	struct broker_part *part = context;
+
+	return txn_machine_new(&part->shard.txn_options, partition, shard_map_seed(part->shard.shard));
+}
+
+/* Kafka's coordinator of transactions waits for a commit as long as its client does; its records are never compressed. */
+#define TXN_COMMIT_TIMEOUT_MS 5000
+
+static struct coordinator *txns_new(struct broker_part *part)
+{
+	struct broker_shard *s = &part->shard;
+	const struct config *c = s->broker->config;
+	struct coordinator_options o = {
+		.shard = s->shard,
+		.replicas = s->replicas,
+		.image = s->image,
+		.ops = &txn_machine,
+		.machine_new = new_txns,
+		.context = part,
+		.codec = CODEC_NONE,
+		.commit_timeout_ms = TXN_COMMIT_TIMEOUT_MS,
+		.load_bytes = load_bytes(c, CONFIG_TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE),
+	};
+
+	txn_options_read(c, &s->txn_options);
+	s->txn_options.prepared = txn_ends_take;
+	s->txn_options.context = s->txn_ends;
+	return coordinator_new(&o);
+}
+
 void coordinators_open(struct broker_part *part)
 {
 	part->shard.coordinators[INTERNAL_GROUPS] = groups_new(part);
+	part->shard.coordinators[INTERNAL_TRANSACTIONS] = txns_new(part);
 }
 
 static struct coordinator *of(struct broker_part *part, struct bytes topic)

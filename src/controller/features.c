@@ -4,7 +4,8 @@
 #include "controller/layout.h"
 
 /* 7 is 3.3-IV3, the oldest that Kafka 4 takes; 30 is what Kafka 4.3.1 finalises in a new cluster (asked of it). */
-static const struct feature_range supported[] = {{"group.version", 0, 1}, {"metadata.version", 7, 30}};
+static const struct feature_range supported[] = {
+	{"group.version", 0, 1}, {"metadata.version", 7, 30}, {"transaction.version", 0, 2}};
 
 const struct feature_range *features_supported(size_t *ret_count)
 {

@@ -102,7 +102,7 @@ static bool lasts(const struct list_transactions_request *r, const struct txn *x
 static bool is_asked_for(const struct txn_list_call *c, const struct txn *x, const struct step *s)
 {
 	return has_id(c->request, x->producer_id) && has_state(c->request, x->state) &&
-	       lasts(c->request, x, s->wall_ms) && (!c->match.matches || c->match.matches(c->match.context, txn_id(x)));
+	       lasts(c->request, x, s->wall_ms);
 }
 
 static bool list(const struct txns *all, struct txn_list_call *c, const struct step *s)

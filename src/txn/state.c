@@ -78,10 +78,7 @@ void txn_arm(struct txns *all, struct txn *x, const struct step *s)
 
 static int compare(const struct txn_topic *t, struct bytes name)
 {
-	size_t size = t->name_size < name.size ? t->name_size : name.size;
-	int by_bytes = size ? memcmp(t->name, name.data, size) : 0;
-
-	return by_bytes ? by_bytes : (t->name_size > name.size) - (t->name_size < name.size);
+	return bytes_compare(bytes_of(t->name, t->name_size), name);
 }
 
 /* Where it is, or would be. */

@@ -155,17 +155,10 @@ struct txn_describe_call {
 
 void txn_describe(struct txns *t, struct step *s, struct txn_describe_call *c);
 
-/* Would a transactional id be told to who asks: its name matches the request's pattern. May be NULL: all. */
-struct txn_match {
-	bool (*matches)(void *context, struct bytes transactional_id);
-	void *context;
-};
-
-/* What one state has; the answer to a client is that of all states of a broker, one after the other. */
+/* What one state has; the answer to a client is that of all states of a broker, one after the other. The request's pattern is not looked at. */
 struct txn_list_call {
 	struct coordinator_call call;
 	const struct list_transactions_request *request;
-	struct txn_match match;
 	struct arena *arena;
 	struct list_transactions_response response; /* without unknown states */
 };

@@ -129,7 +129,6 @@ static void answer(struct request *rq)
 static void say_none(struct request *rq, int8_t key_type)
 {
 	static const char *const kinds[INTERNAL_TOPICS] = {
-		[INTERNAL_TRANSACTIONS] = "transactions: produce without transactional.id",
 		[INTERNAL_SHARES] = "share groups",
 	};
 	int64_t now_us = shard_now_us(rq->shard);

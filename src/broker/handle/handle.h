@@ -45,6 +45,11 @@ extern const struct api_handler leave_group_handler;
 extern const struct api_handler describe_groups_handler;
 extern const struct api_handler list_groups_handler;
 extern const struct api_handler delete_groups_handler;
+extern const struct api_handler add_partitions_to_txn_handler;
+extern const struct api_handler add_offsets_to_txn_handler;
+extern const struct api_handler end_txn_handler;
+extern const struct api_handler describe_transactions_handler;
+extern const struct api_handler list_transactions_handler;
 extern const struct api_handler write_txn_markers_handler;
 extern const struct api_handler txn_offset_commit_handler;
 

@@ -1,0 +1,217 @@
+/*
+ * describe_transactions: DescribeTransactions 0, ListTransactions 0-2: each id is asked where it lives, all at once; a list is asked of every partition, and
+ * its pattern is looked at here. May call: coordinate.h, regex/, txn/txn.h.
+ */
+#include "broker/handle/coordinate.h"
+#include "broker/handle/handle.h"
+#include "broker/handle/told.h"
+#include "regex/regex.h"
+
+/* --- DescribeTransactions ----------------------------------------------------------------------------------------------- */
+
+struct describe_part {
+	struct coordinated part;
+	struct txn_describe_call txn;
+	enum err refused;
+};
+
+struct describe_transactions {
+	struct coordination coordination;
+	struct describe_transactions_response response;
+	struct describe_part *parts;
+};
+
+static void run_describe(void *state, struct step *out, struct coordinator_call *c)
+{
+	txn_describe(state, out, container_of(c, struct txn_describe_call, call));
+}
+
+static void describe_over(struct request *rq)
+{
+	const struct describe_transactions_request *body = rq->body;
+	struct describe_transactions *d = rq->state;
+
+	for (int32_t i = 0; i < body->transactional_ids_count; i++) {
+		struct describe_part *p = &d->parts[i];
+		enum err e = p->refused ? p->refused : p->txn.call.error;
+
+		if (e) {
+			struct_init(&describe_transactions_response_transaction_state_struct, &p->txn.response);
+			p->txn.response.transactional_id = body->transactional_ids[i];
+			p->txn.response.error_code = err_to_kafka(e);
+		}
+		d->response.transaction_states[d->response.transaction_states_count++] = p->txn.response;
+	}
+	request_reply(rq, &d->response);
+}
+
+static void describe_transactions_begin(struct request *rq)
+{
+	const struct describe_transactions_request *body = rq->body;
+	size_t count = (size_t)body->transactional_ids_count;
+	struct describe_transactions *d = told_alloc(rq, 1, sizeof(*d));
+
+	if (!d)
+		return;
+	rq->state = d;
+	message_init(&describe_transactions_response_type, &d->response);
+	d->parts = told_alloc(rq, count, sizeof(*d->parts));
+	if (!d->parts)
+		return;
+	d->response.transaction_states = told_alloc(rq, count, sizeof(*d->response.transaction_states));
+	if (!d->response.transaction_states)
+		return;
+	coordination_init(&d->coordination, rq, describe_over);
+	for (size_t i = 0; i < count; i++) {
+		struct describe_part *p = &d->parts[i];
+
+		p->txn.transactional_id = body->transactional_ids[i];
+		if (p->txn.transactional_id.size == 0) {
+			p->refused = ERR_INVALID_REQUEST;
+			continue;
+		}
+		p->part = (struct coordinated){.call = &p->txn.call, .run = run_describe};
+		coordination_add(&d->coordination, &p->part, INTERNAL_TRANSACTIONS, p->txn.transactional_id);
+		p->txn.arena = p->part.arena;
+	}
+	coordination_go(&d->coordination);
+}
+
+const struct api_handler describe_transactions_handler = {
+	.key = API_DESCRIBE_TRANSACTIONS,
+	.min_version = 0,
+	.max_version = 0,
+	.begin = describe_transactions_begin,
+};
+
+/* --- ListTransactions --------------------------------------------------------------------------------------------------- */
+
+struct list_part {
+	struct coordinated part;
+	struct txn_list_call txn;
+};
+
+struct list_transactions {
+	struct coordination coordination;
+	struct list_transactions_response response;
+	struct list_part *parts; /* by partition */
+	size_t count;
+};
+
+static void run_list(void *state, struct step *out, struct coordinator_call *c)
+{
+	txn_list(state, out, container_of(c, struct txn_list_call, call));
+}
+
+/* One that is not coordinated here has nothing to tell; one that loads makes the whole list wait. */
+static enum err error_of(const struct list_transactions *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		enum err e = l->parts[i].txn.call.error;
+
+		if (e && e != ERR_NOT_COORDINATOR)
+			return e;
+	}
+	return OK;
+}
+
+static void refuse(struct request *rq, enum err e)
+{
+	struct list_transactions_response told;
+
+	message_init(&list_transactions_response_type, &told);
+	told.error_code = err_to_kafka(e);
+	request_reply(rq, &told);
+}
+
+/* NULL and OK: all of them. */
+static enum err pattern_of(const struct list_transactions_request *body, struct regex **ret_pattern)
+{
+	*ret_pattern = NULL;
+	if (bytes_is_null(body->transactional_id_pattern) || body->transactional_id_pattern.size == 0)
+		return OK;
+	return regex_new(body->transactional_id_pattern, NULL, ret_pattern);
+}
+
+static void join(struct list_transactions *l, const struct regex *pattern)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct txn_list_call *c = &l->parts[i].txn;
+
+		for (int32_t k = 0; !c->call.error && k < c->response.transaction_states_count; k++)
+			if (!pattern || regex_matches(pattern, c->response.transaction_states[k].transactional_id))
+				l->response.transaction_states[l->response.transaction_states_count++] =
+					c->response.transaction_states[k];
+	}
+}
+
+static bool tell_unknown(struct request *rq, struct list_transactions *l)
+{
+	const struct list_transactions_request *body = rq->body;
+
+	l->response.unknown_state_filters = told_alloc(rq, (size_t)body->state_filters_count,
+						       sizeof(*l->response.unknown_state_filters));
+	if (!l->response.unknown_state_filters)
+		return false;
+	for (int32_t i = 0; i < body->state_filters_count; i++)
+		if (!txn_state_known(body->state_filters[i]))
+			l->response.unknown_state_filters[l->response.unknown_state_filters_count++] =
+				body->state_filters[i];
+	return true;
+}
+
+static void list_over(struct request *rq)
+{
+	struct list_transactions *l = rq->state;
+	struct regex *pattern;
+	enum err e = error_of(l);
+	size_t count = 0;
+
+	if (!e)
+		e = pattern_of(rq->body, &pattern);
+	if (e) {
+		refuse(rq, e);
+		return;
+	}
+	for (size_t i = 0; i < l->count; i++)
+		count += l->parts[i].txn.call.error ? 0 : (size_t)l->parts[i].txn.response.transaction_states_count;
+	l->response.transaction_states = told_alloc(rq, count, sizeof(*l->response.transaction_states));
+	if (l->response.transaction_states && tell_unknown(rq, l)) {
+		join(l, pattern);
+		request_reply(rq, &l->response);
+	}
+	regex_free(pattern);
+}
+
+static void list_transactions_begin(struct request *rq)
+{
+	const struct image_topic *t = image_topic_by_name(rq->broker->image,
+							  bytes_str(internal_topic_name(INTERNAL_TRANSACTIONS)));
+	struct list_transactions *l = told_alloc(rq, 1, sizeof(*l));
+
+	if (!l)
+		return;
+	rq->state = l;
+	message_init(&list_transactions_response_type, &l->response);
+	l->count = t ? (size_t)t->partition_count : 0;
+	l->parts = told_alloc(rq, l->count, sizeof(*l->parts));
+	if (!l->parts)
+		return;
+	coordination_init(&l->coordination, rq, list_over);
+	for (size_t i = 0; i < l->count; i++) {
+		struct list_part *p = &l->parts[i];
+
+		p->part = (struct coordinated){.call = &p->txn.call, .run = run_list};
+		p->txn.request = rq->body;
+		coordination_add_partition(&l->coordination, &p->part, INTERNAL_TRANSACTIONS, t, (int32_t)i);
+		p->txn.arena = p->part.arena;
+	}
+	coordination_go(&l->coordination);
+}
+
+const struct api_handler list_transactions_handler = {
+	.key = API_LIST_TRANSACTIONS,
+	.min_version = 0,
+	.max_version = 2,
+	.begin = list_transactions_begin,
+};
