@@ -23,10 +23,17 @@ static void prepare(struct txns *all, struct txn *x, bool commit, struct step *s
 	txn_hand_out(all, x, s);
 }
 
+/* There is always one: clients get none from LAST_EPOCH on. Somebody else's log may have it all the same. */
+static void next_epoch(struct txn *x)
+{
+	if (x->producer_epoch < LAST_EPOCH)
+		x->producer_epoch++;
+}
+
 void txn_fence(struct txns *all, struct txn *x, struct step *s)
 {
-	must(x->state == TXN_ONGOING && x->producer_epoch < LAST_EPOCH);
-	x->producer_epoch++;
+	must(x->state == TXN_ONGOING);
+	next_epoch(x);
 	x->last_producer_epoch = NO_EPOCH;
 	x->previous_producer_id = x->producer_id;
 	x->client_version = txn_level(s) >= VERSION_2 ? VERSION_2 : 0;
@@ -74,7 +81,7 @@ static enum err bump_and_prepare(struct txns *all, struct txn *x, struct txn_end
 	if (x->state != TXN_ONGOING)
 		x->start_ms = s->wall_ms; /* it has no partitions, and never began */
 	x->last_producer_epoch = x->producer_epoch;
-	x->producer_epoch++;
+	next_epoch(x);
 	x->previous_producer_id = x->producer_id;
 	x->next_producer_id = next;
 	x->client_version = VERSION_2;

@@ -83,7 +83,7 @@ static void replay_value(struct txns *all, struct txn *x, const struct transacti
 	x->last_producer_epoch = NO_EPOCH; /* it is not recorded */
 	x->client_version = v->client_transaction_version;
 	x->timeout_ms = v->transaction_timeout_ms;
-	x->start_ms = v->transaction_start_timestamp_ms;
+	x->start_ms = v->transaction_start_timestamp_ms < 0 ? -1 : v->transaction_start_timestamp_ms;
 	x->update_ms = v->transaction_last_update_timestamp_ms;
 	txn_clear_partitions(x);
 	for (int32_t i = 0; i < v->transaction_partitions_count; i++) {

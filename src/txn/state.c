@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/saturate.h"
 
 /* --- transactional ids -------------------------------------------------------------------------------------------------- */
 
@@ -67,10 +66,12 @@ void txn_arm(struct txns *all, struct txn *x, const struct step *s)
 	if (heap_linked(&x->timer))
 		heap_remove(&all->timers, &x->timer);
 	if (x->state == TXN_ONGOING) {
-		/* A clock that was set back must not make it longer than its timeout from now on. */
-		int64_t left_ms = saturating_add(x->start_ms - s->wall_ms, x->timeout_ms);
+		int64_t left_ms = x->timeout_ms;
 
-		heap_insert(&all->timers, &x->timer, s->now_ms + (left_ms < x->timeout_ms ? left_ms : x->timeout_ms));
+		/* A clock that was set back must not make it longer than its timeout from now on. */
+		if (x->start_ms >= 0 && x->start_ms < s->wall_ms)
+			left_ms -= s->wall_ms - x->start_ms;
+		heap_insert(&all->timers, &x->timer, s->now_ms + left_ms);
 	}
 }
 

@@ -15,6 +15,8 @@ struct end_try {
 struct end_txn {
 	struct end_try tries[2];
 	struct txn_end_call txn;
+	struct event second;
+	bool second_is_over;
 };
 
 static void run_end(void *state, struct step *out, struct coordinator_call *c)
@@ -31,7 +33,7 @@ static void refuse(struct request *rq, enum err e)
 	request_reply(rq, &told);
 }
 
-static void second_over(struct request *rq)
+static void tell(struct request *rq)
 {
 	struct txn_end_call *c = &((struct end_txn *)rq->state)->txn;
 
@@ -55,15 +57,29 @@ static void go(struct request *rq, struct end_try *t, void (*over)(struct reques
 	coordination_go(&t->coordination);
 }
 
+static void second_over(struct request *rq)
+{
+	struct end_txn *e = rq->state;
+
+	e->second_is_over = true;
+	event_signal(&e->second);
+}
+
 static void with_fresh_id_main(struct fiber *self, struct request *rq)
 {
 	struct end_txn *e = rq->state;
 
 	if (producer_ids_next_await(self, broker_controller(rq->broker->broker), &rq->broker->producer_ids,
-				    &e->txn.fresh_producer_id))
+				    &e->txn.fresh_producer_id)) {
 		refuse(rq, ERR_COORDINATOR_LOAD_IN_PROGRESS);
-	else
-		go(rq, &e->tries[1], second_over);
+		return;
+	}
+	event_init(&e->second);
+	go(rq, &e->tries[1], second_over);
+	while (!e->second_is_over)
+		if (event_wait_await(self, &e->second, FIBER_NO_DEADLINE))
+			fiber_yield_await(self);
+	tell(rq);
 }
 
 static void first_over(struct request *rq)
@@ -73,7 +89,7 @@ static void first_over(struct request *rq)
 	if (!c->call.error && c->needs_producer_id)
 		request_run_fiber(rq, "end-txn", with_fresh_id_main);
 	else
-		second_over(rq);
+		tell(rq);
 }
 
 static void end_txn_begin(struct request *rq)

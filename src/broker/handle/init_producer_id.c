@@ -19,6 +19,8 @@ struct init_try {
 struct init_producer_id {
 	struct init_try tries[2];
 	struct txn_init_call txn;
+	struct event second;
+	bool second_is_over;
 };
 
 static void answer(struct request *rq, enum err e, int64_t producer_id, int16_t epoch)
@@ -60,7 +62,7 @@ static void go(struct request *rq, struct init_try *t, void (*over)(struct reque
 	coordination_go(&t->coordination);
 }
 
-static void second_over(struct request *rq)
+static void tell(struct request *rq)
 {
 	const struct txn_init_call *c = &((struct init_producer_id *)rq->state)->txn;
 
@@ -68,15 +70,29 @@ static void second_over(struct request *rq)
 	       c->response.producer_epoch);
 }
 
+static void second_over(struct request *rq)
+{
+	struct init_producer_id *i = rq->state;
+
+	i->second_is_over = true;
+	event_signal(&i->second);
+}
+
 static void with_fresh_id_main(struct fiber *self, struct request *rq)
 {
 	struct init_producer_id *i = rq->state;
 	enum err e = next_await(self, rq, &i->txn.fresh_producer_id);
 
-	if (e)
+	if (e) {
 		answer(rq, e, -1, -1);
-	else
-		go(rq, &i->tries[1], second_over);
+		return;
+	}
+	event_init(&i->second);
+	go(rq, &i->tries[1], second_over);
+	while (!i->second_is_over)
+		if (event_wait_await(self, &i->second, FIBER_NO_DEADLINE))
+			fiber_yield_await(self);
+	tell(rq);
 }
 
 static void first_over(struct request *rq)
@@ -86,7 +102,7 @@ static void first_over(struct request *rq)
 	if (!c->call.error && c->needs_producer_id)
 		request_run_fiber(rq, "init-producer-id", with_fresh_id_main);
 	else
-		second_over(rq);
+		tell(rq);
 }
 
 /* --- without one ------------------------------------------------------------------------------------------------------ */
