@@ -153,6 +153,7 @@ void api_close_await(struct fiber *self, struct mo_client *c)
 		return;
 	c->closing = true;
 	client_stop_await(self, c->core);
+	api_commits_stop_await(self, c);
 	/* What is on its way home arrives before the timer of a later turn. */
 	(void)fiber_sleep_await(self, 1000);
 	take_back(c);

@@ -136,6 +136,7 @@ struct mo_client {
 	struct list failures;        /* (lock) struct group_failure */
 	size_t failure_count;
 	struct list commits; /* (lock) of mo_commit_async, with their outcome */
+	struct list running; /* (shard) of mo_commit_async, in fibers of their own */
 
 	bool attached; /* (lock) the core is there, or `attach_error` says why not */
 	bool detached; /* (lock) */
@@ -181,6 +182,8 @@ void api_located(void *user, const char *topic, int32_t partition, uint64_t gene
 int api_run_rebalance(struct mo_client *c);
 int api_run_commits(struct mo_client *c);
 void api_commits_fini(struct mo_client *c);
+/* On the shard: those that are under way end, with what they have. */
+void api_commits_stop_await(struct fiber *self, struct mo_client *c);
 /* Commits what the program is done with and is not committed yet. */
 int api_commit_processed(struct mo_client *c, int64_t timeout_ms, struct mo_err *ret_err);
 /* The caller is done with what he had in hand, and reads no more. */

@@ -7,6 +7,7 @@
 
 #define NAME_MAX_SIZE 249
 #define METADATA_MAX_SIZE 32767
+#define STOP_POLL_US 1000
 
 /* What is committed, or was: copies of the caller's, with the outcome of each. */
 struct commit_work {
@@ -208,7 +209,8 @@ int mo_committed(struct mo_client *c, const struct mo_topic_partition *partition
 
 struct commit_async {
 	struct message message;
-	struct list_node node;
+	struct list_node node; /* in mo_client.running, then in .commits */
+	struct fiber *fiber;
 	struct mo_client *client;
 	struct commit_work work;
 	struct mo_err outcome;
@@ -241,7 +243,17 @@ static void async_main(struct fiber *self, void *argument)
 	struct commit_async *a = argument;
 
 	commit_await(self, a->client, &a->work, &a->outcome);
+	list_remove(&a->node);
 	async_over(a);
+}
+
+void api_commits_stop_await(struct fiber *self, struct mo_client *c)
+{
+	while (!list_empty(&c->running)) {
+		for (struct list_node *n = c->running.head.next; n != &c->running.head; n = n->next)
+			fiber_cancel(container_of(n, struct commit_async, node)->fiber);
+		(void)fiber_sleep_await(self, STOP_POLL_US);
+	}
 }
 
 static void on_async(struct shard *at, struct message *m)
@@ -249,8 +261,10 @@ static void on_async(struct shard *at, struct message *m)
 	static const struct fiber_options options = {.name = "client_commit_async"};
 	struct commit_async *a = container_of(m, struct commit_async, message);
 
-	if (a->client->core && !a->client->closing && fiber_start(at, &options, async_main, a))
+	if (a->client->core && !a->client->closing && (a->fiber = fiber_start(at, &options, async_main, a))) {
+		list_push_back(&a->client->running, &a->node);
 		return;
+	}
 	api_error(&a->outcome, a->client->closing ? ERR_CLOSED : ERR_NO_MEMORY, "the offsets are not committed: %s",
 		  a->client->closing ? "the client is being closed" : "too many calls at once");
 	async_over(a);

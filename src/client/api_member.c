@@ -448,6 +448,7 @@ void api_group_init(struct mo_client *c)
 {
 	list_init(&c->failures);
 	list_init(&c->commits);
+	list_init(&c->running);
 	c->released.run = on_released;
 	c->told.run = on_told;
 	c->back.run = on_back;

@@ -47,6 +47,7 @@ void classic_prepared(struct classic_member *m)
 void classic_left(struct classic_member *m)
 {
 	m->state = CLASSIC_OUT;
+	m->number++;
 	m->generation = -1;
 	m->lost = false;
 	set_id(m, bytes_empty());
@@ -54,6 +55,7 @@ void classic_left(struct classic_member *m)
 
 static void lose(struct classic_member *m, enum err e)
 {
+	m->number++;
 	m->generation = -1;
 	m->lost = true;
 	m->state = CLASSIC_PREPARING;

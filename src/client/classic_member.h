@@ -26,6 +26,7 @@ struct classic_member {
 	int32_t generation; /* -1: none */
 	char *id;           /* "": not given yet */
 	bool lost;
+	unsigned number; /* counts memberships */
 };
 
 void classic_init(struct classic_member *m);

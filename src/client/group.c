@@ -145,7 +145,7 @@ void group_fail(struct group *g, enum err e, const char *words)
 
 struct membership group_membership(const struct group *g)
 {
-	struct membership m = {.generation = -1, .member_id = ""};
+	struct membership m = {.generation = -1, .member_id = "", .number = g->classic.number + g->modern.number};
 
 	switch (g->protocol) {
 	case PROTOCOL_NONE:
@@ -255,6 +255,7 @@ struct group *group_new(const struct group_options *o)
 	coordinator_init(&g->coordinator, o->cluster, COORDINATOR_GROUP, o->config->group_id);
 	event_init(&g->changed);
 	event_init(&g->wants_offsets);
+	gate_init(&g->turns, 1);
 	classic_init(&g->classic);
 	modern_init(&g->modern, shard_random(o->shard));
 	start(g, &g->main, "client_member", member_main);

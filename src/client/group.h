@@ -11,8 +11,9 @@
  * 1. A partition is given up only when the program has let go of its last record, and what it was done with is committed (if that is
  *    wanted and possible) before another member may get it.
  * 2. Heartbeats go on while the program is waited for, until it was away for max.poll.interval.ms.
- * 3. What is committed is the next offset to read. Nothing is committed for a membership that is over.
- * 4. The program is asked by one call of the sink at a time, and never inside a call from it.
+ * 3. What is committed is the next offset to read. Nothing is committed for a membership that is over: not for a new one of the same client either.
+ * 4. Commits leave in the order in which they were asked for; one that is repeated comes behind those that left meanwhile.
+ * 5. The program is asked by one call of the sink at a time, and never inside a call from it.
  * Lifetime: group_new .. group_stop_await .. group_end .. group_free, on one shard.
  * Not here: threads and callbacks (client/api_member.c), fetching (client/consumer.h).
  */
@@ -103,6 +104,7 @@ struct membership {
 	bool joining;       /* between two generations: nothing can be committed */
 	int32_t generation; /* or the member's epoch */
 	const char *member_id;
+	unsigned number; /* of memberships: another one than before may not commit for it */
 };
 
 struct membership group_membership(const struct group *g);

@@ -40,6 +40,9 @@ struct offset_talk {
 	int64_t deadline_us;
 	unsigned failures;
 	int32_t said_epoch; /* of the member, as the last request had it */
+	bool commits;
+	bool has_turn;          /* to commit: the next one waits until this one is sent */
+	unsigned member_number; /* of who commits */
 	char *why;
 };
 
@@ -87,8 +90,12 @@ static enum err next_epoch_await(struct fiber *self, struct offset_talk *t)
 	struct group *g = t->group;
 
 	while (group_membership(g).generation == t->said_epoch || group_membership(g).generation < 0) {
-		enum err e = group_wait_await(self, g, t->deadline_us);
+		enum err e;
 
+		/* Who is fenced joins anew only when his commits are over. */
+		if (t->commits && group_membership(g).generation < 0)
+			return ERR_STALE_MEMBER_EPOCH;
+		e = group_wait_await(self, g, t->deadline_us);
 		if (e)
 			return e;
 		if (!g->subscribed)
@@ -195,6 +202,15 @@ static enum err take_commit_answer(struct offset_talk *t, const struct offset_co
 	return worst;
 }
 
+static void turn_over(void *user)
+{
+	struct offset_talk *t = user;
+
+	if (t->has_turn)
+		gate_leave(&t->group->turns);
+	t->has_turn = false;
+}
+
 static enum err commit_once_await(struct fiber *self, struct offset_talk *t, struct peer **ret_peer)
 {
 	struct group *g = t->group;
@@ -219,7 +235,7 @@ static enum err commit_once_await(struct fiber *self, struct offset_talk *t, str
 	m = group_membership(g);
 	if (m.joining)
 		return ERR_REBALANCE_IN_PROGRESS;
-	if ((g->protocol != PROTOCOL_NONE || g->subscribed) && m.generation < 0)
+	if ((g->protocol != PROTOCOL_NONE || g->subscribed) && (m.generation < 0 || m.number != t->member_number))
 		return ERR_UNKNOWN_MEMBER_ID;
 	message_init(&offset_commit_request_type, &request);
 	request.group_id = bytes_str(c->group_id);
@@ -237,7 +253,9 @@ static enum err commit_once_await(struct fiber *self, struct offset_talk *t, str
 						      .deadline_us = attempt_until_us(t),
 						      .request = &request,
 						      .response = &response,
-						      .arena = &arena},
+						      .arena = &arena,
+						      .sent = turn_over,
+						      .user = t},
 				   NULL, &frame);
 	if (!e)
 		e = take_commit_answer(t, &response, version >= BY_ID);
@@ -263,8 +281,13 @@ static void tell_member(struct offset_talk *t, enum verdict v, enum err e)
 enum err group_commit_await(struct fiber *self, struct group *g, const struct group_commit_order *c,
 			    char ret_why[static GROUP_WHY_SIZE])
 {
-	struct offset_talk t = {
-		.group = g, .offsets = c->offsets, .count = c->count, .deadline_us = c->deadline_us, .why = ret_why};
+	struct offset_talk t = {.group = g,
+				.offsets = c->offsets,
+				.count = c->count,
+				.deadline_us = c->deadline_us,
+				.why = ret_why,
+				.commits = true,
+				.member_number = group_membership(g).number};
 
 	for (;;) {
 		struct peer *peer = NULL;
@@ -272,7 +295,12 @@ enum err group_commit_await(struct fiber *self, struct group *g, const struct gr
 		enum err e;
 
 		ret_why[0] = '\0';
-		e = commit_once_await(self, &t, &peer);
+		e = gate_enter_await(self, &g->turns, c->deadline_us);
+		if (!e) {
+			t.has_turn = true;
+			e = commit_once_await(self, &t, &peer);
+			turn_over(&t);
+		}
 		if (!e)
 			return OK;
 		v = verdict_of(ASK_COMMIT, e);

@@ -46,6 +46,7 @@ struct group {
 	enum protocol_in_use protocol;
 	struct classic_member classic;
 	struct modern_member modern;
+	int64_t heard_us; /* when the last request was sent by whose answer it is a member */
 	/* Classic: what the last SyncGroup gave, in which generation. */
 	struct parts last;
 	int32_t last_generation;
@@ -60,6 +61,7 @@ struct group {
 	struct fiber *main;
 	struct fiber *offsets;
 	struct fiber *committer;
+	struct gate turns; /* commits are sent in the order in which they were asked for */
 	struct event wants_offsets;
 	bool stopping;
 	bool leaving; /* for good */

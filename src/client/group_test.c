@@ -1159,6 +1159,34 @@ TEST(a_commit_that_learns_that_the_member_is_unknown_has_lost_what_it_was_for)
 	run_case(&c);
 }
 
+TEST(who_is_fenced_while_a_commit_waits_for_the_next_epoch_joins_anew_at_once)
+{
+	struct group_case c = {
+		.options = {MODERN},
+		.modern = {OK, OK, OK, ERR_FENCED_MEMBER_EPOCH},
+		.commit = {ERR_STALE_MEMBER_EPOCH},
+		.given = {"01", NULL, "0", NULL, "1"},
+		.until = "  assigned 1",
+		.expected = "find: ok\n"
+			    "beat of a member, epoch 0 1 topics owns : ok\n"
+			    "  assigned 01\n"
+			    "beat of the same, epoch 1 owns 01: ok\n"
+			    "beat of the same, epoch 2: ok\n"
+			    "commit in 3: 1 at 7: STALE_MEMBER_EPOCH\n"
+			    "beat of the same, epoch 3: FENCED_MEMBER_EPOCH\n"
+			    "  lost 1\n"
+			    "  lost 0\n"
+			    "beat of the same, epoch 0 1 topics owns : ok\n"
+			    "  assigned 1\n"
+			    "-- closed\n"
+			    "commit in 5: 1 at 7: ok\n"
+			    "  revoked 1\n"
+			    "epoch -1: leaves\n",
+	};
+
+	run_case(&c);
+}
+
 TEST(a_commit_with_a_stale_epoch_goes_with_the_next_one)
 {
 	struct group_case c = {

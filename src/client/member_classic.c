@@ -326,6 +326,7 @@ static enum verdict sync_await(struct fiber *self, struct classic_talk *t, struc
 	struct bytes assignment = bytes_empty();
 	struct parts target = {0};
 	struct blob *frame = NULL;
+	int64_t sent_us = shard_now_us(g->options.shard);
 	enum err e = ask_sync_await(self, t, peer, a, joined, &assignment, &frame);
 	enum verdict v;
 
@@ -337,6 +338,7 @@ static enum verdict sync_await(struct fiber *self, struct classic_talk *t, struc
 	if (v == VERDICT_FATAL && e != ERR_CANCELLED)
 		group_fail(g, e, "");
 	if (v == VERDICT_DONE) {
+		g->heard_us = sent_us;
 		note_given(t, &target);
 		settle_start(g, &target, true);
 	}
@@ -396,6 +398,7 @@ static enum verdict heartbeat_await(struct fiber *self, struct classic_talk *t)
 	struct blob *frame = NULL;
 	struct peer *peer = NULL;
 	struct arena arena;
+	int64_t sent_us = shard_now_us(g->options.shard);
 	int16_t version = 0;
 	enum verdict v;
 	enum err e = coordinator_await(self, &g->coordinator, in_us(g, c->heartbeat_interval_ms), &peer);
@@ -431,6 +434,7 @@ static enum verdict heartbeat_await(struct fiber *self, struct classic_talk *t)
 		return VERDICT_LOST;
 	v = classic_answered(&g->classic, &(struct classic_answer){.question = ASK_CLASSIC, .error = e});
 	after_failure(t, v, peer);
+	g->heard_us = v == VERDICT_DONE ? sent_us : g->heard_us;
 	if (v == VERDICT_FATAL && e != ERR_CANCELLED)
 		group_fail(g, e, "");
 	if (v == VERDICT_FIND || v == VERDICT_AGAIN) {

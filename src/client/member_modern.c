@@ -162,6 +162,7 @@ static enum verdict heartbeat_await(struct fiber *self, struct modern_talk *t)
 {
 	struct group *g = t->group;
 	struct modern_exchange *x = mem_new(struct modern_exchange);
+	int64_t sent_us = shard_now_us(g->options.shard);
 	struct peer *peer = NULL;
 	enum verdict v;
 	enum err e;
@@ -169,11 +170,15 @@ static enum verdict heartbeat_await(struct fiber *self, struct modern_talk *t)
 	arena_init(&x->arena, ARENA_MAX);
 	t->why[0] = '\0';
 	e = exchange_await(self, t, x, false, &peer);
+	/* Nobody was left in the group, as it saw it, and the next one spoke the other protocol. */
+	if (e == ERR_GROUP_ID_NOT_FOUND && g->modern.state == MODERN_MEMBER)
+		e = ERR_UNKNOWN_MEMBER_ID;
 	if (is_refusal(g, e)) {
 		v = VERDICT_REJOIN;
 	} else {
 		v = modern_answered(&g->modern, e, &x->response);
 		t->answers += v == VERDICT_DONE;
+		g->heard_us = v == VERDICT_DONE ? sent_us : g->heard_us;
 		if (v == VERDICT_DONE && x->response.assignment)
 			note_target(t, x->response.assignment);
 		if ((v == VERDICT_FATAL && e != ERR_CANCELLED) || v == VERDICT_TELL)

@@ -15,6 +15,7 @@ void modern_init(struct modern_member *m, struct prng *random)
 void modern_join(struct modern_member *m)
 {
 	m->state = MODERN_JOINING;
+	m->number++;
 	m->epoch = EPOCH_JOIN;
 	m->owes_all = true;
 }

@@ -26,6 +26,7 @@ enum modern_state { MODERN_OUT, MODERN_JOINING, MODERN_MEMBER, MODERN_FENCED, MO
 
 struct modern_member {
 	enum modern_state state;
+	unsigned number; /* counts memberships */
 	int32_t epoch;
 	char id[UUID_TEXT_SIZE];
 	int32_t interval_ms; /* the broker's word */

@@ -90,7 +90,9 @@ static bool take_await(struct fiber *self, struct group *g, const struct parts *
 	parts_move(&g->owned, &all);
 	if (!tell_await(self, g, REBALANCE_ASSIGNED, added))
 		return false;
-	g->options.sink->begin(g->options.user, added);
+	/* The program may have taken its time: what is another's by now is not read any more. */
+	if (!is_lost(g))
+		g->options.sink->begin(g->options.user, added);
 	return true;
 }
 

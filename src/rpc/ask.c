@@ -35,6 +35,8 @@ enum err peer_exchange_await(struct fiber *self, struct peer *p, const struct pe
 
 	w.call.done = wake_caller;
 	e = send(p, &w.call);
+	if (!e && ask->sent)
+		ask->sent(ask->user);
 	if (!e)
 		e = wait_call_await(self, p, &w);
 	if (!e)

@@ -111,6 +111,9 @@ struct peer_ask {
 	const void *request;
 	void *response;
 	struct arena *arena;
+	/* It is on its way: what is sent from now on to this peer comes after it. NULL: nobody wants to know. */
+	void (*sent)(void *user);
+	void *user;
 };
 
 enum err peer_ask_await(struct fiber *self, struct peer *p, const struct peer_ask *ask, int16_t *ret_version,
