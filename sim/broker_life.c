@@ -57,6 +57,10 @@ void broker_life_start(struct shard *zero, void *argument)
 		set_number(c, "offsets.topic.num.partitions", w->offsets_count);
 		set_number(c, "group.min.session.timeout.ms", 1000);
 		set_number(c, "group.initial.rebalance.delay.ms", w->initial_delay_ms);
+		set_number(c, "group.consumer.min.session.timeout.ms", w->session_ms);
+		set_number(c, "group.consumer.session.timeout.ms", w->session_ms);
+		set_number(c, "group.consumer.min.heartbeat.interval.ms", w->beat_ms);
+		set_number(c, "group.consumer.heartbeat.interval.ms", w->beat_ms);
 		if (w->long_rest) {
 			set_number(c, "offsets.retention.minutes", 1);
 			set_number(c, "offsets.retention.check.interval.ms", 5000);

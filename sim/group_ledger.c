@@ -21,22 +21,42 @@ void group_ledger_fini(struct group_ledger *g)
 
 /* --- owners ---------------------------------------------------------------------------------------------------------- */
 
+/* What was sent for an earlier one and has no answer happened before, or never. */
+static void fence(struct group_partition *p, int32_t generation, int64_t now_us)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct group_commit *c = &p->commits[i];
+
+		if (c->generation >= 0 && c->generation < generation && c->end_us > now_us)
+			c->end_us = now_us;
+	}
+}
+
 void group_ledger_generation(struct group_ledger *g, int32_t generation, int64_t now_us)
 {
+	must(!g->by_partition);
 	/* A group that nobody was in and that had no offsets is forgotten, and begins anew. */
 	if (generation < g->generation && g->taken == 0)
 		g->generation = generation;
 	if (generation <= g->generation)
 		return;
 	g->generation = generation;
-	/* What was sent for an earlier one and has no answer happened before, or never. */
 	for (int32_t p = 0; p < g->partition_count; p++)
-		for (size_t i = 0; i < g->partitions[p].count; i++) {
-			struct group_commit *c = &g->partitions[p].commits[i];
+		fence(&g->partitions[p], generation, now_us);
+}
 
-			if (c->generation >= 0 && c->generation < generation && c->end_us > now_us)
-				c->end_us = now_us;
-		}
+/* Of a member with an epoch of its own. A group that was forgotten, as above, begins its epochs anew. */
+static void taken(struct group_ledger *g, int32_t partition, bool again, int32_t generation, int64_t now_us)
+{
+	struct group_partition *p = &g->partitions[partition];
+
+	if (generation < p->generation && (g->taken == 0 || g->restarts))
+		p->generation = generation;
+	/* Who has it again may have had it all the time, as its coordinator sees it. */
+	if (generation <= p->generation || again)
+		return;
+	p->generation = generation;
+	fence(p, generation, now_us);
 }
 
 const char *group_ledger_owns(struct group_ledger *g, unsigned slot, int32_t generation, uint32_t partitions,
@@ -53,6 +73,8 @@ const char *group_ledger_owns(struct group_ledger *g, unsigned slot, int32_t gen
 	for (int32_t p = 0; p < g->partition_count; p++)
 		if (partitions & 1U << p) {
 			g->handed_over += g->last_owner[p] != NOBODY && g->last_owner[p] != (int)slot;
+			if (g->by_partition)
+				taken(g, p, g->last_owner[p] == (int)slot, generation, now_us);
 			g->last_owner[p] = (int)slot;
 		}
 	return wrong;
@@ -63,9 +85,9 @@ void group_ledger_valid(struct group_ledger *g, unsigned slot, int64_t valid_unt
 	g->slots[slot].valid_until_us = valid_until_us;
 }
 
-void group_ledger_gives_up(struct group_ledger *g, unsigned slot)
+void group_ledger_keeps(struct group_ledger *g, unsigned slot, uint32_t partitions)
 {
-	g->slots[slot].owned = 0;
+	g->slots[slot].owned &= partitions;
 }
 
 uint32_t group_ledger_owned(const struct group_ledger *g, int64_t now_us)
@@ -83,7 +105,7 @@ uint32_t group_ledger_owned(const struct group_ledger *g, int64_t now_us)
 size_t group_ledger_commit(struct group_ledger *g, int32_t partition, int32_t generation, int64_t value, int64_t now_us)
 {
 	struct group_partition *p = &g->partitions[partition];
-	bool fenced = generation >= 0 && generation < g->generation;
+	bool fenced = generation >= 0 && generation < (g->by_partition ? p->generation : g->generation);
 
 	p->commits = mem_grow(p->commits, &p->capacity, p->count + 1, sizeof(*p->commits));
 	p->commits[p->count] = (struct group_commit){

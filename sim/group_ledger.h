@@ -5,7 +5,8 @@
  *                 its session is over, counted from when it sent what was last answered
  *      commits    what is fetched is what was committed last: a register of each partition with commits that overlap, whose answer never came,
  *                 or whose generation was over. Nothing that was acknowledged is lost; only a commit that says so goes back
- *      fencing    once a member of a later generation has its assignment, no commit of an earlier one is taken any more
+ *      fencing    once a member of a later generation has its assignment, no commit of an earlier one is taken any more. Where members have
+ *                 epochs of their own (`by_partition`): of a partition, once another has taken it in a later epoch
  *      resuming   nobody begins beyond what was processed: nothing is skipped
  *
  * A function returns NULL, or what is wrong. Times are those of the simulation.
@@ -40,7 +41,8 @@ struct group_partition {
 	struct group_commit *commits; /* by when they were sent */
 	size_t count;
 	size_t capacity;
-	int64_t processed; /* up to here, without a gap */
+	int64_t processed;  /* up to here, without a gap */
+	int32_t generation; /* by_partition: in which it was taken last */
 };
 
 struct group_slot {
@@ -53,6 +55,8 @@ struct group_ledger {
 	struct group_partition partitions[GROUP_PARTITIONS];
 	struct group_slot slots[GROUP_SLOTS];
 	int32_t partition_count;
+	bool by_partition;
+	bool restarts; /* by_partition: a group without members may begin anew, with offsets (it changes its protocol) */
 	int32_t generation; /* the latest that gave a member its assignment */
 	uint64_t taken;     /* commits */
 	uint64_t refused;
@@ -65,13 +69,14 @@ struct group_ledger {
 void group_ledger_init(struct group_ledger *g, int32_t partition_count);
 void group_ledger_fini(struct group_ledger *g);
 
-/* Its sync was answered: no commit of an earlier generation may be taken from now on. */
+/* Its sync was answered: no commit of an earlier generation may be taken from now on. Not by_partition. */
 void group_ledger_generation(struct group_ledger *g, int32_t generation, int64_t now_us);
-/* It owns these from now on. */
+/* It owns these from now on; what it owned before and is not among them it has given up. */
 const char *group_ledger_owns(struct group_ledger *g, unsigned slot, int32_t generation, uint32_t partitions,
 			      int64_t now_us, int64_t valid_until_us);
 void group_ledger_valid(struct group_ledger *g, unsigned slot, int64_t valid_until_us);
-void group_ledger_gives_up(struct group_ledger *g, unsigned slot);
+/* All others it gives up. */
+void group_ledger_keeps(struct group_ledger *g, unsigned slot, uint32_t partitions);
 
 /* A commit is sent; returns its number for the answer. */
 size_t group_ledger_commit(struct group_ledger *g, int32_t partition, int32_t generation, int64_t value,

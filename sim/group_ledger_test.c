@@ -24,7 +24,7 @@ TEST(one_owner_after_the_other_is_well)
 	struct group_ledger g = ledger();
 
 	CHECK(!group_ledger_owns(&g, 0, 1, 3, 10, 100));
-	group_ledger_gives_up(&g, 0);
+	group_ledger_keeps(&g, 0, 0);
 	CHECK(!group_ledger_owns(&g, 1, 2, 3, 20, 100));
 	CHECK_EQ(group_ledger_owned(&g, 50), 3);
 	/* Its session is over: it may own what it likes. */
@@ -53,6 +53,23 @@ TEST(a_commit_of_a_fenced_generation_shows)
 	group_ledger_generation(&g, 2, 10);
 	CHECK(commit(&g, 1, 6, 11, 12));
 	CHECK(!commit(&g, 2, 7, 13, 14));
+	group_ledger_fini(&g);
+}
+
+TEST(where_members_have_epochs_a_commit_is_fenced_by_who_took_the_partition)
+{
+	struct group_ledger g = ledger();
+
+	g.by_partition = true;
+	CHECK(!group_ledger_owns(&g, 0, 5, 1, 10, 100));
+	CHECK(!commit(&g, 5, 1, 11, 12));
+	/* The first member goes on in epoch 6, and keeps it; the second has none of it. */
+	CHECK(!group_ledger_owns(&g, 1, 6, 2, 20, 100));
+	CHECK(!commit(&g, 5, 2, 21, 22));
+	group_ledger_keeps(&g, 0, 0);
+	CHECK(!group_ledger_owns(&g, 1, 7, 3, 30, 100));
+	CHECK(commit(&g, 6, 3, 31, 32));
+	CHECK(!commit(&g, 7, 4, 33, 34));
 	group_ledger_fini(&g);
 }
 

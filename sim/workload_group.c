@@ -14,20 +14,15 @@
 
 #include "base/alloc.h"
 #include "record/batch.h"
-#include "sim/wire_client.h"
+#include "sim/group_wire.h"
 #include "sim/world.h"
 
-#define ANSWER_US (20 * SECOND_US)
 #define BEAT_US (SECOND_US / 2)
 #define REBALANCE_MS 7000 /* not less than any session: who does not come back is no owner by then */
 #define ID_MAX 200
-#define ARENA_BYTES (1 << 20)
 
 struct member {
-	struct world *world;
-	struct world_client *client;
-	struct world_group *group;
-	struct wire_client wire;
+	struct group_wire on;
 	unsigned slot;
 	char id[ID_MAX]; /* "": none */
 	char instance[24];
@@ -56,7 +51,7 @@ enum turn {
 
 static struct scheduler *sched(struct member *m)
 {
-	return world_scheduler(m->world);
+	return world_scheduler(m->on.world);
 }
 
 static int64_t now_us(struct member *m)
@@ -66,50 +61,9 @@ static int64_t now_us(struct member *m)
 
 static bool is_working(const struct member *m, struct fiber *self)
 {
-	const struct world *w = m->world;
+	const struct world *w = m->on.world;
 
-	return !w->sim->failed && !fiber_cancelled(self) && (w->phase != CLIENT_FINISHES || !m->group->rested);
-}
-
-/* The coordinator is not there just now, whatever the reason. */
-static bool is_away(enum err e)
-{
-	return e == ERR_COORDINATOR_LOAD_IN_PROGRESS || e == ERR_COORDINATOR_NOT_AVAILABLE ||
-	       e == ERR_NOT_COORDINATOR || e == ERR_REQUEST_TIMED_OUT;
-}
-
-/* --- requests -------------------------------------------------------------------------------------------------------- */
-
-struct exchange {
-	struct wire_call call;
-	struct arena arena;
-	int64_t sent_us;
-};
-
-/* Ends with exchange_fini, whatever comes. */
-static enum err ask_await(struct fiber *self, struct member *m, struct exchange *x, int16_t key, int16_t version,
-			  const void *request, void *response)
-{
-	enum err e;
-
-	arena_init(&x->arena, ARENA_BYTES);
-	x->sent_us = now_us(m);
-	e = wire_ask_await(self, &m->wire, key, version, request, ANSWER_US, &x->call, &x->arena, response);
-	if (e == ERR_TIMED_OUT && world_was_well(m->world, x->sent_us))
-		world_fail(m->world, "a request %d of group %s had no answer in %lld s of health", key, m->group->name,
-			   ANSWER_US / SECOND_US);
-	return e;
-}
-
-static void exchange_fini(struct exchange *x)
-{
-	arena_fini(&x->arena);
-	wire_call_fini(&x->call);
-}
-
-static void wrong_error(struct member *m, const char *what, int16_t code)
-{
-	world_fail(m->world, "%s of group %s: %s", what, m->group->name, err_name((enum err)code));
+	return !w->sim->failed && !fiber_cancelled(self) && (w->phase != CLIENT_FINISHES || !m->on.group->rested);
 }
 
 /* --- owning ---------------------------------------------------------------------------------------------------------- */
@@ -123,7 +77,7 @@ static void gives_up(struct member *m)
 	}
 	m->owned = 0;
 	m->is_in = false;
-	world_group_gives_up(m->group, m->slot);
+	world_group_gives_up(m->on.group, m->slot);
 }
 
 static void forgets_id(struct member *m)
@@ -138,14 +92,14 @@ static enum turn turn_of(struct member *m, const char *what, int16_t code)
 {
 	enum err e = (enum err)code;
 
-	if (e == OK || is_away(e))
+	if (e == OK || coordinator_is_away(e))
 		return TURN_GO_ON;
 	if (e == ERR_UNKNOWN_MEMBER_ID || e == ERR_FENCED_INSTANCE_ID)
 		forgets_id(m);
 	else if (e == ERR_REBALANCE_IN_PROGRESS || e == ERR_ILLEGAL_GENERATION || e == ERR_GROUP_ID_NOT_FOUND)
 		gives_up(m);
 	else
-		wrong_error(m, what, code);
+		group_wrong_error(&m->on, what, code);
 	return TURN_JOIN;
 }
 
@@ -153,17 +107,17 @@ static enum turn beat_await(struct fiber *self, struct member *m, bool first)
 {
 	struct heartbeat_request request;
 	struct heartbeat_response response;
-	struct exchange x;
+	struct group_exchange x;
 	enum turn turn = TURN_CONNECTION;
 	enum err e;
 
 	message_init(&heartbeat_request_type, &request);
-	request.group_id = bytes_str(m->group->name);
+	request.group_id = bytes_str(m->on.group->name);
 	request.generation_id = m->generation;
 	request.member_id = bytes_str(m->id);
 	if (m->is_static)
 		request.group_instance_id = bytes_str(m->instance);
-	e = ask_await(self, m, &x, API_HEARTBEAT, 4, &request, &response);
+	e = group_ask_await(self, &m->on, &x, API_HEARTBEAT, 4, &request, &response);
 	if (!e) {
 		turn = turn_of(m, "a heartbeat", response.error_code);
 		m->beaten_us = x.sent_us;
@@ -172,16 +126,16 @@ static enum turn beat_await(struct fiber *self, struct member *m, bool first)
 		if (!response.error_code && first) {
 			m->owned = m->assigned;
 			m->is_in = true;
-			world_group_owns(m->group, m->slot, m->generation, m->owned, m->valid_until_us);
-			world_note(m->client, "owns", "slot %lld, generation %lld: %lld", m->slot, m->generation,
+			world_group_owns(m->on.group, m->slot, m->generation, m->owned, m->valid_until_us);
+			world_note(m->on.client, "owns", "slot %lld, generation %lld: %lld", m->slot, m->generation,
 				   m->owned);
 		} else if (!response.error_code) {
-			world_group_valid(m->group, m->slot, m->valid_until_us);
+			world_group_valid(m->on.group, m->slot, m->valid_until_us);
 		} else if (first && turn == TURN_GO_ON) {
 			turn = TURN_JOIN;
 		}
 	}
-	exchange_fini(&x);
+	group_exchange_fini(&x);
 	return turn;
 }
 
@@ -190,7 +144,7 @@ static enum turn beat_await(struct fiber *self, struct member *m, bool first)
 /* ConsumerProtocolSubscription of version 0: what the group reads has to be known, or its offsets would expire. */
 static void put_subscription(const struct member *m, struct buf *b)
 {
-	const char *topic = m->world->topics[m->group->topic].name;
+	const char *topic = m->on.world->topics[m->on.group->topic].name;
 
 	buf_put_i16(b, 0);
 	buf_put_i32(b, 1);
@@ -200,7 +154,7 @@ static void put_subscription(const struct member *m, struct buf *b)
 }
 
 /* OK with the answer in `x`, or an error of the connection. */
-static enum err join_once_await(struct fiber *self, struct member *m, struct exchange *x,
+static enum err join_once_await(struct fiber *self, struct member *m, struct group_exchange *x,
 				struct join_group_response *response)
 {
 	struct join_group_request_join_group_request_protocol protocol = {.name = bytes_str("sim")};
@@ -212,7 +166,7 @@ static enum err join_once_await(struct fiber *self, struct member *m, struct exc
 	put_subscription(m, &subscription);
 	protocol.metadata = buf_bytes(&subscription);
 	message_init(&join_group_request_type, &request);
-	request.group_id = bytes_str(m->group->name);
+	request.group_id = bytes_str(m->on.group->name);
 	request.session_timeout_ms = m->session_ms;
 	request.rebalance_timeout_ms = REBALANCE_MS;
 	request.member_id = bytes_str(m->id);
@@ -221,7 +175,7 @@ static enum err join_once_await(struct fiber *self, struct member *m, struct exc
 	request.protocol_type = bytes_str("consumer");
 	request.protocols = &protocol;
 	request.protocols_count = 1;
-	e = ask_await(self, m, x, API_JOIN_GROUP, m->join_version, &request, response);
+	e = group_ask_await(self, &m->on, x, API_JOIN_GROUP, m->join_version, &request, response);
 	buf_fini(&subscription);
 	return e;
 }
@@ -239,10 +193,10 @@ static int order_of(const void *a, const void *b)
 }
 
 /* Its share of the partitions, as four bytes; nothing else reads it. */
-static void share_out(const struct member *m, const struct join_group_response *r, struct exchange *x,
+static void share_out(const struct member *m, const struct join_group_response *r, struct group_exchange *x,
 		      struct sync_group_request *request)
 {
-	int32_t partitions = m->world->topics[m->group->topic].partition_count;
+	int32_t partitions = m->on.world->topics[m->on.group->topic].partition_count;
 	struct bytes *ids = arena_alloc_array(&x->arena, (size_t)r->members_count, sizeof(*ids));
 	uint8_t *shares = arena_alloc_array(&x->arena, (size_t)r->members_count, 4);
 
@@ -265,36 +219,36 @@ static void share_out(const struct member *m, const struct join_group_response *
 }
 
 static enum turn sync_await(struct fiber *self, struct member *m, const struct join_group_response *joined,
-			    struct exchange *join)
+			    struct group_exchange *join)
 {
 	struct sync_group_request request;
 	struct sync_group_response response;
-	struct exchange x;
+	struct group_exchange x;
 	enum turn turn = TURN_CONNECTION;
 
 	message_init(&sync_group_request_type, &request);
-	request.group_id = bytes_str(m->group->name);
+	request.group_id = bytes_str(m->on.group->name);
 	request.generation_id = m->generation;
 	request.member_id = bytes_str(m->id);
 	if (m->is_static)
 		request.group_instance_id = bytes_str(m->instance);
 	if (bytes_equal(joined->leader, joined->member_id) && !joined->skip_assignment)
 		share_out(m, joined, join, &request);
-	if (!ask_await(self, m, &x, API_SYNC_GROUP, 4, &request, &response)) {
+	if (!group_ask_await(self, &m->on, &x, API_SYNC_GROUP, 4, &request, &response)) {
 		turn = TURN_JOIN;
 		if (!response.error_code && response.assignment.size == 4) {
 			m->assigned = get_be32(response.assignment.data);
-			world_group_generation(m->group, m->generation);
+			world_group_generation(m->on.group, m->generation);
 			turn = TURN_GO_ON;
 		} else if (!response.error_code) {
 			/* The leader did not know it: it comes back. */
 			m->assigned = 0;
-			world_group_generation(m->group, m->generation);
+			world_group_generation(m->on.group, m->generation);
 		} else {
 			turn_of(m, "a sync", response.error_code);
 		}
 	}
-	exchange_fini(&x);
+	group_exchange_fini(&x);
 	return turn;
 }
 
@@ -306,8 +260,8 @@ static enum turn take_join_error(struct member *m, const struct join_group_respo
 		learn_id(m, r->member_id);
 	else if (e == ERR_UNKNOWN_MEMBER_ID || e == ERR_FENCED_INSTANCE_ID)
 		m->id[0] = 0;
-	else if (!is_away(e) && e != ERR_REBALANCE_IN_PROGRESS)
-		wrong_error(m, "a join", r->error_code);
+	else if (!coordinator_is_away(e) && e != ERR_REBALANCE_IN_PROGRESS)
+		group_wrong_error(&m->on, "a join", r->error_code);
 	return TURN_JOIN;
 }
 
@@ -315,7 +269,7 @@ static enum turn take_join_error(struct member *m, const struct join_group_respo
 static enum turn join_await(struct fiber *self, struct member *m)
 {
 	struct join_group_response response;
-	struct exchange x;
+	struct group_exchange x;
 	enum turn turn = TURN_CONNECTION;
 
 	gives_up(m);
@@ -329,7 +283,7 @@ static enum turn join_await(struct fiber *self, struct member *m)
 			turn = sync_await(self, m, &response, &x);
 		}
 	}
-	exchange_fini(&x);
+	group_exchange_fini(&x);
 	return turn;
 }
 
@@ -338,140 +292,43 @@ static enum turn join_await(struct fiber *self, struct member *m)
 /* What is committed of all partitions; of its own it begins there where `resume`. False: the connection is over. */
 static bool fetch_offsets_await(struct fiber *self, struct member *m, bool resume)
 {
-	struct offset_fetch_request_offset_fetch_request_topics topic;
-	struct offset_fetch_request_offset_fetch_request_group group;
-	const struct offset_fetch_response_offset_fetch_response_group *r;
-	int32_t indexes[WORLD_PARTITIONS], count = m->world->topics[m->group->topic].partition_count;
-	struct offset_fetch_request request;
-	struct offset_fetch_response response;
-	struct exchange x;
-	bool well = false;
+	int64_t values[WORLD_PARTITIONS];
+	enum fetched_offsets fetched = group_fetch_offsets_await(self, &m->on, values);
 
-	struct_init(&offset_fetch_request_offset_fetch_request_topics_struct, &topic);
-	struct_init(&offset_fetch_request_offset_fetch_request_group_struct, &group);
-	message_init(&offset_fetch_request_type, &request);
-	for (int32_t p = 0; p < count; p++)
-		indexes[p] = p;
-	topic.name = bytes_str(m->world->topics[m->group->topic].name);
-	topic.partition_indexes = indexes;
-	topic.partition_indexes_count = count;
-	group.group_id = bytes_str(m->group->name);
-	group.topics = &topic;
-	group.topics_count = 1;
-	request.groups = &group;
-	request.groups_count = 1;
-	request.require_stable = true;
-	if (!ask_await(self, m, &x, API_OFFSET_FETCH, 8, &request, &response)) {
-		must(response.groups_count == 1);
-		r = &response.groups[0];
-		well = true;
-		if (r->error_code && !is_away((enum err)r->error_code))
-			wrong_error(m, "a fetch of offsets", r->error_code);
-		if (r->error_code && resume)
-			gives_up(m);
-		for (int32_t p = 0; !r->error_code && p < r->topics[0].partitions_count; p++) {
-			const struct offset_fetch_response_offset_fetch_response_partitions *f =
-				&r->topics[0].partitions[p];
-
-			if (f->error_code)
-				wrong_error(m, "a fetched offset", f->error_code);
-			world_group_fetched(m->group, f->partition_index, f->committed_offset, x.sent_us);
-			if (!resume || !(m->owned & 1U << f->partition_index))
-				continue;
-			m->next[f->partition_index] = f->committed_offset < 0 ? 0 : f->committed_offset;
-			m->committed[f->partition_index] = f->committed_offset;
-			world_group_resumes(m->group, f->partition_index, m->next[f->partition_index]);
-		}
-	}
-	exchange_fini(&x);
-	return well;
-}
-
-static enum commit_outcome outcome_of(struct member *m, int16_t code)
-{
-	switch ((enum err)code) {
-	case OK:
-		return COMMIT_TAKEN;
-	case ERR_ILLEGAL_GENERATION:
-	case ERR_UNKNOWN_MEMBER_ID:
-	case ERR_FENCED_INSTANCE_ID:
-	case ERR_REBALANCE_IN_PROGRESS:
-	case ERR_GROUP_ID_NOT_FOUND:
-	case ERR_COORDINATOR_LOAD_IN_PROGRESS:
-	case ERR_UNKNOWN_TOPIC_OR_PARTITION:
-		return COMMIT_REFUSED;
-	default:
-		if (!is_away((enum err)code))
-			wrong_error(m, "a commit", code);
-		return COMMIT_OPEN;
-	}
-}
-
-struct commit_question {
-	struct offset_commit_request request;
-	struct offset_commit_request_offset_commit_request_topic topic;
-	struct offset_commit_request_offset_commit_request_partition partitions[WORLD_PARTITIONS];
-	size_t numbers[WORLD_PARTITIONS]; /* of the ledger, by partition */
-};
-
-static void make_commit(struct member *m, struct commit_question *q, const char *id, int32_t generation, uint32_t mask,
-			const int64_t values[static WORLD_PARTITIONS])
-{
-	message_init(&offset_commit_request_type, &q->request);
-	struct_init(&offset_commit_request_offset_commit_request_topic_struct, &q->topic);
-	q->request.group_id = bytes_str(m->group->name);
-	q->request.generation_id_or_member_epoch = generation;
-	q->request.member_id = bytes_str(id);
-	if (m->is_static)
-		q->request.group_instance_id = bytes_str(m->instance);
-	q->request.topics = &q->topic;
-	q->request.topics_count = 1;
-	q->topic.name = bytes_str(m->world->topics[m->group->topic].name);
-	q->topic.partitions = q->partitions;
-	for (int32_t p = 0; p < WORLD_PARTITIONS; p++) {
-		struct offset_commit_request_offset_commit_request_partition *to =
-			&q->partitions[q->topic.partitions_count];
-
-		if (!(mask & 1U << p))
+	if (fetched == OFFSETS_AWAY && resume)
+		gives_up(m);
+	for (int32_t p = 0; fetched == OFFSETS_FETCHED && resume && p < WORLD_PARTITIONS; p++) {
+		if (!(m->owned & 1U << p))
 			continue;
-		struct_init(&offset_commit_request_offset_commit_request_partition_struct, to);
-		to->partition_index = p;
-		to->committed_offset = values[p];
-		to->committed_metadata = bytes_empty();
-		q->topic.partitions_count++;
-		q->numbers[p] = world_group_commit(m->group, p, generation, values[p]);
+		m->next[p] = values[p] < 0 ? 0 : values[p];
+		m->committed[p] = values[p];
+		world_group_resumes(m->on.group, p, m->next[p]);
 	}
+	return fetched != OFFSETS_LOST;
 }
 
 /* In the name of that member and generation. What is told to its own (id NULL) tells it what to do. */
 static enum turn commit_await(struct fiber *self, struct member *m, const char *id, int32_t generation, uint32_t mask,
 			      const int64_t values[static WORLD_PARTITIONS])
 {
-	struct commit_question q;
-	struct offset_commit_response response;
-	struct exchange x;
-	enum turn turn = TURN_CONNECTION;
+	struct group_commit_as as = {.id = id ? id : m->id,
+				     .instance = m->is_static ? m->instance : NULL,
+				     .generation = generation,
+				     .version = 8};
+	int16_t codes[WORLD_PARTITIONS];
+	enum turn turn = TURN_GO_ON;
 
 	if (!mask)
 		return TURN_GO_ON;
-	make_commit(m, &q, id ? id : m->id, generation, mask, values);
-	if (!ask_await(self, m, &x, API_OFFSET_COMMIT, 8, &q.request, &response)) {
-		must(response.topics_count == 1);
-		turn = TURN_GO_ON;
-		for (int32_t i = 0; i < response.topics[0].partitions_count; i++) {
-			const struct offset_commit_response_offset_commit_response_partition *r =
-				&response.topics[0].partitions[i];
-			enum commit_outcome outcome = outcome_of(m, r->error_code);
-
-			world_group_committed(m->group, r->partition_index, q.numbers[r->partition_index], outcome);
-			if (id || r->error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-				continue;
-			if (outcome == COMMIT_TAKEN)
-				m->committed[r->partition_index] = values[r->partition_index];
-			turn = turn == TURN_GO_ON ? turn_of(m, "a commit", r->error_code) : turn;
-		}
+	if (!group_commit_offsets_await(self, &m->on, &as, mask, values, codes))
+		return TURN_CONNECTION;
+	for (int32_t p = 0; p < WORLD_PARTITIONS; p++) {
+		if (!(mask & 1U << p) || id || codes[p] == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+			continue;
+		if (!codes[p])
+			m->committed[p] = values[p];
+		turn = turn == TURN_GO_ON ? turn_of(m, "a commit", codes[p]) : turn;
 	}
-	exchange_fini(&x);
 	return turn;
 }
 
@@ -496,7 +353,7 @@ static enum turn commit_as_before_await(struct fiber *self, struct member *m)
 	for (int32_t p = 0; p < WORLD_PARTITIONS; p++)
 		values[p] = m->next[p] / 2;
 	m->old_owned = 0;
-	sim_hit(m->world->sim, HIT_ZOMBIE);
+	sim_hit(m->on.world->sim, HIT_ZOMBIE);
 	return commit_await(self, m, m->old_id, m->old_generation, mask, values);
 }
 
@@ -510,14 +367,14 @@ static void process(struct member *m, const struct fetch_response_partition_data
 
 	while (batch_next(&rest, &h, &batch) == OK) {
 		if (h.base_offset > *next) {
-			world_verdict(m->world, m->group->topic, d->partition_index, h.base_offset,
+			world_verdict(m->on.world, m->on.group->topic, d->partition_index, h.base_offset,
 				      "a member was given records with a gap before them");
 			return;
 		}
 		if (batch_last_offset(&h) >= *next)
 			*next = batch_last_offset(&h) + 1;
 	}
-	world_group_processed(m->group, d->partition_index, *next);
+	world_group_processed(m->on.group, d->partition_index, *next);
 }
 
 /* Its place was deleted: it goes on where the log begins now. */
@@ -527,7 +384,7 @@ static bool follow_start_await(struct fiber *self, struct member *m, int32_t par
 	struct list_offsets_request_list_offsets_topic t;
 	struct list_offsets_request request;
 	struct list_offsets_response response;
-	struct exchange x;
+	struct group_exchange x;
 	enum err e;
 
 	struct_init(&list_offsets_request_list_offsets_partition_struct, &p);
@@ -535,19 +392,19 @@ static bool follow_start_await(struct fiber *self, struct member *m, int32_t par
 	message_init(&list_offsets_request_type, &request);
 	p.partition_index = partition;
 	p.timestamp = -2;
-	t.name = bytes_str(m->world->topics[m->group->topic].name);
+	t.name = bytes_str(m->on.world->topics[m->on.group->topic].name);
 	t.partitions = &p;
 	t.partitions_count = 1;
 	request.replica_id = -1;
 	request.topics = &t;
 	request.topics_count = 1;
-	e = ask_await(self, m, &x, API_LIST_OFFSETS, 7, &request, &response);
+	e = group_ask_await(self, &m->on, &x, API_LIST_OFFSETS, 7, &request, &response);
 	if (!e && !response.topics[0].partitions[0].error_code &&
 	    response.topics[0].partitions[0].offset > m->next[partition]) {
 		m->next[partition] = response.topics[0].partitions[0].offset;
-		world_group_processed(m->group, partition, m->next[partition]);
+		world_group_processed(m->on.group, partition, m->next[partition]);
 	}
-	exchange_fini(&x);
+	group_exchange_fini(&x);
 	return !e;
 }
 
@@ -562,7 +419,7 @@ static void make_fetch(struct member *m, struct fetch_request *request, struct f
 	request->session_epoch = -1;
 	request->topics = topic;
 	request->topics_count = 1;
-	topic->topic = bytes_str(m->world->topics[m->group->topic].name);
+	topic->topic = bytes_str(m->on.world->topics[m->on.group->topic].name);
 	topic->partitions = partitions;
 	for (int32_t p = 0; p < WORLD_PARTITIONS; p++) {
 		struct fetch_request_fetch_partition *to = &partitions[topic->partitions_count];
@@ -585,13 +442,13 @@ static bool fetch_await(struct fiber *self, struct member *m)
 	struct fetch_request request;
 	struct fetch_response response;
 	uint32_t gone = 0;
-	struct exchange x;
+	struct group_exchange x;
 	enum err e;
 
 	if (!m->owned)
 		return true;
 	make_fetch(m, &request, &topic, partitions);
-	e = ask_await(self, m, &x, API_FETCH, 12, &request, &response);
+	e = group_ask_await(self, &m->on, &x, API_FETCH, 12, &request, &response);
 	for (int32_t i = 0; !e && i < response.responses_count; i++)
 		for (int32_t p = 0; p < response.responses[i].partitions_count; p++) {
 			const struct fetch_response_partition_data *d = &response.responses[i].partitions[p];
@@ -601,7 +458,7 @@ static bool fetch_await(struct fiber *self, struct member *m)
 			else if (d->error_code == ERR_OFFSET_OUT_OF_RANGE)
 				gone |= 1U << d->partition_index;
 		}
-	exchange_fini(&x);
+	group_exchange_fini(&x);
 	for (int32_t p = 0; !e && p < WORLD_PARTITIONS; p++)
 		if (gone & 1U << p && !follow_start_await(self, m, p))
 			return false;
@@ -615,7 +472,7 @@ static enum turn leave_await(struct fiber *self, struct member *m)
 	struct leave_group_request_member_identity who;
 	struct leave_group_request request;
 	struct leave_group_response response;
-	struct exchange x;
+	struct group_exchange x;
 	enum err e;
 
 	gives_up(m);
@@ -624,11 +481,11 @@ static enum turn leave_await(struct fiber *self, struct member *m)
 	who.member_id = bytes_str(m->id);
 	if (m->is_static)
 		who.group_instance_id = bytes_str(m->instance);
-	request.group_id = bytes_str(m->group->name);
+	request.group_id = bytes_str(m->on.group->name);
 	request.members = &who;
 	request.members_count = 1;
-	e = ask_await(self, m, &x, API_LEAVE_GROUP, 4, &request, &response);
-	exchange_fini(&x);
+	e = group_ask_await(self, &m->on, &x, API_LEAVE_GROUP, 4, &request, &response);
+	group_exchange_fini(&x);
 	forgets_id(m);
 	return e ? TURN_CONNECTION : TURN_JOIN;
 }
@@ -651,7 +508,7 @@ static enum turn caper_await(struct fiber *self, struct member *m)
 	case 1: /* beyond its session, maybe */
 		if (fiber_sleep_await(self, choose_skewed(sched(m), SECOND_US / 2, 10 * SECOND_US)))
 			return TURN_CONNECTION;
-		sim_hit(m->world->sim, HIT_STALLED_MEMBER);
+		sim_hit(m->on.world->sim, HIT_STALLED_MEMBER);
 		return TURN_GO_ON;
 	case 2: /* the leader asks for a new assignment */
 		gives_up(m);
@@ -672,7 +529,7 @@ static enum turn caper_await(struct fiber *self, struct member *m)
 
 static enum turn work_once_await(struct fiber *self, struct member *m)
 {
-	bool rests = m->world->phase == CLIENT_RESTS;
+	bool rests = m->on.world->phase == CLIENT_RESTS;
 	enum turn turn = TURN_GO_ON;
 
 	if (now_us(m) >= m->valid_until_us) {
@@ -687,7 +544,7 @@ static enum turn work_once_await(struct fiber *self, struct member *m)
 		turn = TURN_CONNECTION;
 	if (turn == TURN_GO_ON && !rests && chance(sched(m), 1, 3))
 		turn = commit_own_await(self, m);
-	if (turn == TURN_GO_ON && m->world->phase == CLIENT_WORKS)
+	if (turn == TURN_GO_ON && m->on.world->phase == CLIENT_WORKS)
 		turn = caper_await(self, m);
 	return turn;
 }
@@ -709,34 +566,14 @@ static enum turn member_await(struct fiber *self, struct member *m)
 	}
 	while (turn == TURN_GO_ON && is_working(m, self)) {
 		turn = work_once_await(self, m);
-		if (m->world->phase == CLIENT_FINISHES)
-			world_group_look(m->group);
-		if (fiber_sleep_await(self, m->world->phase == CLIENT_RESTS
+		if (m->on.world->phase == CLIENT_FINISHES)
+			world_group_look(m->on.group);
+		if (fiber_sleep_await(self, m->on.world->phase == CLIENT_RESTS
 						    ? BEAT_US
 						    : choose_skewed(sched(m), 5000, SECOND_US / 4)))
 			return TURN_CONNECTION;
 	}
 	return turn;
-}
-
-/* Makes the topic of the groups, when it asks first. False: the connection is over. */
-static bool find_coordinator_await(struct fiber *self, struct member *m)
-{
-	struct find_coordinator_request request;
-	struct find_coordinator_response response;
-	struct bytes key = bytes_str(m->group->name);
-	struct exchange x;
-	enum err e;
-
-	message_init(&find_coordinator_request_type, &request);
-	request.coordinator_keys = &key;
-	request.coordinator_keys_count = 1;
-	e = ask_await(self, m, &x, API_FIND_COORDINATOR, 4, &request, &response);
-	if (!e && (response.coordinators_count != 1 ||
-		   (response.coordinators[0].error_code && !is_away((enum err)response.coordinators[0].error_code))))
-		wrong_error(m, "the coordinator", response.coordinators[0].error_code);
-	exchange_fini(&x);
-	return !e;
 }
 
 /* Is heard of, knows of the rebalance, and does not join, as one whose application takes its time. Others must not wait for it for ever. */
@@ -745,7 +582,7 @@ static enum turn dawdle_await(struct fiber *self, struct member *m)
 	int64_t until_us = now_us(m) + choose(sched(m), SECOND_US, 60 * SECOND_US);
 	enum turn turn = TURN_JOIN;
 
-	sim_hit(m->world->sim, HIT_DAWDLING_MEMBER);
+	sim_hit(m->on.world->sim, HIT_DAWDLING_MEMBER);
 	while (now_us(m) < until_us && m->id[0] && turn == TURN_JOIN && is_working(m, self)) {
 		if (fiber_sleep_await(self, BEAT_US))
 			return TURN_CONNECTION;
@@ -757,7 +594,7 @@ static enum turn dawdle_await(struct fiber *self, struct member *m)
 
 static void connected_await(struct fiber *self, struct member *m)
 {
-	enum turn turn = find_coordinator_await(self, m) ? TURN_JOIN : TURN_CONNECTION;
+	enum turn turn = group_find_coordinator_await(self, &m->on) ? TURN_JOIN : TURN_CONNECTION;
 
 	while (turn != TURN_CONNECTION && is_working(m, self)) {
 		turn = member_await(self, m);
@@ -766,7 +603,7 @@ static void connected_await(struct fiber *self, struct member *m)
 		if (turn == TURN_JOIN && fiber_sleep_await(self, choose_skewed(sched(m), 1000, SECOND_US / 2)))
 			return;
 	}
-	if (turn == TURN_CONNECTION || m->world->sim->failed || fiber_cancelled(self))
+	if (turn == TURN_CONNECTION || m->on.world->sim->failed || fiber_cancelled(self))
 		return;
 	(void)!fetch_offsets_await(self, m, false);
 	if (chance(sched(m), 1, 2))
@@ -779,25 +616,25 @@ void member_role_fiber(struct fiber *self, void *argument)
 	struct member *m = mem_new(struct member);
 	struct shard *shard = fiber_shard(self);
 
-	m->world = client->world;
-	m->client = client;
-	m->slot = world_group_slot(client, &m->group);
+	m->on.world = client->world;
+	m->on.client = client;
+	m->slot = world_group_slot(client, &m->on.group);
 	m->generation = m->old_generation = -1;
 	m->is_static = chance(sched(m), 1, 4);
 	snprintf(m->instance, sizeof(m->instance), "instance-%u", m->slot);
 	m->join_version = m->is_static ? (int16_t)choose(sched(m), 5, 9) : (int16_t)choose(sched(m), 2, 9);
 	m->session_ms = (int32_t)choose(sched(m), 1500, 6000);
-	world_group_gives_up(m->group, m->slot); /* whoever was here before died */
+	world_group_gives_up(m->on.group, m->slot); /* whoever was here before died */
 	while (is_working(m, self)) {
-		if (!wire_open_await(self, m->world->sim, &m->world->address, shard_now_us(shard) + 5 * SECOND_US,
-				     &m->wire)) {
+		if (!wire_open_await(self, m->on.world->sim, &m->on.world->address, shard_now_us(shard) + 5 * SECOND_US,
+				     &m->on.wire)) {
 			connected_await(self, m);
-			wire_close(&m->wire);
+			wire_close(&m->on.wire);
 		}
 		if (!is_working(m, self) || fiber_sleep_await(self, choose_skewed(sched(m), 1000, SECOND_US / 2)))
 			break;
 	}
-	world_group_gives_up(m->group, m->slot);
+	world_group_gives_up(m->on.group, m->slot);
 	mem_free(m);
 	client_role_over(client, self);
 }

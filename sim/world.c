@@ -313,7 +313,9 @@ void client_start(struct shard *zero, void *argument)
 			start_role(c, zero, admin_role_fiber);
 		start_role(c, zero, producer_role_fiber);
 		for (unsigned i = 0; i <= c->number % CLIENT_MEMBERS; i++)
-			start_role(c, zero, member_role_fiber);
+			start_role(c, zero,
+				   world_group_of(c, i)->talk == GROUP_BY_WIRE ? member_role_fiber
+									       : library_member_role_fiber);
 		return;
 	}
 	if (c->number % 3 == 2) {

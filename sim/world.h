@@ -11,6 +11,8 @@
  *      workload_admin.c    topics come and go, metadata is asked     code of a client's node
  *      workload_care.c     topics that are compacted, cached, deleted and made again; DeleteRecords, moves   code of a client's node
  *      workload_group.c    members of consumer groups                code of a client's node
+ *      workload_member.c   the same by our client library, in either protocol      code of a client's node
+ *      group_wire.c        what members ask by raw requests          code of a client's node
  *      world_group.c       their groups, as the world knows them
  *
  * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
@@ -50,10 +52,21 @@ struct world_topic {
 	int64_t start_asked[WORLD_PARTITIONS]; /* by DeleteRecords: the largest */
 };
 
+/* Who its members are. */
+enum group_talk {
+	GROUP_BY_WIRE, /* raw requests of the classic protocol */
+	GROUP_CLASSIC, /* our library, by the classic protocol */
+	GROUP_MODERN,  /* our library, by KIP-848 */
+	GROUP_MIXED,   /* our library, each member by one of the two */
+};
+
 struct world_group {
 	struct world *world;
 	char name[24];
 	unsigned topic; /* that it reads */
+	enum group_talk talk;
+	unsigned strategy; /* of classic members of the library */
+	bool auto_commit;  /* of the library's members: what is committed is not in the ledger */
 	struct group_ledger ledger;
 	bool rested; /* in the end every partition had an owner */
 };
@@ -108,7 +121,9 @@ struct world {
 	unsigned client_count;
 	struct world_group groups[WORLD_GROUPS];
 	unsigned group_count;
-	bool long_rest;           /* longer than offsets are kept that nobody reads */
+	bool long_rest;     /* longer than offsets are kept that nobody reads */
+	int32_t session_ms; /* of members with epochs */
+	int32_t beat_ms;
 	int32_t offsets_count;    /* partitions of the topic of groups */
 	int64_t initial_delay_ms; /* of a group's first rebalance */
 	uint64_t acked;
@@ -156,6 +171,8 @@ void world_topic_told(struct world *w, unsigned topic, struct uuid id);
 /* Groups: what a member was told, in the simulator's memory; what is wrong with it fails the history. */
 void world_groups_init(struct world *w);
 void world_groups_fini(struct world *w);
+/* The group of a client's member, counted from 0. */
+struct world_group *world_group_of(struct world_client *c, unsigned member);
 /* The next member of this client: its place and its group. */
 unsigned world_group_slot(struct world_client *c, struct world_group **ret_group);
 void world_group_generation(struct world_group *g, int32_t generation);
@@ -163,6 +180,8 @@ void world_group_owns(struct world_group *g, unsigned slot, int32_t generation, 
 		      int64_t valid_until_us);
 void world_group_valid(struct world_group *g, unsigned slot, int64_t valid_until_us);
 void world_group_gives_up(struct world_group *g, unsigned slot);
+/* It owns no others any more. */
+void world_group_keeps(struct world_group *g, unsigned slot, uint32_t partitions);
 size_t world_group_commit(struct world_group *g, int32_t partition, int32_t generation, int64_t value);
 void world_group_committed(struct world_group *g, int32_t partition, size_t number, enum commit_outcome outcome);
 void world_group_fetched(struct world_group *g, int32_t partition, int64_t value, int64_t sent_us);
@@ -194,6 +213,7 @@ void caretaker_role_fiber(struct fiber *self, void *argument);
 void admin_role_fiber(struct fiber *self, void *argument);
 void library_role_fiber(struct fiber *self, void *argument);
 void member_role_fiber(struct fiber *self, void *argument);
+void library_member_role_fiber(struct fiber *self, void *argument);
 /* A role ended. */
 void client_role_over(struct world_client *c, struct fiber *self);
 

@@ -12,6 +12,8 @@ void world_groups_init(struct world *w)
 	w->offsets_count = (int32_t)choose_skewed(s, 1, 8);
 	w->initial_delay_ms = delays_ms[choose(s, 0, (int64_t)countof(delays_ms) - 1)];
 	w->long_rest = chance(s, 1, 3);
+	w->session_ms = (int32_t)choose(s, 1500, 6000);
+	w->beat_ms = (int32_t)choose(s, 200, 700);
 	for (unsigned i = 0; i < w->group_count; i++) {
 		struct world_group *g = &w->groups[i];
 
@@ -19,6 +21,11 @@ void world_groups_init(struct world *w)
 		snprintf(g->name, sizeof(g->name), "group-%u", i);
 		g->topic = i % w->topic_count;
 		group_ledger_init(&g->ledger, w->topics[g->topic].partition_count);
+		g->talk = chance(s, 1, 2) ? GROUP_BY_WIRE : (enum group_talk)choose(s, GROUP_CLASSIC, GROUP_MIXED);
+		g->auto_commit = g->talk != GROUP_BY_WIRE && chance(s, 1, 3);
+		g->strategy = (unsigned)choose(s, 0, 3);
+		g->ledger.by_partition = g->talk != GROUP_BY_WIRE;
+		g->ledger.restarts = g->talk == GROUP_MIXED;
 	}
 }
 
@@ -31,11 +38,21 @@ void world_groups_fini(struct world *w)
 	}
 }
 
+static struct world_group *group_of(struct world_client *c, unsigned slot)
+{
+	return &c->world->groups[(slot / CLIENT_MEMBERS + slot) % c->world->group_count];
+}
+
+struct world_group *world_group_of(struct world_client *c, unsigned member)
+{
+	return group_of(c, c->number * CLIENT_MEMBERS + member);
+}
+
 unsigned world_group_slot(struct world_client *c, struct world_group **ret_group)
 {
 	unsigned slot = c->number * CLIENT_MEMBERS + c->members++;
 
-	*ret_group = &c->world->groups[(slot / CLIENT_MEMBERS + slot) % c->world->group_count];
+	*ret_group = group_of(c, slot);
 	return slot;
 }
 
@@ -69,7 +86,12 @@ void world_group_valid(struct world_group *g, unsigned slot, int64_t valid_until
 
 void world_group_gives_up(struct world_group *g, unsigned slot)
 {
-	group_ledger_gives_up(&g->ledger, slot);
+	group_ledger_keeps(&g->ledger, slot, 0);
+}
+
+void world_group_keeps(struct world_group *g, unsigned slot, uint32_t partitions)
+{
+	group_ledger_keeps(&g->ledger, slot, partitions);
 }
 
 size_t world_group_commit(struct world_group *g, int32_t partition, int32_t generation, int64_t value)
@@ -88,6 +110,8 @@ void world_group_committed(struct world_group *g, int32_t partition, size_t numb
 
 void world_group_fetched(struct world_group *g, int32_t partition, int64_t value, int64_t sent_us)
 {
+	if (g->auto_commit) /* it commits when it likes */
+		return;
 	judge(g, partition, value, group_ledger_fetched(&g->ledger, partition, value, sent_us, now_us(g)));
 }
 
