@@ -35,8 +35,8 @@ enum err peer_exchange_await(struct fiber *self, struct peer *p, const struct pe
 
 	w.call.done = wake_caller;
 	e = send(p, &w.call);
-	if (!e && ask->sent)
-		ask->sent(ask->user);
+	if (!e && c->sent)
+		c->sent(c->user);
 	if (!e)
 		e = wait_call_await(self, p, &w);
 	if (!e)
@@ -82,6 +82,8 @@ enum err peer_ask_await(struct fiber *self, struct peer *p, const struct peer_as
 		.request = ask->request,
 		.response = ask->response,
 		.arena = ask->arena,
+		.sent = ask->sent,
+		.user = ask->user,
 	};
 	e = peer_exchange_await(self, p, &call, peer_send, ret_frame);
 	if (!e && ret_version)

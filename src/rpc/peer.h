@@ -81,6 +81,8 @@ struct peer_call {
 	void *response; /* filled before `done` when error is OK; its strings lie in `frame`, its arrays in `arena` */
 	struct arena *arena; /* for the answer */
 	void (*done)(struct peer_call *c);
+	void (*sent)(void *user); /* of who waits for the answer (struct peer_ask); NULL: not told */
+	void *user;
 	/* The outcome, valid in `done`. */
 	enum err error;
 	struct blob *frame; /* the reference is the caller's from `done` on; NULL on errors */
