@@ -13,6 +13,7 @@
 
 #define BURST_MAX 12
 #define SETTLE_US (25 * SECOND_US)
+#define STALL_MS 4000LL
 
 struct sent_record {
 	struct library *library;
@@ -200,7 +201,9 @@ static bool take_message(struct library *l, const struct mo_message *m)
 static void consume_failed(struct library *l, const struct mo_err *error)
 {
 	enum err e = (enum err)error->code;
-	bool in_trouble = e == ERR_KAFKA_STORAGE_ERROR && (l->world->disk_trouble || !world_is_well(l->world));
+	bool in_trouble = (e == ERR_KAFKA_STORAGE_ERROR && (l->world->disk_trouble || !world_is_well(l->world))) ||
+			  (e == ERR_STALLED &&
+			   !world_was_well(l->world, l->world->sim->scheduler.now_us - 2 * STALL_MS * 1000));
 
 	world_note(l->client, "lib consume", "error %lld", e, 0, 0);
 	if (!in_trouble)
@@ -257,6 +260,7 @@ static int open_library(struct library *l, struct shard *shard, struct mo_err *r
 		{"batch.size", batch},
 		{"buffer.memory", memory},
 		{"max.block.ms", "0"},
+		{"moldau.stall.timeout.ms", "4000"},
 		{"compression.type", codecs[chance(sched(l), 1, 2) ? choose(sched(l), 0, countof(codecs) - 1) : 0]},
 		{"allow.auto.create.topics", "false"},
 		{"auto.offset.reset", l->world->trims ? "earliest" : "none"},

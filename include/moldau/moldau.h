@@ -43,6 +43,7 @@ enum mo_code {
 	MO_CONNECTION_REFUSED = -1014, /* nobody listens there */
 	MO_UNSUPPORTED = -1024,        /* the broker does not know this request */
 	MO_END = -1025,                /* mo_consume: the end of a partition (event in the message) */
+	MO_STALLED = -1032,            /* mo_consume: a partition does not move though it should; it is tried on */
 	MO_CALLBACK_DUE = -1031,       /* mo_consume: the listener of mo_set_rebalance waits for a mo_poll */
 	MO_REBALANCE = 27, /* mo_commit: nothing was committed, the group rebalances; the partitions may stay */
 };

@@ -184,7 +184,8 @@
 	X(INTERRUPTED, -1028, "interrupted") \
 	X(NO_SESSION, -1029, "session is over") \
 	X(AGAIN, -1030, "not now") \
-	X(CALLBACK_DUE, -1031, "a callback is due")
+	X(CALLBACK_DUE, -1031, "a callback is due") \
+	X(STALLED, -1032, "nothing moves")
 
 /* Unformatted: clang-format takes a list macro for the beginning of the next line. */
 /* clang-format off */

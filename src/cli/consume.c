@@ -356,6 +356,12 @@ static int consume_all(struct consume_run *r)
 			return CLI_FAILED;
 		if (code == MO_TIMED_OUT || code == MO_CALLBACK_DUE)
 			continue;
+		/* It is tried on. */
+		if (code == MO_STALLED) {
+			consume_write_out(r);
+			fprintf(stderr, "moldau: %s\n", e.text);
+			continue;
+		}
 		if (code) {
 			consume_write_out(r);
 			return cannot_read(r, &e);

@@ -80,6 +80,9 @@ static const struct client_setting settings[] = {
 	 "the largest answer"},
 	{"moldau.fail.fast", NULL, BOOLEAN(fail_fast), "false", NULL,
 	 "calls fail when no broker can be reached once, instead of trying until their time is over"},
+	{"moldau.stall.timeout.ms", NULL, NUMBER(stall_timeout_ms, 0, MS_MAX), "60000", NULL,
+	 "when nothing came of a partition for so long though there is more it is asked for anew, and after the same "
+	 "time again the program is told; 0: never"},
 	{"acks", "request.required.acks", CHOICE(acks), "all", acks_words,
 	 "what an acknowledgement waits for: 0, 1, all"},
 	{"linger.ms", "queue.buffering.max.ms", NUMBER(linger_ms, 0, MS_MAX), "5", NULL,

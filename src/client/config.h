@@ -36,6 +36,7 @@ struct client_config {
 	int64_t receive_max_bytes;
 	int64_t auto_create_topics;
 	int64_t fail_fast;
+	int64_t stall_timeout_ms; /* 0: nobody looks */
 	/* Producing. */
 	int64_t acks;
 	int64_t linger_ms;

@@ -27,6 +27,16 @@ static struct consume_partition *find_or_make(struct consumer *c, struct cluster
 	return p;
 }
 
+static void start_watchdog(struct consumer *c)
+{
+	static const struct fiber_options options = {.name = "client_watchdog", .joinable = true};
+
+	if (c->watchdog || c->stopping || c->options.config->stall_timeout_ms == 0)
+		return;
+	c->watchdog = fiber_start(c->options.shard, &options, watchdog_main, c);
+	must(c->watchdog);
+}
+
 void consumer_assign(struct consumer *c, const char *topic, int32_t partition, struct start from, uint64_t generation)
 {
 	struct cluster_topic *t = cluster_topic(c->options.cluster, topic, false);
@@ -43,6 +53,8 @@ void consumer_assign(struct consumer *c, const char *topic, int32_t partition, s
 	p->retry_at_us = 0;
 	p->failures = 0;
 	p->max_bytes = (int32_t)c->options.config->partition_fetch_bytes;
+	stall_moved(&p->stall, shard_now_us(c->options.shard));
+	start_watchdog(c);
 	consumer_wake(c);
 	if (p->state == CONSUME_NEEDS_COMMITTED)
 		c->options.wants_committed(c->options.group);
@@ -180,6 +192,7 @@ void consume_reset(struct consumer *c, struct consume_partition *p, const char *
 void consume_at(struct consumer *c, struct consume_partition *p, int64_t offset)
 {
 	p->position = offset;
+	stall_moved(&p->stall, shard_now_us(c->options.shard));
 	p->state = CONSUME_FETCHING;
 	p->failures = 0;
 	if (c->options.located)
@@ -235,6 +248,11 @@ struct consumer *consumer_new(const struct consumer_options *o)
 void consumer_stop_await(struct fiber *self, struct consumer *c)
 {
 	c->stopping = true;
+	if (c->watchdog) {
+		fiber_cancel(c->watchdog);
+		fiber_join_await(self, c->watchdog);
+		c->watchdog = NULL;
+	}
 	for (size_t i = 0; i < c->fetcher_count; i++)
 		fetcher_stop_await(self, c->fetchers[i]);
 }

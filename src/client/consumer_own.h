@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "client/consumer.h"
+#include "client/stall.h"
 
 struct fetcher;
 
@@ -26,6 +27,7 @@ struct consume_partition {
 	int32_t max_bytes;
 	unsigned failures;
 	bool assigned;
+	struct stall stall;
 	/* What the session of `fetcher` says about it. */
 	struct fetcher *fetcher; /* NULL: in no session */
 	int64_t sent_offset;
@@ -42,7 +44,8 @@ struct consumer {
 	size_t fetcher_count;
 	size_t fetcher_capacity;
 	struct event changed;
-	size_t outstanding; /* bytes handed over */
+	struct fiber *watchdog; /* NULL: nothing was assigned yet, or nobody is to look */
+	size_t outstanding;     /* bytes handed over */
 	bool stopping;
 };
 
@@ -57,6 +60,11 @@ void fetcher_free(struct fetcher *f);
 int32_t fetcher_broker_id(const struct fetcher *f);
 /* The partition leaves the session: the broker is told with the next request. */
 void fetcher_forget(struct fetcher *f, struct consume_partition *p);
+
+/* Its session ends, and everything is named again: a request that is under way is left alone. */
+void fetcher_start_anew(struct fetcher *f);
+/* A fiber: watchdog.c. */
+void watchdog_main(struct fiber *self, void *argument);
 
 /* Stops the partition and tells why. */
 void consume_fail(struct consumer *c, struct consume_partition *p, enum err e, const char *text);

@@ -31,6 +31,8 @@ struct consume_case {
 	int32_t session_epoch;
 	int64_t session_offset; /* -1: the partition is not in the session */
 	bool has_session;
+	bool loses; /* the broker forgets, once, that the partition is in the session */
+	bool mute;  /* it gives nothing of it, though there is more */
 	bool keeps; /* nothing is returned before the end */
 	bool again; /* the partition is taken away and assigned anew in one go, once something came */
 	unsigned fetches;
@@ -165,10 +167,14 @@ static enum script_outcome answer_fetch(struct consume_case *c, const struct scr
 		CHECK_EQ(request.topics_count <= 1, 1);
 		if (request.topics_count == 1)
 			c->session_offset = request.topics[0].partitions[0].fetch_offset;
+		if (c->loses && c->fetches > 2) {
+			c->session_offset = -1;
+			c->loses = false;
+		}
 		/* What is named in both is forgotten: Kafka's brokers take them in this order. */
 		if (request.forgotten_topics_data_count > 0)
 			c->session_offset = -1;
-		if (c->session_offset < 0) {
+		if (c->session_offset < 0 || c->mute) {
 			script_put(q, &r, out);
 			return SCRIPT_ANSWER;
 		}
@@ -331,6 +337,37 @@ static void run_case(struct consume_case *c)
 	c->records = c->records ? c->records : FIRST + 100;
 	CHECK_EQ(linux_run(&o, on_start, c), 0);
 	CHECK(c->ran);
+}
+
+TEST(what_a_broker_forgot_is_asked_for_anew)
+{
+	struct consume_case c = {
+		.options = {{"moldau.stall.timeout.ms", "20"}},
+		.option_count = 1,
+		.from = {START_BEGINNING},
+		.records = 1000,
+		.loses = true,
+	};
+
+	run_case(&c);
+	CHECK(!c.loses);
+	CHECK_EQ(c.error, OK);
+	CHECK_EQ(c.count, c.records - FIRST);
+}
+
+TEST(who_gets_nothing_though_there_is_more_is_told)
+{
+	struct consume_case c = {
+		.options = {{"moldau.stall.timeout.ms", "20"}},
+		.option_count = 1,
+		.from = {START_BEGINNING},
+		.records = 100,
+		.mute = true,
+	};
+
+	run_case(&c);
+	CHECK_EQ(c.error, ERR_STALLED);
+	CHECK_EQ(c.count, 0);
 }
 
 TEST(reading_starts_where_it_was_asked_to_and_ends_at_the_end)

@@ -27,6 +27,7 @@ struct fetcher {
 	size_t forgotten_count;
 	size_t forgotten_capacity;
 	unsigned failures;
+	bool anew;                    /* the session is to end */
 	struct offset_search *search; /* its own memory, since a fiber's stack is small */
 };
 
@@ -55,6 +56,11 @@ static void session_reset(struct fetcher *f)
 	while ((entry = map_next(&f->consumer->partitions, &place)))
 		if (((struct consume_partition *)entry->value)->fetcher == f)
 			((struct consume_partition *)entry->value)->fetcher = NULL;
+}
+
+void fetcher_start_anew(struct fetcher *f)
+{
+	f->anew = true;
 }
 
 /* --- what there is to do ----------------------------------------------------------------------------------------- */
@@ -386,6 +392,8 @@ static void partition_data(struct fetcher *f, struct fetch_exchange *x, struct c
 	d->partition_index = p->index;
 	d->generation = p->generation;
 	fetched_open(d, r->records, &rules, &cut);
+	if (d->next_offset != p->position || d->batch_count > 0)
+		stall_moved(&p->stall, shard_now_us(c->options.shard));
 	p->position = d->next_offset;
 	p->failures = 0;
 	if (cut && p->max_bytes < INT32_MAX / 2)
@@ -455,6 +463,9 @@ static enum err exchange_await(struct fiber *self, struct fetcher *f, struct pee
 		return e;
 	if ((x->version >= FETCH_BY_ID) != f->by_id)
 		session_reset(f);
+	if (f->anew)
+		session_reset(f);
+	f->anew = false;
 	f->by_id = x->version >= FETCH_BY_ID;
 	build_request(f, x, wanted);
 	return peer_ask_await(self, peer,
