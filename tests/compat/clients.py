@@ -62,24 +62,29 @@ def python():
 
 # --- Java
 
-def java():
+def java_flags(name, short):
+    return (*kafka.SHORT_FLAGS, *kafka.archive_flags(os.path.join(BUILD, name + ".jsa"))) if short else ("-Xmx1G", "-XX:+UseG1GC")
+
+
+def java_reads(bootstrap, topic, lines, short, *arguments):
+    return kafka.command("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic", topic,
+                         *arguments, "--max-messages", str(lines), "--timeout-ms", "60000", flags=java_flags("consumer", short))
+
+
+def java(short=False):
     def produce(bootstrap, topic, codec, _):
         return kafka.command("org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", bootstrap, "--topic", topic,
-                             "--compression-codec", codec)
+                             "--compression-codec", codec, flags=java_flags("producer", short))
 
     def consume(bootstrap, topic, _, lines):
-        return kafka.command("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic",
-                             topic, "--partition", "0", "--offset", "earliest", "--max-messages", str(lines),
-                             "--timeout-ms", "60000")
+        return java_reads(bootstrap, topic, lines, short, "--partition", "0", "--offset", "earliest")
 
     return Client("java", produce, consume, kafka.missing())
 
 
-def java_group():
+def java_group(short=False):
     def consume(bootstrap, topic, _, lines):
-        return kafka.command("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic",
-                             topic, "--group", f"java-{topic}-{os.getpid()}", "--from-beginning", "--max-messages", str(lines),
-                             "--timeout-ms", "60000")
+        return java_reads(bootstrap, topic, lines, short, "--group", f"java-{topic}-{os.getpid()}", "--from-beginning")
 
     return Client("java --group", None, consume, kafka.missing(), in_group=True)
 
@@ -144,10 +149,11 @@ def moldau(binary):
     return Client("moldau", produce, consume, missing)
 
 
-def all_clients(binary, wanted=None):
-    """In the order of the matrix. Only those of `wanted` are looked for."""
+def all_clients(binary, wanted=None, short=False):
+    """In the order of the matrix. Only those of `wanted` are looked for. `short`: each runs for a few seconds at most, one at a time."""
     os.makedirs(BUILD, exist_ok=True)
-    makers = {"kcat": kcat, "kcat -G": kcat_group, "java --group": java_group, "confluent-kafka": python, "java": java, "kafkajs": kafkajs, "moldau": lambda: moldau(binary)}
+    makers = {"kcat": kcat, "kcat -G": kcat_group, "java --group": lambda: java_group(short), "confluent-kafka": python,
+              "java": lambda: java(short), "kafkajs": kafkajs, "moldau": lambda: moldau(binary)}
     names = [name for name in ("kcat", "kcat -G", "confluent-kafka", "java", "java --group", "franz", "sarama", "kafkajs", "moldau")
              if wanted is None or name in wanted]
     go, go_missing = build_go() if {"franz", "sarama"} & set(names) else (None, None)

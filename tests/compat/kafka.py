@@ -4,6 +4,7 @@ Its jars come from the folder that $MOLDAU_KAFKA names, else Maven puts those of
 is taken from $JAVA_HOME, else the newest one found. Without Java, or without both jars and Maven, missing() says what is wanting.
 """
 import filecmp
+import functools
 import glob
 import os
 import re
@@ -21,9 +22,12 @@ LOG4J = os.path.join(HERE, "kafka", "log4j2.properties")
 JARS = os.path.join(ROOT, "build", "kafka")
 BROKER_FLAGS = ["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
                 "-XX:+ExplicitGCInvokesConcurrent", "-Xms1G", "-Xmx1G"]  # as Kafka's own scripts have them
+# Of programs that end soon: what a better compiler and more collectors' threads give is not won back.
+SHORT_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 API_VERSIONS_V0 = b"\0\0\0\x0b\0\x12\0\0\0\0\0\1\0\1t"
 
 
+@functools.lru_cache(maxsize=None)
 def java():
     """The newest Java, if it is 17 or newer."""
     home = os.environ.get("JAVA_HOME")
@@ -73,9 +77,14 @@ def command(main_class, *arguments, flags=("-Xmx1G", "-XX:+UseG1GC")):
 
 def dump_log(*arguments):
     """What Kafka's dump tool says, with its exit code and errors."""
-    done = subprocess.run(command("org.apache.kafka.tools.DumpLogSegments", *arguments), capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(command("org.apache.kafka.tools.DumpLogSegments", *arguments, flags=SHORT_FLAGS), capture_output=True,
+                          text=True, check=False)
     return done.returncode, done.stdout, done.stderr
+
+
+def archive_flags(path):
+    """A JVM of 19 or newer keeps there what it made of the classes, and the next one begins with that. One at a time."""
+    return ("-XX:+IgnoreUnrecognizedVMOptions", "-Xlog:disable", "-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={path}")
 
 
 def free_port():

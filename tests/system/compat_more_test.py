@@ -11,7 +11,7 @@ FAR = ("java", "java --group", "franz", "sarama", "kafkajs")
 
 
 def main():
-    producers, consumers = matrix.split(clients.all_clients(moldau.binary(), (*FAR, "kcat", "kcat -G")))
+    producers, consumers = matrix.split(clients.all_clients(moldau.binary(), (*FAR, "kcat", "kcat -G"), short=True))
     kcat = next((c for c in consumers if c.name == "kcat"), None)
     if not kcat or len(producers) == 1:
         return 0
