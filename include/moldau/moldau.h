@@ -329,6 +329,52 @@ void mo_group_metadata_free(struct mo_group_metadata *m);
 int mo_txn_send_offsets(struct mo_client *c, const struct mo_group_offset *offsets, size_t count,
 			const struct mo_group_metadata *as, struct mo_err *ret_err);
 
+/* --- consume, transform, produce: exactly once --------------------------------------------------------------------- */
+
+/*
+ *      mo_process --- joins the group --> record --> process: mo_produce ... --> next record
+ *                                            after max_records or max_ms: offsets and records are committed together
+ *
+ * Each record of the topics has its effect in what `process` produces once, whatever is killed or rebalances meanwhile: the offsets of what was read
+ * are committed in the transaction of what was produced, in the name of the member that read them. What fails is taken back, and read again from where
+ * the last commit left off; before partitions go their transaction is committed. What `process` does elsewhere may happen more than once.
+ * Wants the settings group.id, transactional.id (of its own for each worker), enable.auto.commit=false, isolation.level=read_committed, and
+ * auto.offset.reset=earliest where nothing may be left out.
+ */
+enum mo_process_event {
+	MO_PROCESS_BEGIN, /* a transaction begins */
+	MO_PROCESS_COMMIT,
+	MO_PROCESS_COMMITTED,
+	MO_PROCESS_ABORTED, /* what was read since the last commit comes again, here or elsewhere; the partitions that go back are told */
+	MO_PROCESS_ASSIGNED, /* these partitions came */
+	MO_PROCESS_GONE      /* these went */
+};
+
+struct mo_process {
+	const char *const *topics;
+	size_t topic_count;
+	/*
+	 * Once for each record; what it produces with `c` belongs to the transaction. An error ends mo_process, which returns it, unless it is
+	 * that of a transaction that failed by itself (of mo_produce).
+	 */
+	int (*process)(void *context, struct mo_client *c, const struct mo_message *m, struct mo_err *ret_err);
+	/* True: commit and return. Asked between records, at least ten times a second. */
+	bool (*stop)(void *context);
+	/* May be NULL. */
+	void (*told)(void *context, enum mo_process_event what, const struct mo_topic_partition *partitions,
+		     size_t count);
+	void *context;
+	size_t max_records; /* of a transaction; 0: 1000 */
+	int max_ms;         /* how long one is open, about; 0: 100 */
+};
+
+/*
+ * Runs until `stop`, or an error that a repetition does not mend: PRODUCER_FENCED (90) when another has the transactional.id, or the transaction timed
+ * out. Everything is committed or taken back then, and the group was left; after a fatal error only mo_client_close is possible, and a new
+ * client goes on where this one's last commit left off.
+ */
+int mo_process(struct mo_client *c, const struct mo_process *p, struct mo_err *ret_err);
+
 /* --- administration: each asks and waits, at most default.api.timeout.ms ------------------------------------------------------------- */
 
 struct mo_new_topic {

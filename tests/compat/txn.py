@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -43,7 +44,23 @@ def franz():
     return ([path, "franz", "worker"], None) if path else (None, missing)
 
 
+def ours():
+    """The worker over libmoldau, made against the library beside the binary under test."""
+    folder = os.path.dirname(moldau.binary())
+    library, compiler = os.path.join(folder, "libmoldau.so"), shutil.which("cc")
+    if not compiler or not os.path.exists(library):
+        return None, "no C compiler" if not compiler else "libmoldau.so is not built"
+    shown = subprocess.run(["nm", "-D", library], capture_output=True, text=True, check=True).stdout
+    sanitized = ["-fsanitize=address,undefined"] if "__asan" in shown else []
+    program = os.path.join(clients.BUILD, "txn_worker" + ("_sanitized" if sanitized else ""))
+    done = subprocess.run([compiler, "-std=gnu11", "-O1", "-Wall", "-Werror", *sanitized, "-I", os.path.join(clients.ROOT, "include"),
+                           os.path.join(HERE, "c", "worker.c"), "-L", folder, "-lmoldau", "-ljansson", f"-Wl,-rpath,{folder}", "-o", program],
+                          capture_output=True, text=True, check=False)
+    return ([program], None) if done.returncode == 0 else (None, f"worker.c does not compile: {done.stderr[-500:]}")
+
+
 BUILDERS = {
+    "moldau": ours,
     "librdkafka": members.python_command("confluent_worker.py", "confluent_kafka"),
     "java": lambda: members.java_program("Worker"),
     "franz": franz,
@@ -272,7 +289,8 @@ class Case:
 
 
 def cases():
-    return [Case(Copy, ["librdkafka"], core=True), Case(Copy, ["java"], core=True), Case(Copy, ["franz"]), Case(Copy, ["java", "librdkafka"]),
+    return [Case(Copy, ["moldau"]), Case(Play, ["moldau"]), Case(Copy, ["moldau", "librdkafka"], core=True),
+            Case(Copy, ["moldau", "java"]), Case(Copy, ["librdkafka"]), Case(Copy, ["java"], core=True), Case(Copy, ["franz"]), Case(Copy, ["java", "librdkafka"]),
             Case(Play, ["librdkafka"]), Case(Play, ["java"]), Case(Play, ["franz"]),
             Case(Play, ["java", "librdkafka", "franz"], core=True)]
 

@@ -13,6 +13,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import moldau  # noqa: E402
+import wire_admin  # noqa: E402
 
 EXAMPLES = os.path.join(moldau.ROOT, "docs", "examples")
 INCLUDE = os.path.join(moldau.ROOT, "include")
@@ -67,6 +68,20 @@ class Example(unittest.TestCase):
                 words, told = self.run_example(address, "readers", "example", count, name="group_consumer")
                 self.assertEqual([line.split()[-1] for line in words.splitlines()[-int(count):]], values)
                 self.assertEqual(told, "assigned: example/0\nrevoked: example/0\n")
+
+    def test_records_are_copied_once_by_one_after_the_other(self):
+        with moldau.Broker({"group.initial.rebalance.delay.ms": 0, "transaction.state.log.num.partitions": 2}) as broker:
+            if "EndTxn" not in wire_admin.apis(broker.port):
+                self.skipTest("the broker has no transactions")
+            address = f"127.0.0.1:{broker.port}"
+            for topic in ("from", "to"):
+                self.assertEqual(moldau.run_moldau("topic", "create", topic, "-b", address)[0], 0)
+            moldau.run_moldau("produce", "from", "-b", address, input="one\ntwo\nthree\n")
+            for count in ("2", "1"):
+                words, _ = self.run_example(address, "copiers", "copier", "from", "to", count, name="exactly_once")
+                self.assertEqual(words, f"copied {count} records\n")
+            code, words, _ = moldau.run_moldau("consume", "to", "-e", "--isolation", "read_committed", "-b", address)
+            self.assertEqual((code, words), (0, "ONE\nTWO\nTHREE\n"))
 
     def test_without_a_broker_it_says_so(self):
         _, words = self.run_example("127.0.0.1:1", "example", code=1)
