@@ -256,7 +256,7 @@ int main(int argc, char **argv)
 {
 	json_t *config = argc > 1 ? json_loads(argv[1], 0, NULL) : NULL;
 	const char *group, *mode;
-	char timeout[20];
+	char timeout[20], session[20];
 	struct worker w = {0};
 	struct mo_err err;
 	int code;
@@ -270,6 +270,7 @@ int main(int argc, char **argv)
 	mode = json_string_value(json_object_get(config, "mode"));
 	group = json_string_value(json_object_get(config, "group"));
 	snprintf(timeout, sizeof(timeout), "%d", (int)json_integer_value(json_object_get(config, "timeout_ms")));
+	snprintf(session, sizeof(session), "%d", (int)json_integer_value(json_object_get(config, "session_ms")));
 	struct mo_option options[] = {
 		{"bootstrap.servers", json_string_value(json_object_get(config, "bootstrap"))},
 		{"client.id", w.name},
@@ -279,6 +280,9 @@ int main(int argc, char **argv)
 		{"enable.auto.commit", "false"},
 		{"isolation.level", "read_committed"},
 		{"auto.offset.reset", "earliest"},
+		/* Of the classic protocol: in the newer one the broker decides them. */
+		{"session.timeout.ms", session},
+		{"heartbeat.interval.ms", "500"},
 		{"linger.ms", "2"},
 		{"fetch.max.wait.ms", "50"},
 		{"reconnect.backoff.max.ms", "500"},
