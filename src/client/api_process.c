@@ -11,7 +11,8 @@
 
 #define DEFAULT_RECORDS 1000
 #define DEFAULT_MS 100
-#define LOOK_MS 50 /* for `stop` */
+#define LOOK_MS 50   /* for `stop` */
+#define END_MS 10000 /* of one attempt */
 #define BACKOFF_MS 10
 #define BACKOFF_MAX_MS 1000
 
@@ -125,18 +126,29 @@ static void rewind_all(struct process_run *r)
 	mem_free(back);
 }
 
+/* The end of a transaction cannot be had: a program that is to stop does not wait for it for ever, nor one whose client is closed. */
+static bool is_out_of_patience(const struct process_run *r, int code, int64_t since_us)
+{
+	if (code == ERR_CLOSED || code == ERR_CANCELLED)
+		return true;
+	return now_us(r) - since_us > r->client->config.api_timeout_ms * 1000 && r->options->stop(r->options->context);
+}
+
 /* Of a transaction that cannot be committed, for this reason. */
 static void take_back(struct process_run *r, int code, const struct mo_err *why)
 {
+	int64_t since_us = now_us(r);
 	struct mo_err e = *why;
+	int failed = OK;
 
 	if (!r->open)
 		return;
-	while (mo_txn_state(r->client) != MO_TXN_FATAL && mo_txn_state(r->client) != MO_TXN_READY)
-		if (mo_txn_abort(r->client, -1, &e))
-			code = e.code;
-	if (mo_txn_state(r->client) == MO_TXN_FATAL)
-		give_up(r, code, &e);
+	while (mo_txn_state(r->client) != MO_TXN_FATAL && mo_txn_state(r->client) != MO_TXN_READY &&
+	       !is_out_of_patience(r, failed, since_us))
+		failed = mo_txn_abort(r->client, END_MS, &e);
+	/* Fatal, or nobody answers: the coordinator aborts it, by its timeout or for the next who has the id. */
+	if (mo_txn_state(r->client) != MO_TXN_READY)
+		give_up(r, failed ? failed : code, &e);
 	else if (is_hopeless(code))
 		give_up(r, code, why);
 	rewind_all(r);
@@ -147,6 +159,7 @@ static void take_back(struct process_run *r, int code, const struct mo_err *why)
 static void commit(struct process_run *r)
 {
 	static const struct mo_err no_member = {.code = ERR_UNKNOWN_MEMBER_ID, .text = "no member of the group"};
+	int64_t since_us = now_us(r);
 	struct mo_group_offset *offsets;
 	struct mo_err e;
 	int code;
@@ -167,8 +180,17 @@ static void commit(struct process_run *r)
 						      .leader_epoch = r->progress[i].leader_epoch};
 	code = mo_txn_send_offsets(r->client, offsets, r->count, &r->as, &e);
 	mem_free(offsets);
-	if (!code)
-		code = mo_txn_commit(r->client, -1, &e);
+	if (!code) {
+		do
+			code = mo_txn_commit(r->client, END_MS, &e);
+		while (code == MO_TIMED_OUT && !is_out_of_patience(r, code, since_us));
+	}
+	if (code && mo_txn_state(r->client) == MO_TXN_COMMITTING) {
+		/* It may be committed or not: who reads on from there waits until that is decided. */
+		give_up(r, code, &e);
+		over(r);
+		return;
+	}
 	if (code) {
 		take_back(r, code, &e);
 		return;
