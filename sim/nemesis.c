@@ -199,6 +199,7 @@ static void trouble_disk(struct nemesis *n)
 	if (!afflict(n, texts[kind], mend_disk, 3 * SECOND_US))
 		return;
 	n->world->disk_trouble = true;
+	n->world->disk_errors = n->world->disk_errors || kind >= 3;
 	if (kind >= (n->world->care ? 2 : 3) && n->world->two_folders && chance(sched(n), 1, 2)) {
 		trace_text(&sched(n)->trace, "nemesis", "FAULT", "of the second folder alone");
 		sim_hit(n->world->sim, HIT_ONE_FOLDER);

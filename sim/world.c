@@ -252,6 +252,9 @@ static void broker_ended(struct node *n)
 	if (w->broker_ready && n->exit_code && w->disk_trouble && !w->whole_disk_trouble && w->phase == CLIENT_WORKS)
 		sim_fail(w->sim, "the broker ended with exit code %d, though one of its folders was well",
 			 n->exit_code);
+	if (w->broker_ready && n->exit_code && w->disk_trouble && !w->disk_errors && w->phase == CLIENT_WORKS)
+		sim_fail(w->sim, "the broker ended with exit code %d, though its disk was only full or slow",
+			 n->exit_code);
 	broker_stopped(n);
 }
 
@@ -261,6 +264,7 @@ void world_start_broker(struct world *w)
 	w->broker_ready = false;
 	w->disk_trouble = w->troubles > 0 && w->disk_trouble;
 	w->whole_disk_trouble = w->disk_trouble && w->whole_disk_trouble;
+	w->disk_errors = w->disk_trouble && w->disk_errors;
 	node_start(w->broker, w->shard_count, broker_life_start, w);
 }
 

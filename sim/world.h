@@ -108,6 +108,7 @@ struct world {
 	struct care_topic *care; /* CARE_KINDS of them; NULL: there is no caretaker */
 	bool two_folders;        /* of log.dirs: /data and /data2 */
 	bool disk_trouble;       /* now, or since the broker last started */
+	bool disk_errors;        /* the same, by more than want of space or time */
 	bool whole_disk_trouble; /* the same, of more than /data2 */
 	uint64_t cache_losses;   /* how often what was written and not synced may have gone */
 	uint64_t lost_syncs;     /* that were lost when the machine last booted */

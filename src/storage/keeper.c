@@ -131,8 +131,10 @@ static enum err checkpoint_await(struct fiber *self, struct store_folder *f)
 	unpick_logs(logs, count);
 	if (!e)
 		e = keeper_write_bounds_await(self, f);
-	if (e)
+	if (e) {
+		f->checkpoint_wanted = true; /* when it passes; until then rounds sync their segments */
 		return e;
+	}
 	if (generation + 1 > f->journal.live)
 		f->journal.live = generation + 1;
 	f->note_wanted = true;
@@ -340,6 +342,13 @@ static void keeper_main(struct fiber *self, void *argument)
 			log_warn(shard_log(f->store->shard),
 				 "%s: too many open files for background work: it is tried again", f->of->path);
 			(void)!fiber_sleep_await(self, TICK_US);
+			continue;
+		}
+		if (e == ERR_NO_SPACE && !f->offline) {
+			/* What was promised is on disk without the file that found no space: it is tried again. */
+			folder_no_space(f);
+			if (fiber_sleep_await(self, PROBE_US) == ERR_CANCELLED)
+				fiber_yield_await(self);
 			continue;
 		}
 		if (e)

@@ -110,7 +110,7 @@ def finish(broker, topics):
         producer.produce(topic.name, b"x" * 900000, key=END_KEY, partition=0, on_delivery=topic.delivered)
         producer.produce(topic.name, b"y" * 900000, key=END_KEY, partition=0, on_delivery=topic.delivered)
         producer.flush(30)
-        moldau.wait_for(lambda t=topic: cleaned(broker, t), 60, f"compaction of {topic.name}")
+        moldau.wait_for(lambda t=topic: cleaned(broker, t), max(60, topic.count // 1000), f"compaction of {topic.name}")
 
 
 def peak_bytes(broker):

@@ -77,6 +77,7 @@ def load(port, data, seconds):
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "enable.idempotence": True, "linger.ms": 5, "batch.size": 65536})
     begun = looked = time.monotonic()
     sent, most = 0, 0
+    looks, above, since, longest = 0, 0, None, 0  # above the promise and a segment: how often, since when, the longest seconds
     while time.monotonic() - begun < seconds:
         while sent * VALUE < (time.monotonic() - begun) * BYTES_PER_SECOND:
             try:
@@ -87,9 +88,18 @@ def load(port, data, seconds):
         producer.poll(0.005)
         if time.monotonic() - looked > LOOK_SECONDS:
             looked = time.monotonic()
-            most = max(most, on_disk(data))
+            size = on_disk(data)
+            most = max(most, size)
+            looks += 1
+            if size <= RETENTION + SEGMENT:
+                since = None
+                continue
+            above += 1
+            since = since or looked
+            longest = max(longest, looked - since)
     if producer.flush(60):
         raise AssertionError("not all records were acknowledged")
+    print(f"above the promise and a segment in {above} of {looks} looks, for {longest:.2f} s at most")
     return sent, most
 
 
