@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "runtime/call.h"
 #include "sim/log_life.h"
+#include "storage/figures.h"
 #include "storage/move.h"
 
 #define READ_MAX 20000
@@ -489,6 +490,8 @@ static void configure(struct log_life *life)
 		.cleaner_load_factor = 0.9,
 		.cleaner_io_bytes_per_second = 1e300,
 		.cleaner_backoff_ms = choose(scheduler_of(life->world), 100, 700),
+		.scrub_interval_ms = choose(scheduler_of(life->world), 200, 3000),
+		.scrub_bytes_per_second = 1e6,
 	};
 
 	store_configure(life->store, &settings);
@@ -510,6 +513,19 @@ static void open_body_await(struct fiber *there, void *argument)
 		open_one_await(there, life, &w->partitions[i]);
 }
 
+/* The scrub, or a read, called something bad; there is nothing bad unless a bit was flipped. */
+static void check_no_damage(struct log_life *life)
+{
+	const struct store_figures *f = store_figures(life->store);
+
+	for (unsigned i = 0; i < life->world->partition_count; i++)
+		if (life->world->partitions[i].damaged)
+			return;
+	if (f->damages_found || f->side_damages_found)
+		sim_fail(life->world->sim, "damage was told of where none was done: %llu of records, %llu beside them",
+			 (unsigned long long)f->damages_found, (unsigned long long)f->side_damages_found);
+}
+
 static void close_body_await(struct fiber *there, void *argument)
 {
 	struct log_life *life = argument;
@@ -517,6 +533,7 @@ static void close_body_await(struct fiber *there, void *argument)
 
 	while (life->actors)
 		(void)event_wait_await(there, &life->over, FIBER_NO_DEADLINE);
+	check_no_damage(life);
 	e = store_close_await(there, life->store);
 	if (e && !log_life_is_trouble(e))
 		sim_fail(life->world->sim, "a store does not close: %s", err_name(e));
@@ -534,7 +551,6 @@ static void life_fiber(struct fiber *self, void *argument)
 		.node_id = 1,
 		.max_open_files = w->max_open_files,
 		.read_budget_bytes = 1 << 20,
-		.producer_id_expiration_ms = 86400000,
 		.flush_offset_checkpoint_interval_ms = 1000,
 		.max_decompressed_bytes = 1 << 20,
 		.journal_bytes = 128 << 10,

@@ -58,7 +58,6 @@ static enum err storage_start_await(struct fiber *self, struct broker *b)
 		.node_id = b->node_id,
 		.max_open_files = b->max_open_files,
 		.read_budget_bytes = b->memory_limit_bytes / 100 * READS_PERCENT / b->shard_count,
-		.producer_id_expiration_ms = config_int64(b->config, CONFIG_PRODUCER_ID_EXPIRATION_MS),
 		.flush_offset_checkpoint_interval_ms = config_int64(b->config,
 								    CONFIG_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
 		.max_decompressed_bytes = (size_t)config_int64(b->config, CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),

@@ -209,6 +209,14 @@ static void put_store(struct broker_part *part, struct look *look, struct buf *l
 	put(look, OBSERVED_OPEN_FILES, NULL, holds.open_files);
 	put(look, OBSERVED_OPEN_FILES_MAX, NULL, holds.open_files_max);
 	put(look, OBSERVED_INDEX_BYTES, NULL, holds.index_bytes);
+	put(look, OBSERVED_SCRUBBED_BYTES, NULL, f->scrubbed_bytes);
+	put(look, OBSERVED_SCRUBBED_SEGMENTS, NULL, f->scrubbed_segments);
+	put(look, OBSERVED_SCRUBS, NULL, f->scrubs);
+	put(look, OBSERVED_DAMAGES_FOUND, label(labels, "kind", bytes_str("records")), f->damages_found);
+	put(look, OBSERVED_DAMAGES_FOUND, label(labels, "kind", bytes_str("side")), f->side_damages_found);
+	put(look, OBSERVED_DAMAGES_FOUND, label(labels, "kind", bytes_str("snapshot")), f->snapshots_found_bad);
+	put(look, OBSERVED_DAMAGES_FOUND, label(labels, "kind", bytes_str("unreadable")), f->segments_unreadable);
+	put(look, OBSERVED_DAMAGES, NULL, holds.damages);
 	put(look, OBSERVED_CLEANINGS, label(labels, "result", bytes_str("ok")), f->cleanings);
 	put(look, OBSERVED_CLEANINGS, label(labels, "result", bytes_str("failed")), f->cleanings_failed);
 	put(look, OBSERVED_CLEANED_BYTES_READ, NULL, f->cleaned_bytes_read);

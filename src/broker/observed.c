@@ -200,6 +200,23 @@ const struct metric observed_metrics[OBSERVED_COUNT] = {
 				     METRIC_NUMBER, 0, 0},
 	[OBSERVED_INDEX_BYTES] = {"moldau_index_memory_bytes", "Memory of the indexes of closed segments.",
 				  METRIC_GAUGE, METRIC_NUMBER, 0, 0},
+	[OBSERVED_SCRUBBED_BYTES] = {"moldau_scrubbed_bytes_total",
+				     "Bytes that the scrub (log.scrub.*) has read and checked.", METRIC_COUNTER,
+				     METRIC_NUMBER, 0, 0},
+	[OBSERVED_SCRUBBED_SEGMENTS] = {"moldau_scrubbed_segments_total", "Segments that it has gone through.",
+					METRIC_COUNTER, METRIC_NUMBER, 0, 0},
+	[OBSERVED_SCRUBS] = {"moldau_scrubs_total", "Its passes over all logs of a shard.", METRIC_COUNTER,
+			     METRIC_NUMBER, 0, 0},
+	[OBSERVED_DAMAGES_FOUND] =
+		{"moldau_damages_found_total",
+		 "What was found bad on disk, by kind=records (stretches without a good batch, found by the scrub or "
+		 "by reads), side (indexes and other files beside them; made anew), snapshot (of producers; a power "
+		 "failure may leave a torn one), unreadable (the disk failed to read a segment). The log names each.",
+		 METRIC_COUNTER, METRIC_NUMBER, 0, 0},
+	[OBSERVED_DAMAGES] = {"moldau_damages",
+			      "Stretches of open logs that hold no good batches, as far as is known: they are not "
+			      "served. More than 0 is a reason to look.",
+			      METRIC_GAUGE, METRIC_NUMBER, 0, 0},
 	[OBSERVED_CLEANINGS] = {"moldau_cleanings_total", "Passes of the log cleaner over a log, by result=ok, failed.",
 				METRIC_COUNTER, METRIC_NUMBER, 0, 0},
 	[OBSERVED_CLEANED_BYTES_READ] = {"moldau_cleaned_read_bytes_total",

@@ -22,6 +22,12 @@ struct store_settings store_settings_of(const struct broker_part *part)
 		.cleaner_io_bytes_per_second = config_layered_double(&l, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) /
 					       b->shard_count,
 		.cleaner_backoff_ms = config_layered_int64(&l, CONFIG_LOG_CLEANER_BACKOFF_MS),
+		.scrub_interval_ms = config_layered_int64(&l, CONFIG_LOG_SCRUB_INTERVAL_MS),
+		.scrub_bytes_per_second = (double)config_layered_int64(&l, CONFIG_LOG_SCRUB_BYTES_PER_SECOND) /
+					  b->shard_count,
+		.producer_id_expiration_ms = config_layered_int64(&l, CONFIG_PRODUCER_ID_EXPIRATION_MS),
+		.producer_id_check_interval_ms = config_int64(b->config,
+							      CONFIG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
 		.move_bytes_per_second = (double)config_layered_move_rate(&l) / b->shard_count,
 	};
 }

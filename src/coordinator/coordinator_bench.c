@@ -73,7 +73,6 @@ static void open_await(struct fiber *self, struct bench *b)
 		.node_id = 1,
 		.max_open_files = 1000,
 		.read_budget_bytes = 16 << 20,
-		.producer_id_expiration_ms = 86400000,
 		.flush_offset_checkpoint_interval_ms = 60000,
 		.max_decompressed_bytes = 64 << 20,
 	};

@@ -25,7 +25,14 @@ enum file_flags {
 	FILE_EXCLUSIVE = 8, /* with CREATE: ERR_EXISTS when it does */
 	FILE_TRUNCATE = 16,
 	FILE_IMPATIENT = 32, /* ERR_TOO_MANY_FILES at once, for who can give back a descriptor himself */
+	/*
+	 * Reads come from the disk and leave the system's memory as it is. Buffer, size and place of each must be multiples of FILE_DIRECT_UNIT.
+	 * ERR_UNSUPPORTED where the file system cannot; a read that fails may do so since it cannot do it here.
+	 */
+	FILE_DIRECT = 64,
 };
+
+#define FILE_DIRECT_UNIT ((size_t)4096)
 
 struct file_op {
 	/* Filled by the caller before submitting: runs on the shard when the operation is over, never inside the submit. */

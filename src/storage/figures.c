@@ -30,6 +30,20 @@ static size_t count_uncleanable(const struct store *s)
 	return count;
 }
 
+static size_t count_damages(const struct store *s)
+{
+	size_t count = 0;
+
+	list_for_each(&s->logs, n)
+	{
+		const struct log *l = container_of(n, struct log, node);
+
+		for (uint32_t i = 0; i < l->segment_count; i++)
+			count += l->segments[i]->damages.count;
+	}
+	return count;
+}
+
 void store_holds(const struct store *s, struct store_holds *ret_holds)
 {
 	*ret_holds = (struct store_holds){
@@ -41,6 +55,7 @@ void store_holds(const struct store *s, struct store_holds *ret_holds)
 		.reads_waiting = list_length(&s->read_budget.waiters),
 		.index_bytes = s->index_memory,
 		.moves = list_length(&s->moves),
+		.damages = count_damages(s),
 		.uncleanable = count_uncleanable(s),
 	};
 }

@@ -23,6 +23,13 @@ struct store_figures {
 	uint64_t cleaned_bytes_left;       /* and of what was made of them */
 	uint64_t cleaned_tombstones;       /* that left since delete.retention.ms was over */
 	uint64_t cleaning_us;              /* spent in passes, their throttling counted */
+	uint64_t scrubbed_bytes;           /* that the scrub has read, */
+	uint64_t scrubbed_segments;        /* to their end, */
+	uint64_t scrubs;                   /* and passes over all logs */
+	uint64_t damages_found;            /* stretches without a good batch, by the scrub or a read */
+	uint64_t side_damages_found;       /* files beside the records that were wrong */
+	uint64_t snapshots_found_bad;      /* of producers; a power failure may leave such */
+	uint64_t segments_unreadable;      /* whose reading failed, as the scrub saw */
 	struct histogram commit_us;        /* a round from its beginning until it is durable and told */
 	struct histogram commit_bytes;     /* what it wrote of records */
 	struct histogram journal_sync_us;  /* one sync a round */
@@ -39,6 +46,7 @@ struct store_holds {
 	size_t reads_waiting; /* for the budget */
 	size_t index_bytes;   /* of closed segments */
 	size_t moves;         /* of logs to other folders, under way or in line */
+	size_t damages;       /* stretches that are not served, as far as is known */
 	size_t uncleanable;   /* logs that the cleaner leaves alone until a restart */
 };
 

@@ -516,6 +516,23 @@ void housekeeping_note_config(struct log *l)
 	event_signal(&l->store->housework);
 }
 
+/* --- producers that are not heard of any more ---------------------------------------------------------------------- */
+
+static void expire_producers(struct store *s)
+{
+	int64_t ms = s->settings.producer_id_expiration_ms;
+	uint32_t seconds = ms / 1000 < UINT32_MAX ? (uint32_t)(ms / 1000) : UINT32_MAX;
+
+	list_for_each(&s->logs, n)
+	{
+		struct log *l = container_of(n, struct log, node);
+
+		if (!log_is_taken(l) && l->producers.count > 0 &&
+		    producer_state_expire(&l->producers, log_now_s(l), seconds))
+			l->side_files_dirty = true;
+	}
+}
+
 /* --- the loop ----------------------------------------------------------------------------------------------------- */
 
 static int64_t earliest(const struct store *s)
@@ -524,6 +541,8 @@ static int64_t earliest(const struct store *s)
 
 	if (s->next_disk_us < at)
 		at = s->next_disk_us;
+	if (s->next_expiry_us < at)
+		at = s->next_expiry_us;
 	return s->next_flush_us < at ? s->next_flush_us : at;
 }
 
@@ -541,6 +560,10 @@ static void work_await(struct fiber *self, struct store *s)
 	if (now_us >= s->next_disk_us) {
 		s->next_disk_us = now_us + DISK_CHECK_US;
 		bound_disk_await(self, s);
+	}
+	if (now_us >= s->next_expiry_us) {
+		expire_producers(s);
+		s->next_expiry_us = us_after_ms(now_us, s->settings.producer_id_check_interval_ms);
 	}
 	if (now_us >= s->next_doomed_us) {
 		for_each_log_await(self, s, sweep_await);
@@ -579,8 +602,12 @@ void store_configure(struct store *s, const struct store_settings *settings)
 		s->next_disk_us = NEVER;
 	else if (s->next_disk_us == NEVER)
 		s->next_disk_us = us_after_ms(now_us, settings->initial_delay_ms);
+	s->next_expiry_us = NEVER;
+	if (settings->producer_id_expiration_ms > 0 && settings->producer_id_check_interval_ms > 0)
+		s->next_expiry_us = us_after_ms(now_us, settings->producer_id_check_interval_ms);
 	event_signal(&s->housework);
 	event_signal(&s->cleaning);
+	scrub_configure(s);
 }
 
 void housekeeping_start(struct store *s)
@@ -590,7 +617,7 @@ void housekeeping_start(struct store *s)
 
 	event_init(&s->housework);
 	list_init(&s->looks);
-	s->next_doomed_us = s->next_retention_us = s->next_flush_us = s->next_disk_us = NEVER;
+	s->next_doomed_us = s->next_retention_us = s->next_flush_us = s->next_disk_us = s->next_expiry_us = NEVER;
 	s->housekeeping_runs = true;
 	fiber = fiber_start(s->shard, &options, housekeeping_main, s);
 	must(fiber != NULL); /* among the first fibers of a shard */

@@ -12,7 +12,6 @@
 #define PROBE_US 250000
 #define REST_MS 1000
 #define SPACE_WANTED ((int64_t)1 << 20)
-#define EXPIRY_INTERVAL_US ((int64_t)600 * 1000000)
 
 /* The logs of the folder that `wanted` picks, pinned. */
 static struct log **pick_logs(struct store_folder *f, bool (*wanted)(const struct log *l, uint64_t argument),
@@ -214,21 +213,6 @@ static void probe_space_await(struct fiber *self, struct store_folder *f)
 	log_info(shard_log(f->store->shard), "%s: there is space again: appends are taken", f->of->path);
 }
 
-static void expire_producers(struct store_folder *f)
-{
-	int64_t ms = f->store->storage->options.producer_id_expiration_ms;
-
-	if (ms <= 0)
-		return;
-	list_for_each(&f->store->logs, n)
-	{
-		struct log *l = container_of(n, struct log, node);
-
-		if (l->folder == f && producer_state_expire(&l->producers, log_now_s(l), (uint32_t)(ms / 1000)))
-			l->side_files_dirty = true;
-	}
-}
-
 static enum err make_journal_await(struct fiber *self, struct store_folder *f)
 {
 	enum err e = journal_prepare_await(self, f);
@@ -292,10 +276,6 @@ static enum err tick_await(struct fiber *self, struct store_folder *f)
 		e = keeper_write_bounds_await(self, f);
 		f->next_bounds_us = us_after_ms(now_us, f->store->storage->options.flush_offset_checkpoint_interval_ms);
 	}
-	if (now_us >= f->next_expiry_us) {
-		expire_producers(f);
-		f->next_expiry_us = now_us + EXPIRY_INTERVAL_US;
-	}
 	return e;
 }
 
@@ -324,7 +304,6 @@ static void keeper_main(struct fiber *self, void *argument)
 	struct store_folder *f = argument;
 	int64_t next_tick_us = 0;
 
-	f->next_expiry_us = shard_now_us(f->store->shard) + EXPIRY_INTERVAL_US;
 	while (!f->stopping) {
 		bool idle = f->offline || store_is_read_only(f->store);
 		enum err e = idle ? OK : chores_await(self, f);

@@ -94,7 +94,6 @@ static inline enum err fixture_try_open_await(struct fiber *self, struct fixture
 		.node_id = 1,
 		.max_open_files = x->max_open_files,
 		.read_budget_bytes = x->read_budget,
-		.producer_id_expiration_ms = 86400000,
 		.flush_offset_checkpoint_interval_ms = 60000,
 		.max_decompressed_bytes = (size_t)64 << 20,
 		.journal_bytes = x->journal_bytes,

@@ -7,6 +7,10 @@
  *
  * When index and file are in memory and open, nothing of it needs a fiber; else a fiber loads and opens first. A batch larger than what
  * was read is read once more, whole. A reader of committed records is told which transactions up to there were aborted.
+ *
+ * What is bad is not served: an answer ends before it, and one that would begin with it is ERR_CORRUPT. That is what the scrub found
+ * (damage.h), a batch whose CRC is wrong where it comes through our memory, and one that begins before the one in front of it ends. Where an
+ * index led to what cannot be, it is made anew from the records and the read begins again, once.
  */
 #include "base/alloc.h"
 #include "base/mutant.h"
@@ -34,9 +38,11 @@ struct read_state {
 	size_t size;
 	struct blob *blob;
 	enum err error;
-	bool placed; /* position and size are set: another read of the same segment */
+	bool from_index; /* so that the batch there ends at or before the offset */
+	bool placed;     /* position and size are set: another read of the same segment */
 	bool guessed;
 	bool guessed_wrong; /* once is enough */
+	bool mended;        /* the segment's index was made anew for it */
 	bool stays;         /* only the beginning is read: to find the first batch */
 	size_t stays_least; /* how much the answer must then be */
 	int64_t answer_end; /* behind the answer's last byte in the segment */
@@ -191,9 +197,95 @@ static void read_from_start(struct read_state *st)
 static void read_again(struct read_state *st, int64_t position, size_t size)
 {
 	st->placed = true;
+	st->from_index = false;
 	st->position = position;
 	st->size = size;
 	read_from_start(st);
+}
+
+/* The segment that was read; NULL: it has left the log, or was cut or cleaned, since. */
+static struct segment *segment_of(const struct read_state *st)
+{
+	const struct log *l = st->log;
+	struct segment *s = l->segments[log_segment_at(l, st->segment_base)];
+
+	return st->swaps == l->swaps && s->base_offset == st->segment_base ? s : NULL;
+}
+
+/* --- what is bad -------------------------------------------------------------------------------------------------- */
+
+static void mend_main(struct fiber *self, void *argument)
+{
+	struct read_state *st = argument;
+	struct log *l = st->log;
+	struct segment *s;
+	enum err e = gate_enter_await(self, &l->store->cold_reads, FIBER_NO_DEADLINE);
+
+	if (e) {
+		finish(st, e);
+		return;
+	}
+	log_pin(l);
+	s = segment_of(st);
+	if (s && !s->index_mended) {
+		s->index_mended = true;
+		e = log_remake_index_await(self, l, s);
+		if (!e)
+			log_warn(log_logger(l),
+				 "%s-%d: the index of segment %020lld led to where no batch begins: made anew",
+				 l->topic, (int)l->partition, (long long)st->segment_base);
+		l->store->figures.side_damages_found += !e;
+	}
+	gate_leave(&l->store->cold_reads);
+	if (l->closing || l->state)
+		finish(st, l->state ? l->state : ERR_CANCELLED);
+	else if (e && e != ERR_AGAIN)
+		finish(st, ERR_CORRUPT);
+	else
+		read_from_start(st);
+	log_unpin(l);
+}
+
+/* What was read makes no sense there; perhaps the index is to blame. False: it is not. */
+static bool mend_index(struct read_state *st)
+{
+	static const struct fiber_options options = {.name = "cold read"};
+	const struct segment *s = segment_of(st);
+
+	if (st->mended || !s || s->index_mended || s == log_active(st->log) || s->damages.count > 0)
+		return false;
+	st->mended = true;
+	st->placed = st->guessed = false;
+	st->guessed_wrong = true;
+	return fiber_start(st->log->store->shard, &options, mend_main, st) != NULL;
+}
+
+/* Of an answer in our memory: the bytes in front of the first batch that cannot be. */
+static struct bytes good_part(const struct read_state *st, struct bytes records)
+{
+	struct segment *s = segment_of(st);
+	struct bytes rest = records, batch;
+	int64_t next = -1;
+	struct batch_header h;
+
+	while (batch_next(&rest, &h, &batch) == OK) {
+		int64_t position = st->position + (batch.data - st->blob->data);
+		bool crc_ok = batch_crc_ok(batch);
+
+		if (crc_ok && h.base_offset >= next) {
+			next = batch_last_offset(&h) + 1;
+			continue;
+		}
+		if (s)
+			log_note_damage(st->log, s,
+					&(struct damage){position, position + (int64_t)batch.size,
+							 next < 0 || crc_ok ? h.base_offset : next,
+							 batch_last_offset(&h) + 1},
+					crc_ok ? "it begins before the batch in front of it ends"
+					       : "the CRC does not match the batch");
+		return bytes_of(records.data, (size_t)(batch.data - records.data));
+	}
+	return records;
 }
 
 /* What the buffer holds of what is wanted. */
@@ -206,19 +298,40 @@ struct selection {
 	bool at_end;       /* of the segment, and only that is why */
 };
 
+/* Where the buffer comes to what is bad. OK also when it was passed over; `ret_stop`: nothing behind it is given. */
+static enum err meet_damage(const struct read_state *st, const struct damage *d, struct selection *s, bool *ret_stop)
+{
+	*ret_stop = s->first_size || d->offset >= st->r->max_offset;
+	s->over = *ret_stop;
+	if (!*ret_stop && st->r->offset < d->next_offset)
+		return ERR_CORRUPT;
+	if (!*ret_stop)
+		s->next = (size_t)(d->end - st->position);
+	return OK;
+}
+
 static enum err select_batches(const struct read_state *st, struct selection *s)
 {
+	const struct segment *of = segment_of(st);
 	const uint8_t *data = st->blob->data;
 	size_t size = st->blob->size;
 	int64_t max_offset = MUTANT(FETCH_BEYOND_SYNCED) ? st->log->end : st->r->max_offset;
 
 	*s = (struct selection){0};
 	while (s->next + BATCH_HEADER_SIZE <= size || (s->first_size && s->next + BATCH_LOG_OVERHEAD <= size)) {
+		const struct damage *d = of ? damage_at(&of->damages, st->position + (int64_t)s->next) : NULL;
 		const uint8_t *at = data + s->next;
 		int64_t base = (int64_t)get_be64(at);
 		int32_t length = (int32_t)get_be32(at + 8);
 		size_t whole = (size_t)length + BATCH_LOG_OVERHEAD;
+		bool stop = false;
 
+		if (d && meet_damage(st, d, s, &stop) != OK)
+			return ERR_CORRUPT;
+		if (stop)
+			break;
+		if (d)
+			continue;
 		if (length < BATCH_HEADER_SIZE - BATCH_LOG_OVERHEAD || base < st->segment_base ||
 		    st->position + (int64_t)(s->next + whole) > st->end_position)
 			return ERR_CORRUPT;
@@ -280,7 +393,10 @@ static void lend(struct read_state *st, int64_t position, size_t size)
 static bool lend_rest(struct read_state *st, const struct selection *s)
 {
 	int64_t from = st->position + (int64_t)s->start;
-	size_t size = st->visible_end > from ? (size_t)(st->visible_end - from) : 0, max = st->r->max_bytes;
+	const struct segment *of = segment_of(st);
+	const struct damage *d = of ? damage_from(&of->damages, from) : NULL;
+	int64_t to = d && d->position < st->visible_end ? d->position : st->visible_end;
+	size_t size = to > from ? (size_t)(to - from) : 0, max = st->r->max_bytes;
 
 	if (!st->stays || s->first_size > size || size < st->stays_least ||
 	    (s->first_size > max && !st->r->at_least_one))
@@ -315,26 +431,54 @@ static bool go_on_behind(struct read_state *st)
 	return true;
 }
 
+/* What was read begins with a batch behind the offset, or with what is known to be bad. */
+static bool is_behind(const struct read_state *st, bool *ret_damaged)
+{
+	const struct segment *of = segment_of(st);
+
+	*ret_damaged = of && damage_at(&of->damages, st->position);
+	return st->blob->size >= BATCH_HEADER_SIZE && (int64_t)get_be64(st->blob->data) > st->r->offset;
+}
+
+/*
+ * A guess may be wrong, and is not made again. But an index's entry names a batch that ends at or before the offset: where it begins behind the
+ * offset one of the two is wrong.
+ */
+static enum err check_place(struct read_state *st, bool *ret_again)
+{
+	bool damaged, behind = is_behind(st, &damaged);
+
+	*ret_again = st->guessed && (behind || damaged);
+	if (*ret_again) {
+		st->guessed = false;
+		st->guessed_wrong = true;
+	}
+	return st->from_index && !st->guessed && !*ret_again && behind && !damaged ? ERR_CORRUPT : OK;
+}
+
 static void read_done(struct file_op *op)
 {
 	struct read_state *st = container_of(op, struct read_state, op);
 	struct selection s;
 	struct bytes records;
+	bool again = false;
 	enum err e = op->error;
 
 	if (!e && op->count < st->size)
 		e = ERR_CORRUPT; /* the file is shorter than what was written to it */
 	st->blob->size = op->count;
 	if (!e)
-		e = select_batches(st, &s);
-	if (e) {
-		finish(st, e);
+		e = check_place(st, &again);
+	if (again) {
+		read_from_start(st);
 		return;
 	}
-	if (st->guessed && st->blob->size >= BATCH_HEADER_SIZE && (int64_t)get_be64(st->blob->data) > st->r->offset) {
-		st->guessed = false;
-		st->guessed_wrong = true;
-		read_from_start(st);
+	if (!e)
+		e = select_batches(st, &s);
+	if (e == ERR_CORRUPT && mend_index(st))
+		return;
+	if (e) {
+		finish(st, e);
 		return;
 	}
 	if (!s.first_size && s.at_end && go_on_behind(st))
@@ -359,7 +503,11 @@ static void read_done(struct file_op *op)
 			finish(st, OK);
 		return;
 	}
-	records = answer(st, &s);
+	records = good_part(st, answer(st, &s));
+	if (!records.size && s.first_size && s.first_size <= st->blob->size - s.start && answer(st, &s).size) {
+		finish(st, ERR_CORRUPT);
+		return;
+	}
 	if (records.size)
 		st->answer_end = st->position + (records.data - st->blob->data) + (int64_t)records.size;
 	finish_answer(st, records);
@@ -463,7 +611,7 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 	st->end_position = s->written;
 	if (st->placed && st->swaps == l->swaps)
 		return;
-	st->placed = false;
+	st->placed = st->from_index = false;
 	st->swaps = l->swaps;
 	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
 		const struct recent_batch *b = log_recent(l, i);
@@ -476,6 +624,7 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 		int32_t wanted = relative > INT32_MAX ? INT32_MAX : relative < 0 ? 0 : (int32_t)relative;
 
 		position = offset_index_lookup(&s->offsets, wanted);
+		st->from_index = position > 0;
 		next = offset_index_lookup_end(&s->offsets, wanted, -1);
 		slack = (size_t)(next < 0 ? l->config.index_interval_bytes : next - position);
 	}

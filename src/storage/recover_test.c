@@ -81,7 +81,7 @@ static void ten_batches_main(struct fiber *self, void *argument)
 	DIE();
 }
 
-struct damage {
+struct harm {
 	const char *what;
 	int cut_bytes;       /* off the end */
 	int flip_batch;      /* -1: none */
@@ -90,14 +90,14 @@ struct damage {
 	int64_t end;
 };
 
-struct damage_case {
+struct harm_case {
 	struct fixture x;
-	const struct damage *damage;
+	const struct harm *damage;
 };
 
 static void reopen_main(struct fiber *self, void *argument)
 {
-	struct damage_case *c = argument;
+	struct harm_case *c = argument;
 	struct log_config config = large_segments();
 	struct log *l = NULL;
 
@@ -120,7 +120,7 @@ static void reopen_main(struct fiber *self, void *argument)
 
 TEST(a_torn_tail_is_cut_and_damage_below_the_bound_is_not)
 {
-	static const struct damage cases[] = {
+	static const struct harm cases[] = {
 		{"nothing", 0, -1, NULL, OK, 10},
 		{"the last batch is short", 100, -1, NULL, OK, 9},
 		{"only a piece of its header is left", LARGE + 50, -1, NULL, OK, 9},
@@ -138,7 +138,7 @@ TEST(a_torn_tail_is_cut_and_damage_below_the_bound_is_not)
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
 
 	for (size_t i = 0; i < countof(cases); i++) {
-		struct damage_case c = {.damage = &cases[i]};
+		struct harm_case c = {.damage = &cases[i]};
 		off_t batch;
 
 		fixture_init(&c.x);

@@ -34,6 +34,7 @@ void segment_free(struct segment *s, struct file_cache *c)
 	file_cache_drop(c, &s->file);
 	segment_drop_index(s);
 	aborted_index_fini(&s->aborted);
+	damage_fini(&s->damages);
 	if (s->snapshot) {
 		buf_fini(s->snapshot);
 		mem_free(s->snapshot);
@@ -78,6 +79,7 @@ void segment_cut_aborted(struct segment *s, int64_t offset)
 void segment_truncate(struct segment *s, int64_t position, int64_t offset)
 {
 	segment_cut_aborted(s, offset);
+	damage_truncate(&s->damages, position);
 	if (position > INT32_MAX)
 		return;
 	offset_index_truncate(&s->offsets, (int32_t)position);

@@ -11,6 +11,7 @@
 
 #include "record/batch.h"
 #include "storage/aborted_index.h"
+#include "storage/damage.h"
 #include "storage/file_cache.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
@@ -42,7 +43,9 @@ struct segment {
 	bool name_synced;
 	bool times_known; /* max_timestamp is right */
 	bool index_loaded;
-	bool index_saved; /* the files on disk are as the memory is */
+	bool index_saved;           /* the files on disk are as the memory is */
+	struct damage_list damages; /* what is not served of it */
+	bool index_mended;          /* since the log was opened: once is enough */
 	bool aborted_loaded;
 	bool aborted_expected; /* there is a file of it; where it is not, what it had is made anew */
 	bool aborted_stale;    /* the file has more than the memory: it is written anew, whole */

@@ -323,14 +323,21 @@ struct index_builder {
 	struct batch_walker walker;
 	struct segment made;
 	int64_t interval;
+	int64_t next;   /* offset */
+	bool misplaced; /* a batch was left out, whose offset cannot be */
 };
 
 static bool build_entry(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
 	struct index_builder *b = container_of(w, struct index_builder, walker);
 
-	(void)whole;
 	(void)position;
+	if (h->base_offset < b->next || batch_last_offset(h) - b->made.base_offset > INT32_MAX) {
+		b->misplaced = true;
+		b->made.size += (int64_t)whole.size;
+		return true;
+	}
+	b->next = batch_last_offset(h) + 1;
 	segment_add(&b->made, h, b->interval);
 	return true;
 }
@@ -345,7 +352,7 @@ static enum err rebuild_indexes_await(struct fiber *self, struct log *l, struct 
 		return e;
 	b->walker.batch = build_entry;
 	b->interval = l->config.index_interval_bytes;
-	b->made.base_offset = s->base_offset;
+	b->made.base_offset = b->next = s->base_offset;
 	b->made.max_timestamp = NO_TIMESTAMP;
 	b->made.first_timestamp = NO_TIMESTAMP;
 	b->made.max_timestamp_offset = s->base_offset;
@@ -398,11 +405,25 @@ static void take_indexes(struct log *l, struct segment *s, struct offset_index *
 		l->store->index_memory += segment_index_memory(s);
 }
 
+/* The file was missing, or made no sense: the keeper saves what was made instead. */
+static void want_saved(struct log *l, struct segment *s)
+{
+	if (s == log_active(l) || store_is_read_only(l->store))
+		return;
+	s->index_saved = false;
+	l->side_files_dirty = true;
+	if (list_linked(&l->rolled_node))
+		return;
+	list_push_back(&l->folder->rolled, &l->rolled_node);
+	event_signal(&l->folder->chores);
+}
+
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s)
 {
 	struct offset_index offsets = {0};
 	struct time_index times = {0};
 	struct index_builder b = {0};
+	bool whole = false;
 	enum err e;
 
 	if (s->index_loaded)
@@ -415,11 +436,36 @@ enum err log_load_index_await(struct fiber *self, struct log *l, struct segment 
 		e = rebuild_indexes_await(self, l, s, &b);
 		offsets = b.made.offsets;
 		times = b.made.times;
+		whole = !e && !b.misplaced;
+		if (e == ERR_CORRUPT)
+			e = OK; /* up to what is damaged there is one: it is not the index that has to say so */
 	}
-	if (!e && !s->index_loaded)
+	if (!e && !s->index_loaded) {
 		take_indexes(l, s, &offsets, &times);
+		if (whole && b.made.size > 0)
+			want_saved(l, s);
+	}
 	offset_index_fini(&offsets);
 	time_index_fini(&times);
+	return e;
+}
+
+enum err log_remake_index_await(struct fiber *self, struct log *l, struct segment *s)
+{
+	struct index_builder b = {0};
+	enum err e = s->replaced ? ERR_AGAIN : rebuild_indexes_await(self, l, s, &b);
+
+	if (!e && (s->replaced || b.misplaced))
+		e = s->replaced ? ERR_AGAIN : ERR_CORRUPT;
+	if (!e) {
+		segment_drop_index(s);
+		take_indexes(l, s, &b.made.offsets, &b.made.times);
+		s->index_saved = false;
+		l->side_files_dirty = true;
+		e = store_is_read_only(l->store) ? OK : log_save_index_await(self, l, s);
+	}
+	offset_index_fini(&b.made.offsets);
+	time_index_fini(&b.made.times);
 	return e;
 }
 
@@ -589,7 +635,10 @@ enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
 	log_folder_path(l, folder);
 	snprintf(path, sizeof(path), "%s/leader-epoch-checkpoint", folder);
 	l->epochs_dirty = false;
+	l->saving_epochs++;
 	e = log_save_epochs_at_await(self, l, path, sync);
+	l->saving_epochs--;
+	l->epochs_saved++;
 	if (e)
 		l->epochs_dirty = true;
 	return e;

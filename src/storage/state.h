@@ -138,7 +138,6 @@ struct store_folder {
 	bool committer_runs;
 	bool keeper_runs;
 	int64_t next_bounds_us;
-	int64_t next_expiry_us;
 	struct gate bounds_gate; /* one writer of the checkpoint file at a time */
 	uint64_t starts_asked;   /* moves of a start that wait for the bounds to be written */
 	uint64_t starts_saved;   /* those up to this one are durable */
@@ -169,11 +168,15 @@ struct store {
 	int64_t next_doomed_us;
 	int64_t next_retention_us;
 	int64_t next_flush_us;
-	int64_t next_disk_us; /* of shard 0: it looks for all */
+	int64_t next_expiry_us; /* of producers */
+	int64_t next_disk_us;   /* of shard 0: it looks for all */
 	bool housekeeping_runs;
 	struct event cleaning;    /* for the cleaner, clean.c */
 	struct gate clean_points; /* one writer of cleaner-offset-checkpoint at a time */
 	bool cleaner_runs;
+	struct event scrubbing; /* for the scrub, scrub.c */
+	int64_t next_scrub_us;
+	bool scrub_runs;
 	struct list moves;   /* for the mover, move.c: of struct move */
 	struct event moving; /* one came, or is to end */
 	bool mover_runs;
@@ -277,18 +280,20 @@ struct log {
 	bool epochs_dirty;
 	bool read_failed; /* and the log says so: once is enough */
 	bool future_told;
-	bool saving_snapshot;  /* somebody is just writing one */
-	bool saving_aborted;   /* somebody is just writing an index of aborted transactions */
-	bool uncleanable;      /* the cleaner failed at it, and the log says so */
-	bool indexes_wait;     /* what is saved of indexes is synced, and gets its name, later */
-	bool swapping;         /* files of its segments are being renamed */
-	bool side_files_dirty; /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
-	bool held;             /* its folder is about to change: reads wait, and whoever would begin anything else */
-	bool writes_held;      /* and appends, which have their place */
-	bool blocked;          /* no appends: being cut, closed or deleted */
-	bool closing;          /* somebody has it for himself; only the keeper still syncs its files */
-	bool deleted;          /* nothing of it matters any more */
-	bool settled_but_sync; /* by the store's closing */
+	bool saving_snapshot;   /* somebody is just writing one */
+	unsigned saving_epochs; /* so many are just writing the file, */
+	unsigned epochs_saved;  /* and have written it */
+	bool saving_aborted;    /* somebody is just writing an index of aborted transactions */
+	bool uncleanable;       /* the cleaner failed at it, and the log says so */
+	bool indexes_wait;      /* what is saved of indexes is synced, and gets its name, later */
+	bool swapping;          /* files of its segments are being renamed */
+	bool side_files_dirty;  /* index, time index, snapshot and epochs on disk are not what a clean stop leaves */
+	bool held;              /* its folder is about to change: reads wait, and whoever would begin anything else */
+	bool writes_held;       /* and appends, which have their place */
+	bool blocked;           /* no appends: being cut, closed or deleted */
+	bool closing;           /* somebody has it for himself; only the keeper still syncs its files */
+	bool deleted;           /* nothing of it matters any more */
+	bool settled_but_sync;  /* by the store's closing */
 	bool flush_wanted;
 	uint32_t names_made; /* how often a file beside the segments got its name */
 	unsigned rounds;     /* that hold it */
@@ -395,6 +400,8 @@ enum err log_sync_files_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* The same for all segments but the active one. */
 enum err log_sync_closed_await(struct fiber *self, struct log *l) MUST_CHECK;
 enum err log_load_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
+/* Offset and time index of a closed segment are wrong or missing: made anew from the records, and saved. ERR_CORRUPT: the records are damaged. */
+enum err log_remake_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 /* Of the space that was kept for a segment that is full, or whose log is closed, the rest goes back. */
 enum err log_give_back_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s) MUST_CHECK;
@@ -465,6 +472,14 @@ enum err log_settle_start_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* clean.c: the log cleaner of a shard. */
 void clean_start(struct store *s);
 void clean_stop_await(struct fiber *self, struct store *s);
+
+/* scrub.c: the background scrub of a shard. */
+void scrub_start(struct store *s);
+void scrub_stop_await(struct fiber *self, struct store *s);
+/* The settings changed. */
+void scrub_configure(struct store *s);
+/* What lies there of the segment is not good: it is not served from now on. Says so, once. */
+void log_note_damage(struct log *l, struct segment *s, const struct damage *d, const char *what);
 
 /*
  * clean_swap.c: `made`, of the files *.cleaned, which are synced, takes the place of the `count` segments from `first` on. Takes

@@ -62,6 +62,7 @@ struct store *store_new(struct storage *st, struct shard *shard, void (*failed)(
 	housekeeping_start(s);
 	clean_start(s);
 	move_start(s);
+	scrub_start(s);
 	return s;
 }
 
@@ -251,6 +252,7 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	housekeeping_stop_await(self, s);
 	clean_stop_await(self, s);
 	move_stop_await(self, s);
+	scrub_stop_await(self, s);
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);

@@ -30,7 +30,6 @@ struct storage_options {
 	const char *cluster_id;   /* NULL: taken from the folders, or made anew */
 	size_t max_open_files;    /* for segments and indexes, of the whole process */
 	size_t read_budget_bytes; /* for read buffers, of each shard */
-	int64_t producer_id_expiration_ms;
 	int64_t flush_offset_checkpoint_interval_ms;
 	size_t max_decompressed_bytes;
 	size_t journal_bytes; /* of each of the two journal files of a shard and folder; 0: 16 MiB. The simulator takes few */
@@ -92,6 +91,10 @@ struct store_settings {
 	double cleaner_io_bytes_per_second; /* this shard's share */
 	double move_bytes_per_second;       /* this shard's share; 0: no limit */
 	int64_t cleaner_backoff_ms;
+	int64_t scrub_interval_ms;         /* from one pass over all logs to the next; 0: never */
+	double scrub_bytes_per_second;     /* this shard's share; 0: no limit */
+	int64_t producer_id_expiration_ms; /* who is not heard of for so long is forgotten; 0: never */
+	int64_t producer_id_check_interval_ms;
 };
 
 /* From now on; may be called again at any time. */

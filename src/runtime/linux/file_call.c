@@ -28,13 +28,16 @@ static enum err call_open(struct file_call *c)
 	struct stat st;
 	/* Without waiting: a FIFO in a file's place would hold this thread until somebody opens its other end. */
 	int flags = access[mode] | O_CLOEXEC | O_NONBLOCK | (c->flags & FILE_CREATE ? O_CREAT : 0) |
-		    (c->flags & FILE_EXCLUSIVE ? O_EXCL : 0) | (c->flags & FILE_TRUNCATE ? O_TRUNC : 0);
+		    (c->flags & FILE_EXCLUSIVE ? O_EXCL : 0) | (c->flags & FILE_TRUNCATE ? O_TRUNC : 0) |
+		    (c->flags & FILE_DIRECT ? O_DIRECT : 0);
 	int fd;
 
 	must(mode != 0);
 	do {
 		fd = open(c->path, flags, 0644);
 	} while (fd < 0 && errno == EINTR);
+	if (fd < 0 && errno == EINVAL && c->flags & FILE_DIRECT)
+		return ERR_UNSUPPORTED;
 	if (fd < 0)
 		return errno == ENXIO ? ERR_IO : err_of_errno(errno); /* a FIFO that nobody reads */
 	if (fstat(fd, &st) || S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode)) {
