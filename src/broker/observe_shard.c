@@ -3,6 +3,7 @@
 
 #include "broker/broker_own.h"
 #include "broker/observe.h"
+#include "broker/txn_ends.h"
 #include "storage/figures.h"
 
 #define LABELS_MAX ((size_t)2048)
@@ -70,6 +71,7 @@ static void put_requests(struct broker_part *part, struct look *look, struct buf
 struct topic_sums {
 	struct log_figures figures;
 	uint64_t size_bytes;
+	uint64_t unstable_offsets;
 };
 
 static void add_topic(struct topic_sums *sums, const struct topic_replicas *t)
@@ -88,6 +90,8 @@ static void add_topic(struct topic_sums *sums, const struct topic_replicas *t)
 		sums->figures.appended_bytes += f->appended_bytes;
 		sums->figures.read_bytes += f->read_bytes;
 		sums->size_bytes += (uint64_t)log_size_bytes(p->log);
+		if (p->state == PARTITION_OPEN)
+			sums->unstable_offsets += (uint64_t)(p->high_watermark - partition_last_stable(p));
 	}
 }
 
@@ -97,6 +101,7 @@ static void put_topic(struct look *look, const struct buf *labels, const struct 
 	put(look, OBSERVED_TOPIC_BYTES, labels, sums->figures.appended_bytes);
 	put(look, OBSERVED_TOPIC_READ_BYTES, labels, sums->figures.read_bytes);
 	put(look, OBSERVED_TOPIC_LOG_BYTES, labels, sums->size_bytes);
+	put(look, OBSERVED_TOPIC_UNSTABLE, labels, sums->unstable_offsets);
 	put(look, OBSERVED_LOG_BYTES, NULL, sums->size_bytes);
 }
 
@@ -157,6 +162,78 @@ static void put_coordinators(struct broker_part *part, struct look *look, struct
 	for (enum internal_topic t = 0; t < INTERNAL_TOPICS; t++)
 		if (part->shard.coordinators[t])
 			put_coordinator(look, labels, internal_topic_name(t), part->shard.coordinators[t]);
+}
+
+/* --- transactions ---------------------------------------------------------------------------------------------------- */
+
+static const char *const txn_states[TXN_STATES] = {
+	[TXN_EMPTY] = "Empty",
+	[TXN_ONGOING] = "Ongoing",
+	[TXN_PREPARE_COMMIT] = "PrepareCommit",
+	[TXN_PREPARE_ABORT] = "PrepareAbort",
+	[TXN_COMPLETE_COMMIT] = "CompleteCommit",
+	[TXN_COMPLETE_ABORT] = "CompleteAbort",
+};
+
+static void add_txns(struct txn_figures *sums, const struct txn_figures *f)
+{
+	for (enum txn_state s = 0; s < TXN_STATES; s++)
+		sums->ids_in_state[s] += f->ids_in_state[s];
+	if (f->oldest_start_ms < sums->oldest_start_ms)
+		sums->oldest_start_ms = f->oldest_start_ms;
+	sums->begun += f->begun;
+	sums->committed += f->committed;
+	sums->aborted += f->aborted;
+	sums->timed_out += f->timed_out;
+	sums->fenced += f->fenced;
+	sums->expired_ids += f->expired_ids;
+}
+
+static void put_ended(struct look *look, struct buf *labels, const char *result, uint64_t count)
+{
+	put(look, OBSERVED_TRANSACTIONS_ENDED, label(labels, "result", bytes_str(result)), count);
+}
+
+static void put_txn_sums(struct shard *s, struct look *look, struct buf *labels, const struct txn_figures *sums)
+{
+	int64_t now_ms = shard_wall_ms(s), open_ms = 0;
+	char index[12];
+
+	for (enum txn_state state = 0; state < TXN_STATES; state++)
+		if (txn_states[state])
+			put(look, OBSERVED_TRANSACTIONS, label(labels, "state", bytes_str(txn_states[state])),
+			    sums->ids_in_state[state]);
+	if (sums->oldest_start_ms < now_ms)
+		open_ms = now_ms - sums->oldest_start_ms;
+	snprintf(index, sizeof(index), "%u", shard_index(s));
+	put(look, OBSERVED_TRANSACTION_OLDEST, label(labels, "shard", bytes_str(index)), (uint64_t)open_ms * 1000);
+	put(look, OBSERVED_TRANSACTIONS_BEGUN, NULL, sums->begun);
+	put_ended(look, labels, "committed", sums->committed);
+	put_ended(look, labels, "aborted", sums->aborted);
+	put_ended(look, labels, "timed out", sums->timed_out);
+	put_ended(look, labels, "fenced", sums->fenced);
+	put(look, OBSERVED_TRANSACTION_IDS_EXPIRED, NULL, sums->expired_ids);
+}
+
+static void put_transactions(struct broker_part *part, struct look *look, struct buf *labels)
+{
+	const struct coordinator *c = part->shard.coordinators[INTERNAL_TRANSACTIONS];
+	struct txn_ends_figures ends = txn_ends_figures(part->shard.txn_ends);
+	struct txn_figures sums = {.oldest_start_ms = INT64_MAX};
+
+	for (int32_t i = c ? coordinator_next(c, 0) : -1; i >= 0; i = coordinator_next(c, i + 1)) {
+		const struct txns *state = coordinator_state(c, i);
+		struct txn_figures f;
+
+		if (!state)
+			continue;
+		txn_figures(state, &f);
+		add_txns(&sums, &f);
+	}
+	put_txn_sums(part->shard.shard, look, labels, &sums);
+	put(look, OBSERVED_TRANSACTIONS_ENDING, NULL, ends.prepared);
+	put(look, OBSERVED_MARKERS, NULL, ends.markers);
+	put(look, OBSERVED_MARKER_RETRIES, NULL, ends.retries);
 }
 
 /* --- storage --------------------------------------------------------------------------------------------------------- */
@@ -293,6 +370,7 @@ void observe_shard(struct broker_part *part, struct look *look)
 		put_folders(part, look, &labels);
 		put_topics(part, look, &labels);
 		put_coordinators(part, look, &labels);
+		put_transactions(part, look, &labels);
 		if (look->groups)
 			observe_groups_measure(part, look->groups);
 	}

@@ -107,6 +107,10 @@ const struct metric observed_metrics[OBSERVED_COUNT] = {
 				       METRIC_COUNTER, METRIC_NUMBER, 0, 0},
 	[OBSERVED_TOPIC_LOG_BYTES] = {"moldau_topic_log_bytes", "Size of the open logs, by topic.", METRIC_GAUGE,
 				      METRIC_NUMBER, 0, 0},
+	[OBSERVED_TOPIC_UNSTABLE] = {"moldau_topic_unstable_offsets",
+				     "Offsets between the last stable offset and the high watermark, by topic: what "
+				     "readers of committed records wait for, since a transaction is open before it.",
+				     METRIC_GAUGE, METRIC_NUMBER, 0, 0},
 	[OBSERVED_COORDINATED] =
 		{"moldau_coordinator_partitions",
 		 "Partitions of internal topics whose state (of groups, ...) this broker coordinates, by "
@@ -174,6 +178,34 @@ const struct metric observed_metrics[OBSERVED_COUNT] = {
 				METRIC_NUMBER, 0, 0},
 	[OBSERVED_KAFKA_LAG_SUM] = {"kafka_consumergroup_lag_sum", "The same, added up by topic.", METRIC_GAUGE,
 				    METRIC_NUMBER, 0, 0},
+	[OBSERVED_TRANSACTIONS] = {"moldau_transactions",
+				   "Transactional ids that this broker coordinates, by state of their transaction.",
+				   METRIC_GAUGE, METRIC_NUMBER, 0, 0},
+	[OBSERVED_TRANSACTION_OLDEST] =
+		{"moldau_transaction_oldest_seconds",
+		 "How long the oldest open transaction of a shard's coordinator is open: beyond its timeout it hangs.",
+		 METRIC_GAUGE, METRIC_MICROSECONDS, 0, 0},
+	[OBSERVED_TRANSACTIONS_BEGUN] = {"moldau_transactions_begun_total",
+					 "Transactions that began, since their states were loaded.", METRIC_COUNTER,
+					 METRIC_NUMBER, 0, 0},
+	[OBSERVED_TRANSACTIONS_ENDED] =
+		{"moldau_transactions_ended_total",
+		 "Those whose end was decided, by result=committed, aborted; of the aborted timed out (their timeout "
+		 "was over) and fenced (another producer took their id) count once more.",
+		 METRIC_COUNTER, METRIC_NUMBER, 0, 0},
+	[OBSERVED_TRANSACTION_IDS_EXPIRED] =
+		{"moldau_transactional_ids_expired_total",
+		 "Transactional ids that went since nobody used them for transactional.id.expiration.ms.",
+		 METRIC_COUNTER, METRIC_NUMBER, 0, 0},
+	[OBSERVED_TRANSACTIONS_ENDING] = {"moldau_transactions_ending",
+					  "Transactions whose end is decided and not yet in all of their partitions.",
+					  METRIC_GAUGE, METRIC_NUMBER, 0, 0},
+	[OBSERVED_MARKERS] = {"moldau_transaction_markers_total",
+			      "Ends of transactions that were written to partitions.", METRIC_COUNTER, METRIC_NUMBER, 0,
+			      0},
+	[OBSERVED_MARKER_RETRIES] = {"moldau_transaction_marker_retries_total",
+				     "Ends that could not be written and are tried again.", METRIC_COUNTER,
+				     METRIC_NUMBER, 0, 0},
 	[OBSERVED_FOLDER_ONLINE] = {"moldau_folder_online",
 				    "1 while the data folder works, 0 once its disk failed a write or a sync.",
 				    METRIC_GAUGE, METRIC_NUMBER, 0, 0},
