@@ -2,6 +2,7 @@
 import sys
 
 import moldau
+import wire
 from wire import batch as raw_batch
 
 txn_oracle = sys.modules.get("txn_oracle") or sys.modules["__main__"]
@@ -372,6 +373,72 @@ def _(s):
         s.end(q, True, version=ending)
         s.settled(name)
         s.offsets(group, "t", 0)
+
+
+# --- what comes at once, and what goes
+
+@case("a topic goes while a transaction has it")
+def _(s):
+    s.topic("t", "u")
+    p = s.init("x")
+    s.produce(p, ("t", 0), ("u", 0), ("u", 1), version=12)
+    s.ask("DeleteTopics", 5, {"TimeoutMs": 30000, "TopicNames": [s.own("u")]})
+    moldau.wait_for(lambda: s.ask("Metadata", 12, {"Topics": [{"Name": s.own("u")}]})["Topics"][0]["ErrorCode"] == 3, 20)
+    s.end(p, True)
+    s.settled("x")
+    s.ends("t", 0)
+
+
+@case("requests on their way behind the first of a transaction")
+def _(s):
+    s.topic("t")
+    for version in (11, 12):
+        p = s.init(f"x{version}")
+        if version < 12:
+            s.add(p, ("t", 0))
+        s.produce(p, ("t", 1), version=12)
+        for number in range(5):
+            s.connection.send(wire.request("Produce", version, s.send(p.name, [("t", 0, s.batch(p, "t0"))], version), number))
+        for number in range(5):
+            correlation, a = s.connection.answer("Produce", version)
+            q = a["Responses"][0]["PartitionResponses"][0]
+            s.say(f"answer {correlation}: {txn_oracle.ERRORS[q['ErrorCode']]} @{q['BaseOffset']}")
+        s.end(p, True, version=5 if version > 11 else 3)
+        s.settled(p.name)
+    s.ends("t", 0)
+
+
+@case("produce: nobody hears of an error without acks")
+def _(s):
+    s.topic("t")
+    p = s.init("x")
+    s.add(p, ("t", 0))
+    s.connection.send(wire.request("Produce", 11, s.send("x", [("t", 0, s.batch(p, "t0"))], 11, acks=0)))
+    moldau.wait_for(lambda: s.latest("t", 0) == 1, 20)
+    s.ends("t", 0)
+    s.connection.send(wire.request("Produce", 11, s.send("x", [("t", 1, s.batch(p, "t1"))], 11, acks=0)))
+    s.say("closed" if s.connection.is_closed(20) else "open")
+    s.connection.close()
+    s.connection = moldau.Connection(s.port, s.host)
+    s.end(p, True, version=4)
+    s.settled("x")
+    s.ends("t", 0)
+
+
+@case("a commit at once behind another's end")
+def _(s):
+    s.topic("t")
+    p = s.init("x")
+    for version in (3, 4, 5):
+        p.sequences = {}
+        s.add_offsets(p, "g")
+        s.commit(p, "g", ("t", 0, 1), version=version if version < 5 else 4)
+        s.end(p, True, version=5)
+        s.commit(p, "g", ("t", 0, 2), version=5)
+        s.produce(p, ("t", 0), version=12)
+        s.end(p, True, version=5)
+        s.settled("x")
+        s.offsets("g", "t", 0)
 
 
 # --- time

@@ -215,12 +215,13 @@ class Story:
                 f"begins {s['CurrentTxnStartOffset']}" for s in q["ActiveProducers"]]
         self.say(f"producers {topic}-{partition}: {ERRORS[q['ErrorCode']]} " + "; ".join(sorted(told)))
 
+    def latest(self, topic, partition, isolation=0):
+        a = self.ask("ListOffsets", 7, {"ReplicaId": -1, "IsolationLevel": isolation, "Topics": [{"Name": self.own(topic), "Partitions": [
+            {"PartitionIndex": partition, "Timestamp": -1}]}]})
+        return a["Topics"][0]["Partitions"][0]["Offset"]
+
     def ends(self, topic, partition):
-        def at(isolation):
-            a = self.ask("ListOffsets", 7, {"ReplicaId": -1, "IsolationLevel": isolation, "Topics": [{"Name": self.own(topic), "Partitions": [
-                {"PartitionIndex": partition, "Timestamp": -1}]}]})
-            return a["Topics"][0]["Partitions"][0]["Offset"]
-        self.say(f"{topic}-{partition}: ends at {at(0)}, stable to {at(1)}")
+        self.say(f"{topic}-{partition}: ends at {self.latest(topic, partition)}, stable to {self.latest(topic, partition, 1)}")
 
     # --- groups
 

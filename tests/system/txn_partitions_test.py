@@ -15,7 +15,7 @@ import wire_admin  # noqa: E402
 class TxnPartitions(unittest.TestCase):
     def test_the_stories_are_those_of_the_real_kafka(self):
         said = []
-        with moldau.Broker({"node.id": 1, **txn_oracle.SETTINGS}) as broker:
+        with moldau.Broker({"node.id": 1, **txn_oracle.SETTINGS}, arguments=["--shards", "3"]) as broker:
             only = None if "EndTxn" in wire_admin.apis(broker.port) else "markers:"
             failed = txn_oracle.compare("127.0.0.1", broker.port, only, out=said.append)
         self.assertEqual(failed, [], "\n".join(said))
