@@ -185,7 +185,11 @@ static bool name_partition(struct request *rq, struct produce_part *part, struct
 		return false;
 	}
 	*ret_partition = (struct txn_partition){arena_copy(&rq->arena, t->name), part->partition};
-	return !bytes_is_null(ret_partition->topic);
+	if (!bytes_is_null(ret_partition->topic))
+		return true;
+	/* What nobody was asked about must not be appended. */
+	refuse(part, &(struct produce_refusal){ERR_UNKNOWN_SERVER_ERROR, NULL});
+	return false;
 }
 
 static void find_asked(struct request *rq)
