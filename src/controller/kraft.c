@@ -395,6 +395,9 @@ static const struct record_kind kinds[] = {
 	[25] = {&abort_transaction_record_type, take_abort, true},
 	[26] = {&remove_delegation_token_record_type, take_credential_removed, false},
 	[27] = {&register_controller_record_type, take_nothing, false},
+	/* Kafka writes it when min.insync.replicas of a topic is set, as it does for __transaction_state: who else may lead, which is nobody here. */
+	[28] = {&clear_elr_record_type, take_nothing, false},
+	[29] = {&unregister_controller_record_type, take_nothing, false},
 };
 
 enum err kraft_take_record(struct kraft_picture *p, struct bytes value)

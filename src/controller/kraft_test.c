@@ -185,7 +185,10 @@ TEST(what_is_not_known_is_an_error)
 		enum err err;
 	} cases[] = {
 		{"", 0, ERR_MALFORMED},
-		{"\x01\x14\x00\x00", 4, OK},              /* NoOpRecord */
+		{"\x01\x14\x00\x00", 4, OK}, /* NoOpRecord */
+		/* ClearElrRecord, which Kafka writes with the settings of __transaction_state; UnregisterControllerRecord */
+		{"\x01\x1c\x00\x02\x74\x00", 6, OK},
+		{"\x01\x1d\x00\x00\x00\x00\x01\x00", 8, OK},
 		{"\x02\x14\x00\x00", 4, ERR_BAD_VERSION}, /* another frame */
 		{"\x01\x06\x00\x00", 4, ERR_BAD_VERSION}, /* a kind that Kafka 4 has no more */
 		{"\x01\x7f\x00\x00", 4, ERR_BAD_VERSION}, /* one that it does not have yet */
