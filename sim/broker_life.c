@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "broker/broker.h"
 #include "config/config.h"
-#include "sim/world.h"
+#include "sim/world_txn.h"
 
 static void set(struct config *c, const char *name, const char *value)
 {
@@ -65,6 +65,11 @@ void broker_life_start(struct shard *zero, void *argument)
 			set_number(c, "offsets.retention.minutes", 1);
 			set_number(c, "offsets.retention.check.interval.ms", 5000);
 		}
+	}
+	if (w->txn) {
+		set_number(c, "offsets.topic.num.partitions", w->offsets_count);
+		set_number(c, "transaction.state.log.num.partitions", w->txn->state_partitions);
+		set_number(c, "transaction.abort.timed.out.transaction.cleanup.interval.ms", w->txn->timeout_check_ms);
 	}
 	set_number(c, "memory.limit.bytes", 32 << 20);
 	o.journal_bytes = 128 << 10;

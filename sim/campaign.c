@@ -52,11 +52,12 @@ bool campaign_print(const struct campaign *c, bool demand_hits, void (*line)(con
 		all = print_count(c->rare[i], fault_text((enum fault)i), line) && all;
 	well = well && (all || !demand_hits);
 	snprintf(text, sizeof(text),
-		 "%" PRIu64 " histories of the broker, %" PRIu64 " of groups, %" PRIu64 " of the log alone; %" PRIu64
-		 " events, %" PRIu64 " faults, %" PRIu64 " records acknowledged, %" PRIu64 " read, %" PRId64
-		 " simulated hours",
-		 c->histories[WORLD_BROKER], c->histories[WORLD_GROUP], c->histories[WORLD_LOG], c->events, c->faults,
-		 c->acked, c->read, (int64_t)(c->simulated_us / 3600000000LL));
+		 "%" PRIu64 " histories of the broker, %" PRIu64 " of groups, %" PRIu64 " of transactions, %" PRIu64
+		 " of the log alone; %" PRIu64 " events, %" PRIu64 " faults, %" PRIu64 " records acknowledged, %" PRIu64
+		 " read, %" PRId64 " simulated hours",
+		 c->histories[WORLD_BROKER], c->histories[WORLD_GROUP], c->histories[WORLD_TXN],
+		 c->histories[WORLD_LOG], c->events, c->faults, c->acked, c->read,
+		 (int64_t)(c->simulated_us / 3600000000LL));
 	line(text);
 	for (uint64_t i = 0; i < c->failure_count && i < CAMPAIGN_FAILURES_MAX; i++) {
 		const struct campaign_failure *f = &c->failures[i];

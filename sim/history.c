@@ -5,9 +5,14 @@
 
 const char *world_name(enum world_kind w)
 {
-	static const char *const names[] = {"log", "broker", "group"};
+	static const char *const names[] = {"log", "broker", "group", "txn"};
 
 	return names[w];
+}
+
+bool world_takes_seed(enum world_kind w, uint64_t seed)
+{
+	return w != WORLD_TXN || seed % 3 == 1;
 }
 
 bool history_is_long_enough(const struct history *h, const struct sim *s)
@@ -29,6 +34,7 @@ void history_run(struct history *h)
 		break;
 	case WORLD_BROKER:
 	case WORLD_GROUP:
+	case WORLD_TXN:
 		broker_world_run(&s, h);
 		break;
 	case WORLD_COUNT:

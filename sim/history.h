@@ -4,6 +4,7 @@
  *      log       storage alone: logs, appends, reads, cuts, crashes, against a model (log_world.c)
  *      broker    a broker and its clients (world.c)
  *      group     the same with members of consumer groups (workload_group.c)
+ *      txn       the same with workers that do everything in transactions (world_txn.h)
  */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
@@ -16,7 +17,7 @@
 #define HISTORY_LEAST_ACKED 300
 #define HISTORY_LEAST_FAULTS 5
 
-enum world_kind { WORLD_LOG, WORLD_BROKER, WORLD_GROUP, WORLD_COUNT };
+enum world_kind { WORLD_LOG, WORLD_BROKER, WORLD_GROUP, WORLD_TXN, WORLD_COUNT };
 
 struct history {
 	/* In. */
@@ -44,6 +45,8 @@ void history_run(struct history *h);
 /* So far; a world goes on until it is true, up to a bound. */
 bool history_is_long_enough(const struct history *h, const struct sim *s);
 const char *world_name(enum world_kind w);
+/* Whether this seed is run in this world where all worlds are: one of transactions is as costly as all others together. */
+bool world_takes_seed(enum world_kind w, uint64_t seed);
 
 /* Each world's own run, inside a simulation that history_run made. */
 void log_world_run(struct sim *s, struct history *h);

@@ -59,6 +59,13 @@
 	X(OLD_ID, "Produce to the id of a topic that was replaced, refused") \
 	X(RECORDS_DELETED, "DeleteRecords that moved a start") \
 	X(MOVED_ALIVE, "partition of a broker in its new folder") \
+	X(TXN_COMMITTED, "transaction committed") \
+	X(TXN_ABORTED, "transaction aborted by who had begun it") \
+	X(TXN_DROPPED, "reader told of aborted transactions") \
+	X(TXN_STALLED, "worker that stalled in a transaction") \
+	X(TXN_FENCED, "what a zombie of a transaction sent, refused") \
+	X(TXN_LATE, "batch or end that came after its transaction, refused") \
+	X(TXN_WRAPPED, "producer id changed since its epochs were used up") \
 	X(TRIMMED, "a log's start moved on") \
 	X(OUT_OF_RANGE, "reader found its place deleted") \
 	X(COORDINATOR_LOADS, "coordinator found loading") \

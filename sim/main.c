@@ -19,6 +19,7 @@
 
 struct options {
 	bool worlds[WORLD_COUNT];
+	bool all_worlds;
 	uint64_t first;
 	uint64_t last;
 	bool many;
@@ -58,8 +59,8 @@ static void usage(FILE *to)
 {
 	fputs("moldau-sim SEED                        one history as a trace, and its hash\n"
 	      "moldau-sim --seeds A..B [--jobs N]     many histories, and what struck how often\n"
-	      "  --world log|broker|group|all         storage alone, a broker with clients, with groups of them "
-	      "(default: all)\n"
+	      "  --world log|broker|group|txn|all     storage alone, a broker with clients, with groups of them, with "
+	      "transactions (default: all)\n"
 	      "  --check-determinism                  runs each seed twice and compares\n"
 	      "  --demand-hits                        fails when a kind of fault never struck\n"
 	      "  --stop                               ends with the first failure\n"
@@ -90,6 +91,7 @@ static bool parse_world(const char *text, struct options *o)
 {
 	bool all = !strcmp(text, "all"), found = all;
 
+	o->all_worlds = all;
 	for (unsigned i = 0; i < WORLD_COUNT; i++) {
 		o->worlds[i] = all || !strcmp(text, world_name((enum world_kind)i));
 		found = found || o->worlds[i];
@@ -188,7 +190,7 @@ static void child_main(int to, const struct options *o, uint64_t first)
 {
 	for (uint64_t seed = first; seed <= o->last; seed += o->jobs)
 		for (unsigned w = 0; w < WORLD_COUNT; w++)
-			if (o->worlds[w])
+			if (o->worlds[w] && (!o->all_worlds || world_takes_seed((enum world_kind)w, seed)))
 				run_seed(to, o, (enum world_kind)w, seed);
 	exit(EXIT_SUCCESS); /* the leak checker has its word here */
 }
@@ -345,6 +347,7 @@ int main(int argc, char **argv)
 
 	for (unsigned i = 0; i < WORLD_COUNT; i++)
 		o.worlds[i] = true;
+	o.all_worlds = true;
 	o.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (o.jobs < 1 || o.jobs > JOBS_MAX)
 		o.jobs = 2;

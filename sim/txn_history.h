@@ -28,7 +28,7 @@
 #include "base/must.h"
 
 #define TXN_KEYS 32
-#define TXN_READERS 16
+#define TXN_READERS 20
 #define TXN_JOBS 8
 #define TXN_NOBODY 0U /* the number of no transaction, and of no write */
 

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "record/record.h"
 #include "sim/wire_client.h"
-#include "sim/world.h"
+#include "sim/world_txn.h"
 
 #define ANSWER_US (20 * SECOND_US)
 #define DECOMPRESSED_MAX (1 << 20)
@@ -479,6 +479,8 @@ void verifier_role_fiber(struct fiber *self, void *argument)
 		verify_offsets_await(self, client);
 	if (!e && client->world->care)
 		verify_care_await(self, client);
+	if (!e && client->world->txn)
+		verify_txns_await(self, client);
 	client->done = true;
 	consumer_free(c);
 	client_role_over(client, self);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "broker/broker.h"
+#include "sim/world_txn.h"
 
 #define FAULTY_US (26 * SECOND_US)
 #define LONGEST_FAULTY_US (90 * SECOND_US)
@@ -304,12 +305,29 @@ static void start_role(struct world_client *c, struct shard *s, void (*role)(str
 	must(fiber_start(s, &options, role, c));
 }
 
+/* One client reads and keeps the rest of the broker busy, the others work. */
+static void start_txn_roles(struct world_client *c, struct shard *zero)
+{
+	if (c->number == 0) {
+		start_role(c, zero, admin_role_fiber);
+		start_role(c, zero, producer_role_fiber);
+		start_role(c, zero, txn_reader_role_fiber);
+		return;
+	}
+	for (unsigned i = 0; i < CLIENT_MEMBERS; i++)
+		start_role(c, zero, txn_worker_role_fiber);
+}
+
 void client_start(struct shard *zero, void *argument)
 {
 	struct world_client *c = argument;
 
 	if (c->world->phase == CLIENT_VERIFIES) {
 		start_role(c, zero, verifier_role_fiber);
+		return;
+	}
+	if (c->world->txn) {
+		start_txn_roles(c, zero);
 		return;
 	}
 	if (c->world->group_count) {
@@ -348,6 +366,8 @@ void world_start_client(struct world_client *c)
 	c->roles = 0;
 	c->members = 0;
 	c->done = false;
+	if (c->world->txn)
+		world_txn_client_starts(c);
 	node_start(c->node, 1, client_start, c);
 }
 
@@ -451,7 +471,7 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	w->index_bytes = index_sizes[choose(s, 0, (int64_t)countof(index_sizes) - 1)];
 	w->two_folders = chance(s, 1, 3);
 	w->retention_ms = w->retention_bytes = -1;
-	w->trims = chance(s, 1, 3);
+	w->trims = h->world != WORLD_TXN && chance(s, 1, 3);
 	if (w->trims) {
 		w->roll_ms = rolls_ms[choose(s, 0, 1)];
 		if (chance(s, 1, 2))
@@ -499,11 +519,15 @@ static void world_init(struct world *w, struct sim *sim, struct history *h)
 	}
 	if (h->world == WORLD_GROUP)
 		world_groups_init(w);
+	if (h->world == WORLD_TXN)
+		world_txn_init(w);
 }
 
 static void world_fini(struct world *w)
 {
 	world_groups_fini(w);
+	if (w->txn)
+		world_txn_fini(w);
 	for (unsigned i = 0; i < w->client_count; i++)
 		node_free(w->clients[i].node);
 	node_free(w->broker);

@@ -14,6 +14,8 @@
  *      workload_member.c   the same by our client library, in either protocol      code of a client's node
  *      group_wire.c        what members ask by raw requests          code of a client's node
  *      world_group.c       their groups, as the world knows them
+ *      workload_txn*.c     workers with transactions, and who reads what they commit      code of a client's node
+ *      world_txn.h         what the world knows of transactions
  *
  * The world and the ledgers belong to the simulator's memory; what a role allocates belongs to its node. Roles read the world and
  * change it through the functions below, which enter the simulator's memory.
@@ -41,6 +43,7 @@
 #define PATIENCE_US (30 * SECOND_US)
 
 struct world;
+struct world_txn;
 
 struct world_topic {
 	char name[24];
@@ -122,8 +125,9 @@ struct world {
 	unsigned client_count;
 	struct world_group groups[WORLD_GROUPS];
 	unsigned group_count;
-	bool long_rest;     /* longer than offsets are kept that nobody reads */
-	int32_t session_ms; /* of members with epochs */
+	struct world_txn *txn; /* in the world of transactions; else NULL */
+	bool long_rest;        /* longer than offsets are kept that nobody reads */
+	int32_t session_ms;    /* of members with epochs */
 	int32_t beat_ms;
 	int32_t offsets_count;    /* partitions of the topic of groups */
 	int64_t initial_delay_ms; /* of a group's first rebalance */

@@ -31,7 +31,8 @@
 	X(MAILBOX_LATE, "messages of other shards come a round later") \
 	X(METASTORE_SNAPSHOT, "metastore snapshot early") \
 	X(METASTORE_NO_SPACE, "metastore write taken back for want of space") \
-	X(METASTORE_RETRY, "metastore write repeated, its answer lost")
+	X(METASTORE_RETRY, "metastore write repeated, its answer lost") \
+	X(EPOCHS_NEARLY_USED, "producer id of transactions begun near its last epoch")
 
 enum fault {
 #define X(name, text) FAULT_##name,

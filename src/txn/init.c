@@ -104,7 +104,7 @@ static enum err init_new(struct txns *all, struct txn_init_call *c, struct step 
 	}
 	x = txn_new(all, c->request->transactional_id);
 	x->producer_id = c->fresh_producer_id;
-	x->producer_epoch = 0;
+	x->producer_epoch = c->first_epoch;
 	x->timeout_ms = c->request->transaction_timeout_ms;
 	x->update_ms = s->wall_ms;
 	x->previous_producer_id = x->producer_id;

@@ -99,6 +99,7 @@ struct txn_init_call {
 	struct coordinator_call call;
 	const struct init_producer_id_request *request;
 	int64_t fresh_producer_id; /* -1: none yet */
+	int16_t first_epoch;       /* of an id that is not known yet: 0, but in simulations */
 	bool needs_producer_id;
 	struct init_producer_id_response response;
 };

@@ -135,6 +135,7 @@ static void init_producer_id_begin(struct request *rq)
 	rq->state = i;
 	i->txn.request = body;
 	i->txn.fresh_producer_id = -1;
+	i->txn.first_epoch = shard_fault(rq->shard, FAULT_EPOCHS_NEARLY_USED) ? INT16_MAX - 6 : 0;
 	go(rq, &i->tries[0], first_over);
 }
 
