@@ -5,8 +5,8 @@ that were left by kill -9 with all of it in the journals. tests/compat/record_da
 import glob
 import json
 import os
-import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -23,7 +23,8 @@ class OldFolders(unittest.TestCase):
         with open(archive.replace(".tar.xz", ".json"), encoding="utf-8") as text:
             wanted = json.load(text)
         with tempfile.TemporaryDirectory() as data:
-            subprocess.run(["tar", "-C", data, "-xJf", archive], check=True)
+            with tarfile.open(archive) as tar:
+                tar.extractall(data)
             with moldau.Broker({"shards": shards}, data=data) as broker:
                 for _ in range(2):  # as it was left, and after a clean stop of this build
                     with broker.connect() as c:
