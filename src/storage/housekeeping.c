@@ -521,13 +521,14 @@ void housekeeping_note_config(struct log *l)
 static void expire_producers(struct store *s)
 {
 	int64_t ms = s->settings.producer_id_expiration_ms;
-	uint32_t seconds = ms / 1000 < UINT32_MAX ? (uint32_t)(ms / 1000) : UINT32_MAX;
+	int64_t rounded = ms / 1000 > 0 ? ms / 1000 : 1;
+	uint32_t seconds = rounded < UINT32_MAX ? (uint32_t)rounded : UINT32_MAX;
 
 	list_for_each(&s->logs, n)
 	{
 		struct log *l = container_of(n, struct log, node);
 
-		if (!log_is_taken(l) && l->producers.count > 0 &&
+		if (!log_is_taken(l) && (l->producers.count > 0 || l->producers.verifying_count > 0) &&
 		    producer_state_expire(&l->producers, log_now_s(l), seconds))
 			l->side_files_dirty = true;
 	}

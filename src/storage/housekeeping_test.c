@@ -455,3 +455,41 @@ TEST(what_is_only_written_is_synced_after_flush_ms_without_another_append)
 {
 	run_over_both(1, flush_main, NULL);
 }
+
+/* --- producers ---------------------------------------------------------------------------------------------------- */
+
+static void expiry_main(struct fiber *self, void *argument)
+{
+	struct store_settings settings = {.producer_id_expiration_ms = 86400000, .producer_id_check_interval_ms = 1};
+	struct test_batch b = plain(1, 1, 100);
+	int64_t checked_us;
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	b.producer_id = 7;
+	b.sequence = 0;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, NULL);
+	EXPECT_OK(append(l, &b, NULL));
+	EXPECT_OK(log_flush_await(self, l));
+	store_configure(x.store, &settings);
+	checked_us = x.store->next_expiry_us;
+	while (x.store->next_expiry_us == checked_us)
+		fiber_yield_await(self);
+	EXPECT(log_producer_count(l) == 1);
+	settings.producer_id_expiration_ms = 1; /* a second at least */
+	store_configure(x.store, &settings);
+	while (log_producer_count(l) > 0)
+		EXPECT(fiber_sleep_await(self, 10000) == OK);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(producers_that_are_idle_are_forgotten_by_the_setting_of_now)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+
+	run_with(&o, expiry_main, NULL);
+}
