@@ -1,7 +1,9 @@
 /* scrub_test: damage of each kind in the files of a real log: found, said, and not served; indexes made anew. */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/prng.h"
 #include "runtime/linux/backends.h"
 #include "storage/log_fixture.h"
 #include "storage/state.h"
@@ -333,4 +335,119 @@ static void read_fiber(struct fiber *self, void *argument)
 TEST(a_batch_with_a_wrong_crc_is_not_given_to_a_reader)
 {
 	run_place(read_fiber);
+}
+
+/* A campaign: MOLDAU_SCRUB_DAMAGES=10000 MOLDAU_SCRUB_SEED=2 build/dev/tests/storage_scrub_test damage_at_random_is_... */
+
+/* --- at random ------------------------------------------------------------------------------------------------------ */
+
+enum outcome { FOUND_AS_RECORDS, FOUND_AS_SIDE, MENDED_QUIETLY, NOT_FOUND_SAME, NOT_FOUND_HARMLESS, OUTCOMES };
+
+static const char *const outcome_words[OUTCOMES] = {
+	[FOUND_AS_RECORDS] = "found, and not served",
+	[FOUND_AS_SIDE] = "found, and made anew",
+	[MENDED_QUIETLY] = "an index that was cut: made anew",
+	[NOT_FOUND_SAME] = "nobody can tell: what is there reads the same",
+	[NOT_FOUND_HARMLESS] = "nobody can tell: an index without its last entries, which is still one",
+};
+
+/* Flips a bit, cuts the file, or fills a piece with zeros; false: nothing changed. */
+static bool harm(const struct place *p, int file, struct prng *random)
+{
+	char bytes[8192];
+	size_t size = (size_t)p->sizes[file], at = prng_below(random, size), piece;
+	char name[220];
+
+	memcpy(bytes, p->saved[file], size);
+	switch (prng_below(random, 5)) {
+	case 0: /* a cut would be told by the file's size at the next start; zeros behind it are what a lost write leaves */
+		memset(bytes + at, 0, size - at);
+		break;
+	case 1:
+		piece = (size_t[]){1, 4, 8, 61, 512}[prng_below(random, 5)];
+		memset(bytes + at, 0, piece < size - at ? piece : size - at);
+		break;
+	default:
+		bytes[at] = (char)(bytes[at] ^ (1 << prng_below(random, 8)));
+	}
+	if (memcmp(bytes, p->saved[file], size) == 0)
+		return false;
+	change(p, file, 0, bytes, size);
+	if (file > 0 && prng_chance(random, 1, 8)) {
+		snprintf(name, sizeof(name), "%s%s", p->path, suffixes[file]);
+		EXPECT(truncate(name, (off_t)at) == 0);
+	}
+	return true;
+}
+
+/* All that is served is right, and only what is bad is missing. */
+static int64_t count_served_await(struct fiber *self, struct place *p)
+{
+	int64_t served = 0, next;
+
+	for (int64_t offset = 0; offset < BATCHES * RECORDS; offset = next)
+		if (read_at_await(self, p, offset, 4000, &next) == OK && next > offset)
+			served += next - offset;
+		else
+			next = offset + 1;
+	return served;
+}
+
+static enum outcome look_await(struct fiber *self, struct place *p, int file)
+{
+	const struct store_figures *f = store_figures(p->x.store);
+	uint64_t records = f->damages_found, side = f->side_damages_found;
+
+	scrub_await(self, p);
+	if (f->damages_found > records)
+		return FOUND_AS_RECORDS;
+	if (f->side_damages_found > side)
+		return FOUND_AS_SIDE;
+	if (file > 0 && is_whole(p, file))
+		return MENDED_QUIETLY;
+	return file > 0 ? NOT_FOUND_HARMLESS : NOT_FOUND_SAME;
+}
+
+static void random_fiber(struct fiber *self, void *argument)
+{
+	const char *wanted = getenv("MOLDAU_SCRUB_DAMAGES"), *seed = getenv("MOLDAU_SCRUB_SEED");
+	int count = wanted ? atoi(wanted) : 60, outcomes[3][OUTCOMES] = {0};
+	struct place *p = argument;
+	struct prng random;
+
+	prng_seed(&random, seed ? (uint64_t)atoi(seed) : 1);
+	open_place_await(self, p);
+	for (int i = 0; i < count; i++) {
+		int file = (int)(prng_below(&random, 5) < 3 ? 0 : prng_between(&random, 1, 2));
+		enum outcome o;
+
+		if (!harm(p, file, &random)) {
+			i--;
+			continue;
+		}
+		o = look_await(self, p, file);
+		outcomes[file][o]++;
+		EXPECT(file > 0 || o == FOUND_AS_RECORDS);
+		if (i % 20 == 0) /* a read at each offset takes far longer */
+			EXPECT((count_served_await(self, p) == BATCHES * RECORDS) == (file > 0));
+		put_back(p, 0);
+		put_back(p, file);
+		damage_fini(&p->log->segments[1]->damages);
+	}
+	scrub_await(self, p);
+	EXPECT(count_served_await(self, p) == BATCHES * RECORDS);
+	for (int file = 0; file < 3; file++)
+		for (int o = 0; o < OUTCOMES; o++)
+			if (outcomes[file][o])
+				fprintf(stderr, "%s: %d %s\n", suffixes[file], outcomes[file][o], outcome_words[o]);
+	close_place_await(self, p);
+}
+
+TEST(damage_at_random_is_found_by_the_scrub_or_of_a_kind_that_is_named)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct place *p = mem_zalloc(sizeof(*p));
+
+	run_with(&o, random_fiber, p);
+	mem_free(p);
 }
