@@ -274,12 +274,17 @@ struct pending_member *classic_find_pending(const struct classic_group *c, struc
 	return NULL;
 }
 
+size_t classic_pending_bytes(struct bytes group_id, size_t member_id_size)
+{
+	return sizeof(struct pending_member) + group_id.size + member_id_size;
+}
+
 struct pending_member *classic_add_pending(struct groups *all, struct group *g, struct bytes member_id)
 {
 	struct pending_member *p = mem_zalloc(sizeof(*p) + member_id.size);
 	struct classic_group *c = g->classic;
 
-	(void)all;
+	all->pending_bytes += classic_pending_bytes(g->id, member_id.size);
 	memcpy(p + 1, member_id.data, member_id.size);
 	p->id = bytes_of(p + 1, member_id.size);
 	p->group = g;
@@ -293,6 +298,7 @@ void classic_remove_pending(struct groups *all, struct pending_member *p)
 {
 	group_timer_cancel(all, &p->session);
 	list_remove(&p->node);
+	all->pending_bytes -= classic_pending_bytes(p->group->id, p->id.size);
 	p->group->classic->pending_count--;
 	mem_free(p);
 }

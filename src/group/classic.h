@@ -31,6 +31,8 @@
 #define NEW_MEMBER_JOIN_TIMEOUT_MS (5 * 60 * 1000)
 /* Of those that were given an id and have not come back with it; Kafka has no bound. */
 #define PENDING_MEMBERS_MAX 10000
+/* The same of all groups of a state, whose names and clients' ids may have 32 KiB each: some 10,000 where they are as long as they usually are. */
+#define PENDING_BYTES_MAX ((size_t)2 << 20)
 /* That one member may support; Kafka has no bound. */
 #define MEMBER_PROTOCOLS_MAX 100
 
@@ -146,6 +148,8 @@ void classic_set_protocols(struct classic_group *c, struct classic_member *m, co
 void classic_set_assignment(struct classic_member *m, struct bytes assignment);
 void classic_set_text(struct bytes *own, struct bytes text);
 
+/* What a pending member counts. */
+size_t classic_pending_bytes(struct bytes group_id, size_t member_id_size);
 struct pending_member *classic_find_pending(const struct classic_group *c, struct bytes member_id);
 struct pending_member *classic_add_pending(struct groups *all, struct group *g, struct bytes member_id);
 void classic_remove_pending(struct groups *all, struct pending_member *p);

@@ -151,6 +151,28 @@ TEST(a_group_has_no_more_members_than_it_may)
 		  "B: join GROUP_MAX_SIZE_REACHED id=\n");
 }
 
+TEST(no_more_ids_are_given_away_than_there_is_room_for)
+{
+	struct stage t;
+
+	stage_init(&t);
+	t.groups->pending_bytes = PENDING_BYTES_MAX;
+	stage_play(&t, "> A join\n"
+		       "A: join COORDINATOR_NOT_AVAILABLE id=\n"
+		       "> list\n"
+		       "list NONE\n");
+	t.groups->pending_bytes = 0;
+	stage_play(&t, "> A join\n"
+		       "  record group g v3 gen=0 type= protocol=null leader=null\n"
+		       "A: join MEMBER_ID_REQUIRED id=A\n");
+	CHECK(t.groups->pending_bytes > 0);
+	stage_play(&t, "> A join\n"
+		       "> wait 3000\n"
+		       "A: join NONE id=A gen=1 consumer:range leader=A A()\n");
+	CHECK_EQ(t.groups->pending_bytes, 0);
+	stage_fini(&t);
+}
+
 TEST(a_group_over_a_lowered_limit_loses_who_comes_back_last)
 {
 	play_ours("> A join v=3 rebalance=5000\n"

@@ -12,6 +12,8 @@
 #include "regex/regex.h"
 
 #define MESSAGE_BYTES_MAX 4096
+/* Of a pattern; Kafka has no bound. */
+#define PATTERN_BYTES_MAX 8192
 /* As generated; their names are longer than a line has room for. */
 #define TOPIC_PARTITIONS struct consumer_group_heartbeat_response_topic_partitions
 #define ASSIGNMENT struct consumer_group_heartbeat_response_assignment
@@ -339,6 +341,11 @@ static enum err check_pattern(const struct beat *b, struct bytes pattern)
 		known = consumer_group_find_pattern(b->g->consumer, pattern);
 	if (pattern.size == 0 || (known && known->members))
 		return OK;
+	/* It is compiled here, while others wait: 30 KB can take a tenth of a second. */
+	if (pattern.size > PATTERN_BYTES_MAX)
+		return refuse(b->c, ERR_INVALID_REGULAR_EXPRESSION,
+			      "SubscribedTopicRegex is not a valid regular expression: it has more than %d bytes.",
+			      PATTERN_BYTES_MAX);
 	buf_init(&message, 200);
 	if (regex_new(pattern, &message, &r))
 		error = refuse(b->c, ERR_INVALID_REGULAR_EXPRESSION,

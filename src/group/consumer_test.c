@@ -1304,6 +1304,17 @@ TEST(a_pattern_that_is_none_is_refused)
 		  "A: hb NONE epoch=1\n");
 }
 
+TEST(a_pattern_that_takes_long_to_compile_is_refused)
+{
+	static char text[20000];
+	int at = snprintf(text, sizeof(text), "> A hb regex=");
+
+	memset(text + at, 'a', 8193);
+	strcpy(text + at + 8193, "\nA: hb INVALID_REGULAR_EXPRESSION \"SubscribedTopicRegex is not a valid regular "
+				 "expression: it has more than 8192 bytes.\"\n");
+	play_ours(text);
+}
+
 TEST(patterns_come_and_go_with_their_members)
 {
 	play_ours("> A hb regex=t assignor=range\n"

@@ -121,6 +121,7 @@ struct groups {
 	struct group_timer expiry;
 	size_t expiry_place; /* where the walk over all groups goes on */
 	size_t members;
+	size_t pending_bytes;         /* of ids that were given away and not used yet, with the names of their groups */
 	struct group_figures figures; /* what it did; what it holds is counted when asked */
 };
 

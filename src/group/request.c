@@ -39,6 +39,15 @@ enum err group_join_check(const struct group_options *o, const struct join_group
 	return OK;
 }
 
+/* It would be given an id and come back with it; there are enough of those, perhaps of who never comes back. Its client tries again. */
+static bool has_no_room(const struct groups *all, const struct join_group_call *c)
+{
+	size_t bytes = classic_pending_bytes(c->request->group_id, c->client.id.size + 1 + UUID_TEXT_SIZE);
+
+	return c->request->member_id.size == 0 && bytes_is_null(c->request->group_instance_id) && c->version >= 4 &&
+	       all->pending_bytes + bytes > PENDING_BYTES_MAX;
+}
+
 void group_join(struct groups *all, struct step *s, struct join_group_call *c)
 {
 	enum err error = group_join_check(all->options, c->request);
@@ -47,6 +56,10 @@ void group_join(struct groups *all, struct step *s, struct join_group_call *c)
 
 	if (error) {
 		join_answer_error(s, c, c->request->member_id, error);
+		return;
+	}
+	if (has_no_room(all, c)) {
+		join_answer_error(s, c, bytes_empty(), ERR_COORDINATOR_NOT_AVAILABLE);
 		return;
 	}
 	g = groups_find(all, c->request->group_id);
