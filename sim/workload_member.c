@@ -143,8 +143,8 @@ static void takes(struct library_member *m, uint32_t partitions)
 	if (!m->owned)
 		m->valid_until_us = heard_us;
 	m->owned |= partitions;
-	/* Told so late that it is no member any more: it is told of that next, and reads nothing until then. */
-	if (group_membership(group_of(m)).generation < 0)
+	/* Told so late that it is no member any more, or may not be: it is told of that next. */
+	if (group_membership(group_of(m)).generation < 0 || m->valid_until_us <= now_us(m))
 		m->late |= partitions;
 	else
 		world_group_owns(m->on.group, m->slot, m->last.generation, m->owned, m->valid_until_us);

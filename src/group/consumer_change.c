@@ -201,8 +201,12 @@ void consumer_member_update(struct groups *all, struct consumer_member *m, struc
 	*ret_subscription_changed = names || pattern;
 	bump = names || (pattern && (m->said.pattern.size == 0 ||
 				     consumer_group_find_pattern(g->consumer, m->said.pattern)->resolved));
-	/* A classic group in its first rebalance may end as this one, without a generation: epoch 0 would mean to join. */
-	bump |= why->cause == REBALANCE_STATIC_REPLACED && g->consumer->epoch == 0;
+	/*
+	 * Of a rebalance that ended with the classic group somebody may have nothing, who will not ask; and in its first one there was no
+	 * generation yet: epoch 0 would mean to join.
+	 */
+	bump |= g->consumer->unsettled;
+	g->consumer->unsettled = false;
 	/* What is not resolved yet begins another epoch when it is. */
 	if (g->consumer->subscribed_patterns && consumer_group_resolve_patterns(all, g, s))
 		return;

@@ -134,6 +134,7 @@ struct consumer_group {
 	size_t classic_count; /* of them of the classic protocol */
 	size_t reconciled;    /* STABLE at the assignment epoch */
 	bool old_metadata;    /* an old broker's record 4 is there and has to go */
+	bool unsettled; /* it was a classic group between two generations: what it has is not all that is to be had */
 	bool topics_changed;  /* since patterns were resolved */
 	int64_t seen_version; /* of the image, when metadata_hash was last computed; -1: never */
 	struct consumer_settings settings;

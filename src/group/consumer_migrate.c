@@ -196,6 +196,7 @@ enum err consumer_upgrade(struct groups *all, struct group *g, struct step *s, c
 	struct upgraded *members = mem_zalloc((c->members.count + 1) * sizeof(*members));
 	size_t place = 0, count = 0;
 	struct bytes protocol = protocol_of(c);
+	bool unsettled = c->state != CLASSIC_STABLE;
 	struct arena arena;
 
 	arena_init(&arena, BETWEEN_BYTES_MAX);
@@ -204,6 +205,8 @@ enum err consumer_upgrade(struct groups *all, struct group *g, struct step *s, c
 		*ret_why = upgrade_one(c, m, protocol, s->image, &arena, &members[count]);
 	if (!*ret_why)
 		become(all, g, s, members, count);
+	if (!*ret_why)
+		g->consumer->unsettled = unsettled;
 	for (size_t i = 0; i < count; i++)
 		assigned_fini(&members[i].assigned);
 	arena_fini(&arena);
