@@ -411,7 +411,7 @@ static enum outcome look_await(struct fiber *self, struct place *p, int file)
 static void random_fiber(struct fiber *self, void *argument)
 {
 	const char *wanted = getenv("MOLDAU_SCRUB_DAMAGES"), *seed = getenv("MOLDAU_SCRUB_SEED");
-	int count = wanted ? atoi(wanted) : 60, outcomes[3][OUTCOMES] = {0};
+	int count = wanted ? atoi(wanted) : 10, outcomes[3][OUTCOMES] = {0};
 	struct place *p = argument;
 	struct prng random;
 
