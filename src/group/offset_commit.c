@@ -269,10 +269,8 @@ static void commit_txn_partitions(struct groups *all, struct group *g, struct st
 {
 	const struct txn_offset_commit_request *r = c->request;
 
-	if (!MUTANT(OFFSETS_OUTSIDE)) {
-		s->producer_id = r->producer_id;
-		s->producer_epoch = r->producer_epoch;
-	}
+	s->producer_id = MUTANT(OFFSETS_OUTSIDE) ? NO_PRODUCER_ID : r->producer_id;
+	s->producer_epoch = MUTANT(OFFSETS_OUTSIDE) ? NO_PRODUCER_EPOCH : r->producer_epoch;
 	for (int32_t t = 0; t < r->topics_count; t++) {
 		struct uuid topic_id = topic_id_of(s, r->topics[t].topic_id, r->topics[t].name);
 
