@@ -10,6 +10,8 @@
  * Instructions of a pattern that repeats something: 249 bytes of the worst text then take about 8 ms, measured with (a?b?){490}a*. One that repeats nothing, as a list of names, goes through each of its instructions but a few times.
  */
 #define MAX_REPEATING_COST 2000
+/* RE2's own. */
+#define MAX_COUNT 1000
 
 struct regex {
 	struct re2_pattern *pattern;
@@ -41,6 +43,31 @@ static const char *words(enum re2_error e)
 	return all[e];
 }
 
+static size_t number(struct bytes pattern, size_t *at)
+{
+	size_t n = 0;
+
+	for (; *at < pattern.size && pattern.data[*at] >= '0' && pattern.data[*at] <= '9'; ++*at)
+		n = n > MAX_COUNT ? n : n * 10 + (pattern.data[*at] - '0');
+	return n;
+}
+
+/* How often {n}, {n,} or {n,m} at `at` repeats; 0 where it is none, or one that RE2 refuses before it repeats anything. */
+static size_t count_at(struct bytes pattern, size_t at)
+{
+	size_t n, m;
+
+	at++;
+	n = m = number(pattern, &at);
+	if (at < pattern.size && pattern.data[at] == ',') {
+		at++;
+		m = number(pattern, &at);
+	}
+	if (at == pattern.size || pattern.data[at] != '}' || n > MAX_COUNT || m > MAX_COUNT)
+		return 0;
+	return n > m ? n : m;
+}
+
 /* Inside of [...]: where it ends is not where its first characters say so. */
 static size_t class_begins(struct bytes pattern, size_t at)
 {
@@ -59,7 +86,7 @@ static size_t class_begins(struct bytes pattern, size_t at)
 static enum re2_error translate(struct bytes pattern, struct buf *out, bool *ret_repeats)
 {
 	bool quoted = false, in_class = false;
-	size_t at = 0, unicode_classes = 0;
+	size_t at = 0, unicode_classes = 0, repeated = 0;
 
 	while (at < pattern.size) {
 		size_t from = at;
@@ -84,12 +111,15 @@ static enum re2_error translate(struct bytes pattern, struct buf *out, bool *ret
 			if (!quoted && !in_class && strchr("*+?{", pattern.data[at]) && pattern.data[at] &&
 			    !(at > 0 && pattern.data[at] == '?' && pattern.data[at - 1] == '('))
 				*ret_repeats = true;
+			/* Each time becomes an instruction; RE2 writes all of them out before it looks whether they are too many. */
+			if (!quoted && !in_class && pattern.data[at] == '{')
+				repeated += count_at(pattern, at);
 			in_class = in_class && (quoted || pattern.data[at] != ']');
 			at++;
 		}
 		buf_put(out, pattern.data + from, at - from);
 	}
-	return unicode_classes > MAX_UNICODE_CLASSES ? RE2_TOO_LARGE : RE2_OK;
+	return unicode_classes > MAX_UNICODE_CLASSES || repeated > MAX_REPEATING_COST ? RE2_TOO_LARGE : RE2_OK;
 }
 
 enum err regex_new(struct bytes pattern, struct buf *message, struct regex **ret_regex)

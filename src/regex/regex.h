@@ -4,7 +4,7 @@
  *
  * Where the two differ, Kafka's is kept: `(?<name>...)` is a group with a name, `\C` is no escape, and what is wrong is said in its words.
  * What Kafka takes and this does not: a pattern that needs more than REGEX_MAX_BYTES, has over 64 classes of Unicode or repeats something and is
- * compiled to over 2000 instructions; repetitions in repetitions of over 1000 in all. What this takes and Kafka does not: two groups of one name.
+ * compiled to over 2000 instructions or says over 2000 times in all; repetitions in repetitions of over 1000 in all. What this takes and Kafka does not: two groups of one name.
  * Lifetime: belongs to one shard. Not here: which topics there are, who subscribed to what (group/).
  */
 #ifndef REGEX_REGEX_H

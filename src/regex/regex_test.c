@@ -112,6 +112,27 @@ TEST(a_pattern_that_would_take_long_to_compile_is_refused)
 	regex_free(r);
 }
 
+/* RE2 would take 40 bytes and more for each x before it refuses it: half a gigabyte. */
+TEST(what_is_repeated_too_often_in_all_is_refused_before_it_is_written_out)
+{
+	struct regex *r = NULL;
+	struct buf pattern;
+
+	buf_init(&pattern, 32767);
+	for (int i = 0; i < 3600; i++)
+		buf_put_str(&pattern, "x{0,1000}");
+	for (int i = 0; i < 100; i++)
+		CHECK_ERR(regex_new(buf_bytes(&pattern), NULL, &r), ERR_INVALID_REGULAR_EXPRESSION);
+	buf_fini(&pattern);
+	must_ok(regex_new(bytes_str("x{900}y{1000}"), NULL, &r));
+	regex_free(r);
+	must_ok(regex_new(bytes_str("\\Qx{1000}x{1000}x{1000}\\E[{1000}]x{2}"), NULL, &r));
+	CHECK(regex_matches(r, bytes_str("x{1000}x{1000}x{1000}0xx")));
+	regex_free(r);
+	must_ok(regex_new(bytes_str("x{1000,y}x{2000,y}\\{1000}"), NULL, &r));
+	regex_free(r);
+}
+
 TEST(a_thousand_names_as_one_pattern_are_taken)
 {
 	struct regex *r = NULL;
