@@ -1,4 +1,6 @@
 /* admin: DescribeTransactions, ListTransactions, figures. Reads only. */
+#include <stdlib.h>
+
 #include "txn/state.h"
 
 static const char *const names[TXN_STATES] = {
@@ -77,12 +79,43 @@ void txn_describe(struct txns *t, struct step *s, struct txn_describe_call *c)
 
 /* --- ListTransactions --------------------------------------------------------------------------------------------------- */
 
+static int compare_ids(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static bool among(const struct bytes *some, int32_t count, struct bytes name)
+{
+	for (int32_t i = 0; i < count; i++)
+		if (bytes_equal(some[i], name))
+			return true;
+	return false;
+}
+
+void txn_list_prepare(struct list_transactions_request *request)
+{
+	struct bytes *filters = request->state_filters;
+	int32_t count = 0;
+
+	if (request->producer_id_filters_count > 0)
+		qsort(request->producer_id_filters, (size_t)request->producer_id_filters_count,
+		      sizeof(*request->producer_id_filters), compare_ids);
+	for (int32_t i = 0; i < request->state_filters_count; i++)
+		if (txn_state_known(filters[i]) && !among(filters, count, filters[i]))
+			filters[count++] = filters[i];
+	/* Where none is known one stays, which nothing is in. */
+	if (request->state_filters_count > 0)
+		request->state_filters_count = count ? count : 1;
+}
+
 static bool has_id(const struct list_transactions_request *r, int64_t producer_id)
 {
-	for (int32_t i = 0; i < r->producer_id_filters_count; i++)
-		if (r->producer_id_filters[i] == producer_id)
-			return true;
-	return r->producer_id_filters_count == 0;
+	size_t count = (size_t)r->producer_id_filters_count;
+
+	return count == 0 ||
+	       bsearch(&producer_id, r->producer_id_filters, count, sizeof(producer_id), compare_ids) != NULL;
 }
 
 static bool has_state(const struct list_transactions_request *r, enum txn_state state)

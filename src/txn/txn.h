@@ -156,7 +156,10 @@ struct txn_describe_call {
 
 void txn_describe(struct txns *t, struct step *s, struct txn_describe_call *c);
 
-/* What one state has; the answer to a client is that of all states of a broker, one after the other. The request's pattern is not looked at. */
+/*
+ * What one state has; the answer to a client is that of all states of a broker, one after the other. The request's pattern is not looked at.
+ * `request` went through txn_list_prepare before.
+ */
 struct txn_list_call {
 	struct coordinator_call call;
 	const struct list_transactions_request *request;
@@ -164,6 +167,8 @@ struct txn_list_call {
 	struct list_transactions_response response; /* without unknown states */
 };
 
+/* Its filters become such that looking at an id costs little, however many were given: producer ids in order, each state once. In place. */
+void txn_list_prepare(struct list_transactions_request *request);
 void txn_list(struct txns *t, struct step *s, struct txn_list_call *c);
 /* "Ongoing", ...: is there such a state? Else it is listed in UnknownStateFilters. */
 bool txn_state_known(struct bytes name);

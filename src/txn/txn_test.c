@@ -375,6 +375,7 @@ static int32_t count_listed(struct stage *g, struct list_transactions_request *r
 {
 	struct txn_list_call c = {.request = r, .arena = &g->arena};
 
+	txn_list_prepare(r);
 	txn_list(g->txns, &g->step, &c);
 	stage_commit(g);
 	must_ok(c.call.error);
@@ -408,6 +409,31 @@ TEST(transactions_are_listed_by_state_producer_and_duration)
 	r.state_filters_count = 0;
 	CHECK_EQ(count_listed(&g, &r), 1);
 	CHECK(txn_state_known(bytes_str("Dead")) && !txn_state_known(bytes_str("ongoing")));
+	stage_fini(&g);
+}
+
+TEST(filters_are_few_however_many_were_given)
+{
+	struct stage g;
+	struct list_transactions_request r;
+	struct bytes states[] = {bytes_str("Bogus"), bytes_str("Ongoing"), bytes_str("Empty"), bytes_str("Ongoing")};
+	struct bytes unknown[] = {bytes_str("Bogus"), bytes_str("ongoing")};
+	int64_t ids[] = {101, 7, INT64_MAX, INT64_MIN, 100, 101};
+
+	stage_init(&g);
+	(void)stage_init_id(&g, "a", -1, -1);
+	(void)stage_init_id(&g, "b", -1, -1);
+	must_ok(stage_add(&g, "b", 101, 0, 2, 1));
+	message_init(&list_transactions_request_type, &r);
+	r.state_filters = states;
+	r.state_filters_count = 4;
+	r.producer_id_filters = ids;
+	r.producer_id_filters_count = 6;
+	CHECK_EQ(count_listed(&g, &r), 2);
+	CHECK_EQ(r.state_filters_count, 2);
+	r.state_filters = unknown;
+	r.state_filters_count = 2;
+	CHECK_EQ(count_listed(&g, &r), 0);
 	stage_fini(&g);
 }
 

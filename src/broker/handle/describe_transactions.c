@@ -94,7 +94,8 @@ struct list_part {
 struct list_transactions {
 	struct coordination coordination;
 	struct list_transactions_response response;
-	struct list_part *parts; /* by partition */
+	struct list_transactions_request asked; /* as txn_list takes it */
+	struct list_part *parts;                /* by partition */
 	size_t count;
 };
 
@@ -183,6 +184,28 @@ static void list_over(struct request *rq)
 	regex_free(pattern);
 }
 
+/* False: the request was closed. */
+static bool copy_filters(struct request *rq, struct list_transactions *l)
+{
+	const struct list_transactions_request *body = rq->body;
+	size_t ids = (size_t)body->producer_id_filters_count, states = (size_t)body->state_filters_count;
+
+	l->asked = *body;
+	l->asked.producer_id_filters = told_alloc(rq, ids, sizeof(*l->asked.producer_id_filters));
+	if (!l->asked.producer_id_filters)
+		return false;
+	l->asked.state_filters = told_alloc(rq, states, sizeof(*l->asked.state_filters));
+	if (!l->asked.state_filters)
+		return false;
+	if (ids)
+		memcpy(l->asked.producer_id_filters, body->producer_id_filters,
+		       ids * sizeof(*body->producer_id_filters));
+	if (states)
+		memcpy(l->asked.state_filters, body->state_filters, states * sizeof(*body->state_filters));
+	txn_list_prepare(&l->asked);
+	return true;
+}
+
 static void list_transactions_begin(struct request *rq)
 {
 	const struct image_topic *t = image_topic_by_name(rq->broker->image,
@@ -193,6 +216,8 @@ static void list_transactions_begin(struct request *rq)
 		return;
 	rq->state = l;
 	message_init(&list_transactions_response_type, &l->response);
+	if (!copy_filters(rq, l))
+		return;
 	l->count = t ? (size_t)t->partition_count : 0;
 	l->parts = told_alloc(rq, l->count, sizeof(*l->parts));
 	if (!l->parts)
@@ -202,7 +227,7 @@ static void list_transactions_begin(struct request *rq)
 		struct list_part *p = &l->parts[i];
 
 		p->part = (struct coordinated){.call = &p->txn.call, .run = run_list};
-		p->txn.request = rq->body;
+		p->txn.request = &l->asked;
 		coordination_add_partition(&l->coordination, &p->part, INTERNAL_TRANSACTIONS, t, (int32_t)i);
 		p->txn.arena = p->part.arena;
 	}
