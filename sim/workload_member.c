@@ -115,6 +115,11 @@ static void note_validity(struct library_member *m)
 		return;
 	m->valid_until_us = heard_us < away_us ? heard_us : away_us;
 	world_group_valid(m->on.group, m->slot, m->valid_until_us);
+	/* It was told late, and is a member all the same. */
+	if (m->late && m->valid_until_us > now_us(m)) {
+		m->late = 0;
+		world_group_owns(m->on.group, m->slot, m->last.generation, m->owned, m->valid_until_us);
+	}
 }
 
 static void gives_up(struct library_member *m, uint32_t partitions)
