@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "compat"))
 import moldau  # noqa: E402
 import observe_test  # noqa: E402
 import txn_oracle  # noqa: E402
+import wire  # noqa: E402
 import wire_admin  # noqa: E402
 
 
@@ -19,6 +20,28 @@ class TxnPartitions(unittest.TestCase):
             only = None if "EndTxn" in wire_admin.apis(broker.port) else "markers:"
             failed = txn_oracle.compare("127.0.0.1", broker.port, only, out=said.append)
         self.assertEqual(failed, [], "\n".join(said))
+
+    def test_a_large_transaction_that_is_named_again_and_again_stays_bounded(self):
+        limit, partitions = 256 << 20, 3000
+        with moldau.Broker({**txn_oracle.SETTINGS, "memory.limit.bytes": limit}, arguments=["--shards", "2"]) as broker:
+            if "EndTxn" not in wire_admin.apis(broker.port):
+                self.skipTest("the broker has no EndTxn")
+            story = txn_oracle.Story("127.0.0.1", broker.port, "m-")
+            story.ask("CreateTopics", 7, {"timeoutMs": 30000, "Topics": [{"Name": "m-t", "NumPartitions": partitions, "ReplicationFactor": 1}]})
+            p = story.init("x")
+            story.add(p, ("t", *range(partitions)))
+            self.assertIn("t-2999=NONE", story.lines[-1])
+            # 240 MB, were each told apart: as much is told as goes into an answer, or none of it.
+            with broker.connect() as c:
+                c.send(wire.request("DescribeTransactions", 0, {"TransactionalIds": ["m-x"] * 20000}))
+                self.assertTrue(c.is_closed(30))
+            with open(f"/proc/{broker.process.pid}/status", encoding="utf-8") as status:
+                peak = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+            print(f"peak {peak >> 20} MiB", flush=True)
+            with open(moldau.binary(), "rb") as program:
+                if b"__asan_init" not in program.read():  # its shadow is memory too
+                    self.assertLess(peak, limit)
+            story.close()
 
     def test_an_open_transaction_shows_in_metrics(self):
         with observe_test.observed(txn_oracle.SETTINGS) as broker:

@@ -4,6 +4,9 @@
 #include "base/java_hash.h"
 #include "broker/connection.h"
 
+/* An answer of that size cannot be told anyway; small ones take more memory than they say. */
+#define MOST_HELD 4
+
 void coordination_init(struct coordination *n, struct request *rq, void (*over)(struct request *rq))
 {
 	*n = (struct coordination){.request = rq, .over = over};
@@ -56,15 +59,23 @@ static void arrived_home(struct shard *at, struct message *m);
 static void arrived_there(struct shard *at, struct message *m)
 {
 	struct coordinated *p = container_of(m, struct coordinated, message);
+	struct coordination *n = p->coordination;
 
 	(void)at;
 	p->message.run = arrived_home;
 	p->call->owner = p;
 	p->call->finished = on_finished;
+	if (atomic_load_explicit(&n->held, memory_order_relaxed) / MOST_HELD > n->request->table->max_arena) {
+		p->call->error = ERR_UNKNOWN_SERVER_ERROR;
+		on_finished(p->call);
+		return;
+	}
 	if (p->producer)
 		coordinator_submit_of(p->target->coordinators[p->topic], p->partition, p->producer, p->call, p->run);
 	else
 		coordinator_submit(p->target->coordinators[p->topic], p->partition, p->call, p->run);
+	/* It is told later, and what answers at once has its answer by now. */
+	atomic_fetch_add_explicit(&n->held, p->own_arena.held, memory_order_relaxed);
 }
 
 static void drop_home(struct shard *at, struct message *m)

@@ -10,10 +10,14 @@
  * 2. `over` runs once, at home, also when the client is gone by then (request_reply is nothing then).
  * 3. An answer is built in the part's arena: the request's own for the first part, one of its own for each of the others, since they may be at
  *    work on several shards at once. Those go when `over` has returned.
+ * 4. Parts are asked until those before them hold more than four requests may: then UNKNOWN_SERVER_ERROR, since one request may name the same large thing
+ *    a hundred thousand times.
  * Not here: what a call means (group/, txn/), which topics hold what (internal_topics.h).
  */
 #ifndef BROKER_HANDLE_COORDINATE_H
 #define BROKER_HANDLE_COORDINATE_H
+
+#include <stdatomic.h>
 
 #include "broker/request.h"
 
@@ -48,7 +52,8 @@ struct coordination {
 	struct coordinated *first;
 	struct coordinated **last;
 	size_t away;
-	bool hurried; /* it was given up for want of memory: who was waiting is told to try again */
+	_Atomic size_t held; /* in arenas of the parts' own */
+	bool hurried;        /* it was given up for want of memory: who was waiting is told to try again */
 };
 
 void coordination_init(struct coordination *n, struct request *rq, void (*over)(struct request *rq));
