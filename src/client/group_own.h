@@ -46,7 +46,8 @@ struct group {
 	enum protocol_in_use protocol;
 	struct classic_member classic;
 	struct modern_member modern;
-	int64_t heard_us; /* when the last request was sent by whose answer it is a member */
+	/* When the last heartbeat was sent that was answered well: a static member's session may be the one from before until then. */
+	int64_t heard_us;
 	/* Classic: what the last SyncGroup gave, in which generation. */
 	struct parts last;
 	int32_t last_generation;

@@ -326,7 +326,6 @@ static enum verdict sync_await(struct fiber *self, struct classic_talk *t, struc
 	struct bytes assignment = bytes_empty();
 	struct parts target = {0};
 	struct blob *frame = NULL;
-	int64_t sent_us = shard_now_us(g->options.shard);
 	enum err e = ask_sync_await(self, t, peer, a, joined, &assignment, &frame);
 	enum verdict v;
 
@@ -338,7 +337,6 @@ static enum verdict sync_await(struct fiber *self, struct classic_talk *t, struc
 	if (v == VERDICT_FATAL && e != ERR_CANCELLED)
 		group_fail(g, e, "");
 	if (v == VERDICT_DONE) {
-		g->heard_us = sent_us;
 		note_given(t, &target);
 		settle_start(g, &target, true);
 	}
