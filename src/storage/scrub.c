@@ -382,39 +382,55 @@ static enum err mend_indexes_await(struct fiber *self, struct scrub *x, bool loa
 	return log_remake_index_await(self, l, s);
 }
 
-/* What the file has of aborted transactions, where memory knows better. */
-static void check_aborted_await(struct fiber *self, struct scrub *x)
+/* Nobody writes the file of aborted transactions, nor has to: what it has is what it should have. */
+static bool aborted_settled(const struct scrub *x)
+{
+	return !x->segment->aborted_stale && !x->log->saving_aborted;
+}
+
+/* OK; ERR_CORRUPT or ERR_NOT_FOUND when it is not what was written; anything else: it cannot be told now. */
+static enum err compare_aborted_await(struct fiber *self, struct scrub *x)
 {
 	struct segment *s = x->segment;
+	bool known = s->aborted_loaded;
+	size_t size, durable = s->aborted_durable;
 	struct aborted_index found = {0};
 	char *text;
-	size_t size, durable = s->aborted_durable;
-	bool known = s->aborted_loaded && !s->aborted_stale && !x->log->saving_aborted, wrong;
 	enum err e;
 
-	if (!s->aborted_expected && !(known && durable))
-		return;
+	if (!aborted_settled(x) || (known ? durable == 0 : !s->aborted_expected))
+		return OK;
 	e = load_side_await(self, x, SEGMENT_TXNINDEX, &text, &size);
 	if (!e) {
 		e = aborted_index_read(bytes_of(text, size), s->base_offset, &found);
 		mem_free(text);
 	}
-	if (stopped(x) || (known && (s->aborted_stale || s->aborted_durable != durable || !s->aborted_loaded))) {
-		aborted_index_fini(&found);
-		return;
-	}
-	wrong = e == ERR_CORRUPT || e == ERR_NOT_FOUND || (!e && known && found.count < durable);
-	for (size_t i = 0; !e && !wrong && known && i < durable; i++)
-		wrong = memcmp(&found.entries[i], &s->aborted.entries[i], sizeof(*found.entries)) != 0;
+	if (stopped(x) || !aborted_settled(x) || s->aborted_loaded != known || s->aborted_durable != durable)
+		e = OK; /* it was written meanwhile */
+	else if (!e && known &&
+		 (found.count < durable ||
+		  memcmp(found.entries, s->aborted.entries, durable * sizeof(*found.entries)) != 0))
+		e = ERR_CORRUPT;
 	aborted_index_fini(&found);
-	if (!wrong)
+	return e;
+}
+
+/* What the file has of aborted transactions, where memory knows better. Twice: it may have been written anew between two looks. */
+static void check_aborted_await(struct fiber *self, struct scrub *x)
+{
+	struct segment *s = x->segment;
+	enum err e = compare_aborted_await(self, x);
+
+	if (e && !stopped(x))
+		e = compare_aborted_await(self, x);
+	if (stopped(x) || (e != ERR_CORRUPT && e != ERR_NOT_FOUND))
 		return;
 	note_side_damage(x->log, "index of aborted transactions",
-			 known ? "not what was written: written anew"
-			       : "not readable, or gone: made anew when it is needed");
-	s->aborted_stale = known;
+			 s->aborted_loaded ? "not what was written: written anew"
+					   : "not readable, or gone: made anew when it is needed");
+	s->aborted_stale = s->aborted_loaded;
 	x->log->side_files_dirty = true;
-	if (known && !store_is_read_only(x->log->store))
+	if (s->aborted_loaded && !store_is_read_only(x->log->store))
 		(void)!log_save_aborted_await(self, x->log, s, INT64_MAX); /* tried again with the next sync */
 }
 

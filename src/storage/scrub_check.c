@@ -89,6 +89,15 @@ static void take_offset_entries(struct scrub_check *c, const struct batch_header
 	}
 }
 
+/* Where there is no entry by offset, nobody looks up the one by time: it is written without a sync, and what a power loss made of it is no damage. */
+static void times_are_wrong(struct scrub_check *c)
+{
+	if (c->offsets && c->offsets->count == 0)
+		c->times_short = true;
+	else
+		c->times_wrong = true;
+}
+
 static void take_time_entries(struct scrub_check *c, const struct batch_header *h)
 {
 	const struct time_index *x = c->times;
@@ -101,7 +110,7 @@ static void take_time_entries(struct scrub_check *c, const struct batch_header *
 		if (c->damaged)
 			continue;
 		if (h->max_timestamp != e->timestamp)
-			c->times_wrong = true;
+			times_are_wrong(c);
 		else if (e->timestamp != c->max_timestamp) /* what was known after a cut */
 			c->times_short = true;
 	}
@@ -144,7 +153,7 @@ void scrub_end(struct scrub_check *c, bool closed)
 	if (c->offsets && c->offset_at < c->offsets->count)
 		c->offsets_wrong = true;
 	if (t && c->time_at < t->count)
-		c->times_wrong = true;
+		times_are_wrong(c);
 	c->times_short |= t && c->max_timestamp >= 0 &&
 			  (t->count == 0 || t->entries[t->count - 1].timestamp < c->max_timestamp);
 }

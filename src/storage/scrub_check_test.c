@@ -105,18 +105,21 @@ TEST(indexes_are_held_against_the_batches)
 		struct offset_entry offsets[2];
 		struct time_entry times[2];
 		bool offsets_wrong, times_wrong, times_short;
+		size_t no_offsets;
 	} cases[] = {
-		{"well", {{19, 100}, {49, 300}}, {{1110, 19}, {1130, 49}}, false, false, false},
-		{"an offset that is none", {{18, 100}, {49, 300}}, {{1110, 19}, {1130, 49}}, true, false, false},
-		{"a place within a batch", {{19, 101}, {49, 300}}, {{1110, 19}, {1130, 49}}, true, false, false},
-		{"a place behind all", {{19, 100}, {49, 400}}, {{1110, 19}, {1130, 49}}, true, false, false},
-		{"another time", {{19, 100}, {49, 300}}, {{1111, 19}, {1130, 49}}, false, true, false},
-		{"a time of nothing", {{19, 100}, {49, 300}}, {{1110, 19}, {1130, 60}}, false, true, false},
-		{"not the largest at the end", {{19, 100}, {49, 300}}, {{1100, 9}, {1110, 19}}, false, false, true},
+		{"well", {{19, 100}, {49, 300}}, {{1110, 19}, {1130, 49}}, false, false, false, 0},
+		{"an offset that is none", {{18, 100}, {49, 300}}, {{1110, 19}, {1130, 49}}, true, false, false, 0},
+		{"a place within a batch", {{19, 101}, {49, 300}}, {{1110, 19}, {1130, 49}}, true, false, false, 0},
+		{"a place behind all", {{19, 100}, {49, 400}}, {{1110, 19}, {1130, 49}}, true, false, false, 0},
+		{"another time", {{19, 100}, {49, 300}}, {{1111, 19}, {1130, 49}}, false, true, false, 0},
+		{"a time of nothing", {{19, 100}, {49, 300}}, {{1110, 19}, {1130, 60}}, false, true, false, 0},
+		{"not the largest at the end", {{19, 100}, {49, 300}}, {{1100, 9}, {1110, 19}}, false, false, true, 0},
+		{"another time, that nobody looks up", {{0}}, {{0, 0}, {1130, 49}}, false, false, true, 2},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
-		struct offset_index x = {.entries = (struct offset_entry *)(uintptr_t)cases[i].offsets, .count = 2};
+		struct offset_index x = {.entries = (struct offset_entry *)(uintptr_t)cases[i].offsets,
+					 .count = 2 - cases[i].no_offsets};
 		struct time_index t = {.entries = (struct time_entry *)(uintptr_t)cases[i].times, .count = 2};
 		struct scrub_check c = checker();
 
