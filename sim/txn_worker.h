@@ -79,7 +79,9 @@ struct txn_worker {
 	bool produced; /* something was acknowledged */
 	bool offset_sent;
 	bool told_coordinator; /* that it begins */
-	struct txn_late late;
+	struct txn_late
+		last; /* its last transaction: its ends may not all be written, so that a batch would still be of it */
+	struct txn_late late; /* one before: they are */
 };
 
 /* Asks over one of its connections, which is made where there is none and closed after an error. wire_call_fini always. */

@@ -10,28 +10,32 @@ static struct scheduler *sched(struct txn_worker *w)
 	return world_scheduler(w->world);
 }
 
-static void note(struct txn_worker *w)
+static void note(struct txn_worker *w, struct txn_late *late)
 {
-	w->late = (struct txn_late){
+	*late = (struct txn_late){
 		.any = true,
 		.job = w->job,
 		.producer_id = w->producer_id,
 		.epoch = w->epoch,
 		.version2 = w->version2,
 	};
-	memcpy(w->late.sequences, w->sequences, sizeof(w->sequences));
-	memcpy(w->late.added, w->added, sizeof(w->added));
+	memcpy(late->sequences, w->sequences, sizeof(w->sequences));
+	memcpy(late->added, w->added, sizeof(w->added));
 }
 
 void txn_late_note_end(struct txn_worker *w)
 {
-	note(w);
+	/* Another one began and ended since: so the one before is complete. */
+	w->late = w->last;
+	note(w, &w->last);
 }
 
 /* The producer that it had in the session before is over once the new one has begun. */
 void txn_late_note_session(struct txn_worker *w)
 {
+	w->late = w->last; /* it will be complete */
 	w->late.any = w->late.any && w->late.job == w->job;
+	w->last.any = false;
 }
 
 /* Of one of the partitions that the transaction had. False: it had none. */
@@ -86,12 +90,12 @@ enum err txn_late_end_await(struct fiber *self, struct txn_worker *w)
 	struct arena arena;
 	enum err e;
 
-	if (!w->late.any || !w->late.version2 || !w->version2 || !w->produced || !chance(sched(w), 1, 40))
+	if (!w->last.any || !w->last.version2 || !w->version2 || !w->produced || !chance(sched(w), 1, 40))
 		return OK;
 	message_init(api_find(API_END_TXN)->request, &request);
 	request.transactional_id = bytes_str(w->job->transactional_id);
-	request.producer_id = w->late.producer_id;
-	request.producer_epoch = w->late.epoch;
+	request.producer_id = w->last.producer_id;
+	request.producer_epoch = w->last.epoch;
 	request.committed = chance(sched(w), 1, 2);
 	arena_init(&arena, 1 << 16);
 	e = txn_worker_ask_await(self, w, TXN_WIRE_COORDINATOR, API_END_TXN, 5, &request, &call, &arena, &response);
@@ -115,7 +119,7 @@ void txn_late_race(struct txn_worker *w)
 
 	if (!w->connected[TXN_WIRE_DATA] || w->wires[TXN_WIRE_DATA].error || !chance(sched(w), 1, 4))
 		return;
-	note(w);
+	note(w, &w->late);
 	if (make_chunk(w, &c, w->transaction)) {
 		txn_chunk_request(w, &c, &p);
 		wire_send(&w->wires[TXN_WIRE_DATA], API_PRODUCE, w->version2 ? 12 : 11, &p.request, true, &call);
