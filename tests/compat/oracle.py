@@ -78,15 +78,17 @@ def replace(version, *resources, validate=False):
         for kind, name, settings in resources]})
 
 
-def seen(kind, name, key, value):
-    """What is altered shows a moment later in Kafka: its description, once it does."""
+def seen(kind, name, key, value, own=None):
+    """What is altered shows a moment later in Kafka: its description, once it does; `own`: whether the topic has a value of its own."""
     return ("until", "DescribeConfigs", 4, {"IncludeSynonyms": True, "Resources": [
         {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": [key]}]},
-            lambda b: [c["Value"] for r in b["Results"] for c in r["Configs"]] == ([] if value is None else [value]))
+            lambda b: [c["Value"] for r in b["Results"] for c in r["Configs"]] == ([] if value is None else [value])
+            and (own is None or own == all(c["ConfigSource"] == 1 for r in b["Results"] for c in r["Configs"])))
 
 
 def set_and_see(kind, name, key, operation, value, shown):
-    return [alter(1, (kind, name, key, operation, value)), seen(kind, name, key, shown)]
+    own = operation != DELETE if kind == TOPIC and shown is not None else None
+    return [alter(1, (kind, name, key, operation, value)), seen(kind, name, key, shown, own)]
 
 
 def add_partitions(version, *topics, timeout=10000, validate=False):
