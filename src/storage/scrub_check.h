@@ -48,7 +48,7 @@ struct scrub_check {
 	bool damaged; /* somewhere: what the largest timestamp is nobody knows */
 	bool offsets_wrong;
 	bool times_wrong;
-	bool times_short; /* entries are missing, or do not have the largest: that happens without damage */
+	bool times_short; /* missing entries, or not the largest, or of an index that nobody looks up: that happens without damage */
 };
 
 const char *scrub_words(enum scrub_verdict v);
