@@ -150,3 +150,10 @@ enum transact_verdict transact_verdict(enum transact_question q, enum err e)
 		return q == TRANSACT_ASK_ADD ? TRANSACT_ABORTABLE : TRANSACT_FATAL_ERROR;
 	}
 }
+
+enum err transact_worse(enum transact_question q, enum err first, enum err second)
+{
+	if (!first || !second)
+		return first ? first : second;
+	return transact_verdict(q, second) > transact_verdict(q, first) ? second : first;
+}

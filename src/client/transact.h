@@ -63,5 +63,7 @@ enum transact_verdict {
 };
 
 enum transact_verdict transact_verdict(enum transact_question q, enum err e);
+/* Of two answers to parts of one question, the one that ends more; of equals the first. */
+enum err transact_worse(enum transact_question q, enum err first, enum err second);
 
 #endif

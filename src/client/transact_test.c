@@ -83,3 +83,20 @@ TEST(answers_mean_for_the_transaction_what_they_mean_to_javas_producer)
 		CHECK_STR(got, cases[i].verdicts);
 	}
 }
+
+TEST(of_two_answers_the_one_that_ends_more_counts)
+{
+	static const struct {
+		enum err first, second, worse;
+	} cases[] = {
+		{OK, OK, OK},
+		{OK, ERR_INVALID_TXN_STATE, ERR_INVALID_TXN_STATE},
+		{ERR_INVALID_TXN_STATE, OK, ERR_INVALID_TXN_STATE},
+		{ERR_TOPIC_AUTHORIZATION_FAILED, ERR_INVALID_TXN_STATE, ERR_INVALID_TXN_STATE},
+		{ERR_INVALID_TXN_STATE, ERR_TOPIC_AUTHORIZATION_FAILED, ERR_INVALID_TXN_STATE},
+		{ERR_OPERATION_NOT_ATTEMPTED, ERR_TOPIC_AUTHORIZATION_FAILED, ERR_OPERATION_NOT_ATTEMPTED},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++)
+		CHECK_EQ(transact_worse(TRANSACT_ASK_ADD, cases[i].first, cases[i].second), cases[i].worse);
+}

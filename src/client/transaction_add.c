@@ -57,12 +57,6 @@ static bool fill(const struct addition *a, struct arena *arena, struct add_parti
 }
 
 /* What is worse than what is known so far: none, then what a repetition mends, then what aborts, then the rest. */
-static void take_worse(enum err *worst, enum err e)
-{
-	if (e && (!*worst || transact_verdict(TRANSACT_ASK_ADD, e) > transact_verdict(TRANSACT_ASK_ADD, *worst)))
-		*worst = e;
-}
-
 static enum err take_answer(struct transaction_talk *talk, const struct addition *a,
 			    const struct add_partitions_to_txn_response *r)
 {
@@ -76,7 +70,7 @@ static enum err take_answer(struct transaction_talk *talk, const struct addition
 		for (int32_t k = 0; k < row->results_by_partition_count; k++, answered++) {
 			enum err e = (enum err)row->results_by_partition[k].partition_error_code, before = worst;
 
-			take_worse(&worst, e);
+			worst = transact_worse(TRANSACT_ASK_ADD, worst, e);
 			if (worst != before)
 				snprintf(talk->why, TRANSACT_TEXT_SIZE, "%.*s/%d cannot be part of the transaction: %s",
 					 row->name.size < 249 ? (int)row->name.size : 249, (const char *)row->name.data,

@@ -132,13 +132,8 @@ static enum err take_answer(struct transaction_talk *talk, const struct transact
 				one->error = (enum err)r->topics[i].partitions[k].error_code;
 		}
 	}
-	for (size_t i = 0; i < o->count; i++) {
-		enum err e = o->offsets[i].error;
-
-		if (e && (!worst || transact_verdict(TRANSACT_ASK_COMMIT_OFFSETS, e) >
-					    transact_verdict(TRANSACT_ASK_COMMIT_OFFSETS, worst)))
-			worst = e;
-	}
+	for (size_t i = 0; i < o->count; i++)
+		worst = transact_worse(TRANSACT_ASK_COMMIT_OFFSETS, worst, o->offsets[i].error);
 	if (worst)
 		snprintf(talk->why, TRANSACT_TEXT_SIZE, "the offsets of group %.200s: %s", o->group, err_text(worst));
 	return worst;
