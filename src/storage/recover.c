@@ -115,6 +115,16 @@ static bool may_be_missing(const struct log *l, int64_t offset)
 	       shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING);
 }
 
+/* As in Kafka: a power failure may have left it torn; it is of no use, and after the next clean stop it would count as damage. */
+static void give_up_snapshot_await(struct fiber *self, struct log *l, int64_t offset, const char *path)
+{
+	log_warn(log_logger(l),
+		 "%s-%d: the snapshot of the producers at %" PRId64 " is torn or damaged: an older one is read",
+		 l->topic, (int)l->partition, offset);
+	if (!store_is_read_only(l->store))
+		(void)!file_remove_await(self, path);
+}
+
 /* Loads the newest snapshot that is whole and not beyond `limit`; gives the offset it is of, the log's first one when there is none. */
 static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, struct producer_state *into,
 				    int64_t *ret_offset)
@@ -137,18 +147,20 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
 		    which != SEGMENT_SNAPSHOT || offset > limit || offset < l->segments[0]->base_offset)
 			continue;
+		if (may_be_missing(l, offset))
+			continue;
 		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
 		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
 		if (e)
 			break;
-		e = may_be_missing(l, offset) ? ERR_CORRUPT
-					      : producer_state_read(into, bytes_of(text, size), log_now_s(l));
+		e = producer_state_read(into, bytes_of(text, size), log_now_s(l));
 		mem_free(text);
 		if (!e) {
 			*ret_offset = offset;
 			break;
 		}
-		e = OK; /* torn: an older one, and more to read */
+		give_up_snapshot_await(self, l, offset, path);
+		e = OK; /* an older one, and more to read */
 	}
 	folder_list_free(&list);
 	return e == ERR_NOT_FOUND ? OK : e;

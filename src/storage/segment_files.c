@@ -518,29 +518,53 @@ static enum err save_await(struct fiber *self, struct log *l, int64_t base, enum
 	return e;
 }
 
-/* Whole or not at all, whatever happens: nothing in an index tells a torn entry from a good one. Its name need not be durable. */
-static enum err save_whole_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which,
-				 struct bytes content)
+static void made_path(const struct log *l, int64_t base, enum segment_file which,
+		      char ret_path[static LOG_PATH_SIZE + 8])
 {
-	char path[LOG_PATH_SIZE], made[LOG_PATH_SIZE + 8];
+	log_file_path(l, base, which, ret_path);
+	strcat(ret_path, ".tmp");
+}
+
+/* Beside its name, which it does not have yet. */
+static enum err make_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which,
+			   struct bytes content, bool sync)
+{
+	char made[LOG_PATH_SIZE + 8];
 	struct file *file;
 	enum err e;
 
-	log_file_path(l, base, which, path);
-	snprintf(made, sizeof(made), "%s.tmp", path);
+	made_path(l, base, which, made);
 	e = file_open_await(self, made, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
 	if (e)
 		return e;
 	e = file_write_await(self, file, content, 0);
-	if (!e && !l->indexes_wait)
+	if (!e && sync)
 		e = file_sync_await(self, file);
 	file_close(file);
-	return e || l->indexes_wait ? e : file_rename_await(self, made, path);
+	return e;
+}
+
+static enum err place_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which)
+{
+	char path[LOG_PATH_SIZE], made[LOG_PATH_SIZE + 8];
+
+	log_file_path(l, base, which, path);
+	made_path(l, base, which, made);
+	return file_rename_await(self, made, path);
+}
+
+/* Whole or not at all, whatever happens: nothing in an index tells a torn entry from a good one. Its name need not be durable. */
+static enum err save_whole_await(struct fiber *self, struct log *l, int64_t base, enum segment_file which,
+				 struct bytes content)
+{
+	bool now = !l->indexes_wait;
+	enum err e = make_await(self, l, base, which, content, now);
+
+	return e || !now ? e : place_await(self, l, base, which);
 }
 
 enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced)
 {
-	char path[LOG_PATH_SIZE], made[LOG_PATH_SIZE + 8];
 	enum err e = OK;
 
 	for (uint32_t k = 0; k < l->segment_count; k++) {
@@ -548,11 +572,8 @@ enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced)
 
 		if (!s->index_waits)
 			continue;
-		for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX && synced && !e; i++) {
-			log_file_path(l, s->base_offset, (enum segment_file)i, path);
-			snprintf(made, sizeof(made), "%s.tmp", path);
-			e = file_rename_await(self, made, path);
-		}
+		for (int i = SEGMENT_INDEX; i <= SEGMENT_TIMEINDEX && synced && !e; i++)
+			e = place_await(self, l, s->base_offset, (enum segment_file)i);
 		s->index_waits = false;
 		s->index_saved = synced && !e;
 	}
@@ -601,9 +622,12 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 	return e;
 }
 
+/* Not synced: a kill leaves the one before or the new one, a power failure perhaps a torn one. */
 enum err log_save_snapshot_await(struct fiber *self, struct log *l, int64_t offset, struct bytes snapshot)
 {
-	return save_await(self, l, offset, SEGMENT_SNAPSHOT, snapshot);
+	enum err e = make_await(self, l, offset, SEGMENT_SNAPSHOT, snapshot, false);
+
+	return e ? e : place_await(self, l, offset, SEGMENT_SNAPSHOT);
 }
 
 enum err log_save_epochs_at_await(struct fiber *self, const struct log *l, const char *path, bool sync)
