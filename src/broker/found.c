@@ -168,11 +168,27 @@ enum err found_check_await(struct fiber *self, struct broker *b)
 
 /* --- strays ------------------------------------------------------------------------------------------------------------- */
 
-static bool is_known(const struct image *image, const struct found_log *f)
+/* Whether there is a folder of this partition that says so itself. */
+static bool is_elsewhere(const struct found_log *found, size_t count, const struct found_log *f, struct uuid topic_id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (found[i].partition == f->partition && strcmp(found[i].topic, f->topic) == 0 &&
+		    uuid_equal(found[i].topic_id, topic_id))
+			return true;
+	return false;
+}
+
+/*
+ * A folder that does not say whose it is - a power failure left its partition.metadata torn, before anything in it was acknowledged - is the
+ * partition's if there is no other.
+ */
+static bool is_known(const struct image *image, const struct found_log *found, size_t count, const struct found_log *f)
 {
 	const struct image_topic *t = image_topic_by_name(image, bytes_str(f->topic));
 
-	return t && f->partition < t->partition_count && (uuid_is_zero(f->topic_id) || uuid_equal(f->topic_id, t->id));
+	if (!t || f->partition >= t->partition_count)
+		return false;
+	return uuid_equal(f->topic_id, t->id) || (uuid_is_zero(f->topic_id) && !is_elsewhere(found, count, f, t->id));
 }
 
 /* Sets aside those that nobody knows; counts them. */
@@ -182,7 +198,7 @@ static enum err set_aside_await(struct fiber *self, struct broker *b, const stru
 	for (size_t i = 0; i < count; i++) {
 		enum err e;
 
-		if (is_known(b->parts[0].shard.image, &found[i]) || is_kafkas_metadata(&found[i]))
+		if (is_known(b->parts[0].shard.image, found, count, &found[i]) || is_kafkas_metadata(&found[i]))
 			continue;
 		e = storage_set_aside_await(self, b->storage, &found[i]);
 		if (e) {

@@ -176,13 +176,19 @@ static enum err save_marks_await(struct fiber *self, struct marks *x, const stru
 	return e ? e : folder_sync_await(self, x->folder->path);
 }
 
+/* A folder that does not say whose it is beside one that does is left to who knows the topics' ids; where nobody does, it is refused too. */
+static bool same_topic(const struct storage *s, const struct found_log *a, const struct found_log *b)
+{
+	return uuid_equal(a->topic_id, b->topic_id) ||
+	       (s->options.read_only && (uuid_is_zero(a->topic_id) || uuid_is_zero(b->topic_id)));
+}
+
 static enum err refuse_doubles(const struct storage *s, struct logger *log)
 {
 	for (size_t i = 1; i < s->found_count; i++) {
 		const struct found_log *a = &s->found[i - 1], *b = &s->found[i];
 
-		if (a->partition != b->partition || strcmp(a->topic, b->topic) != 0 ||
-		    !(uuid_equal(a->topic_id, b->topic_id) || uuid_is_zero(a->topic_id) || uuid_is_zero(b->topic_id)))
+		if (a->partition != b->partition || strcmp(a->topic, b->topic) != 0 || !same_topic(s, a, b))
 			continue;
 		log_error(log,
 			  "%s-%d is in %s and in %s, and nothing says which one is the newer: perhaps a broker died "

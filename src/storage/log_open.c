@@ -80,9 +80,16 @@ static bool is_same_topic(const struct found_log *f, const struct log_spec *spec
 	return uuid_equal(f->topic_id, spec->topic_id) || uuid_is_zero(f->topic_id) || uuid_is_zero(spec->topic_id);
 }
 
+/* One that did not say whose it was and was opened is that topic's; the next one of the name has nothing to do with it. */
+static bool is_over(const struct storage *st, size_t i)
+{
+	return uuid_is_zero(st->found[i].topic_id) && st->accounted[i];
+}
+
 /* Where the partition was found at start; NULL when it was not, or with another topic's id. */
 static const struct found_log *find(const struct storage *st, const struct log_spec *spec)
 {
+	const struct found_log *found = NULL;
 	size_t low = 0, high = st->found_count;
 
 	while (low < high) {
@@ -97,11 +104,12 @@ static const struct found_log *find(const struct storage *st, const struct log_s
 		else
 			high = middle;
 	}
-	/* Folders of two topics of one name may lie in two folders of log.dirs. */
+	/* Folders of two topics of one name may lie in two folders of log.dirs; one that says whose it is counts more than one that does not. */
 	for (; low < st->found_count && is_of(&st->found[low], spec); low++)
-		if (is_same_topic(&st->found[low], spec))
-			return &st->found[low];
-	return NULL;
+		if (is_same_topic(&st->found[low], spec) && !is_over(st, low) &&
+		    (!found || uuid_is_zero(found->topic_id)))
+			found = &st->found[low];
+	return found;
 }
 
 static bool any_folder_offline(const struct store *s)
