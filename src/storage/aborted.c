@@ -78,6 +78,7 @@ static enum err save_await(struct fiber *self, struct log *l, struct segment *s,
 		l->names_made++;
 	}
 	buf_fini(&out);
+	s->sides_moved = false;
 	s->aborted_stale |= e && whole;
 	s->aborted_expected = count > 0;
 	return e;

@@ -234,16 +234,16 @@ static enum err copy_side_await(struct fiber *self, struct move *m, int64_t base
 enum err move_copy_sides_await(struct fiber *self, struct move *m, struct segment *s)
 {
 	int64_t base_offset = s->base_offset;
-	bool settled = s->index_saved && !s->saving_index && !s->snapshot && !segment_owes_aborted(s);
 	enum err e = OK;
 
 	log_pin(m->log);
+	/* What is written of them later, or just now, is for the moment when the log is held, or for over there. */
+	s->sides_moved = s->index_saved && !s->saving_index && !s->snapshot && !segment_owes_aborted(s);
 	for (int i = 0; i < SEGMENT_FILES && !e; i++)
 		if (i != SEGMENT_LOG)
 			e = copy_side_await(self, m, base_offset, (enum segment_file)i);
-	/* What is written of them later is for the moment when the log is held, or for over there. */
-	if (!e && settled && s->index_saved)
-		s->sides_moved = true;
+	if (e)
+		s->sides_moved = false;
 	log_unpin(m->log);
 	return e;
 }

@@ -174,6 +174,59 @@ TEST(a_move_is_told_and_given_up)
 	run_over_both(1, asked_main, NULL);
 }
 
+/* --- what is mended beside the records while they are copied -------------------------------------------------------- */
+
+/* As a power failure leaves a snapshot that nobody synced. */
+static void tear_snapshot(const struct fixture *x, const struct segment *s)
+{
+	char path[LOG_PATH_SIZE], name[LOG_NAME_SIZE];
+
+	segment_name_format(name, s->base_offset, SEGMENT_SNAPSHOT);
+	snprintf(path, sizeof(path), "%s/t-0/%s", x->folder, name);
+	EXPECT(truncate(path, 20) == 0);
+}
+
+/* Of producer 7, whose transaction is open, only the first segment tells, which goes. */
+static void mended_main(struct fiber *self, void *argument)
+{
+	struct test_batch of_seven = {.producer_id = 7, .records = 1, .value_size = 60, .transactional = true};
+	struct log_config config = few_a_segment();
+	struct store_settings fast = {0};
+	struct fixture x;
+	struct log *l;
+
+	(void)argument;
+	fixture_init(&x);
+	fixture_take_another(&x);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	EXPECT_OK(append(l, &of_seven, NULL));
+	append_more_await(self, l, MANY);
+	while (!list_empty(&l->folder->rolled))
+		EXPECT_OK(fiber_sleep_await(self, 500));
+	EXPECT_OK(log_sync_files_await(self, l));
+	tear_snapshot(&x, l->segments[1]);
+	slow_down(&x);
+	EXPECT_OK(log_move(l, 1));
+	while (!l->segments[1]->sides_moved)
+		EXPECT_OK(fiber_sleep_await(self, 500));
+	EXPECT_OK(log_advance_start_await(self, l, l->segments[1]->base_offset)); /* needs it, and makes it anew */
+	EXPECT(log_folder_index(l) == 0);
+	store_configure(x.store, &fast);
+	while (l->move)
+		EXPECT_OK(fiber_sleep_await(self, 500));
+	EXPECT(log_folder_index(l) == 1);
+	EXPECT_OK(log_truncate_await(self, l, log_start_offset(l) + 2)); /* the producers are made anew */
+	EXPECT(log_producer_count(l) == 1 && log_first_unstable(l) == log_start_offset(l));
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_snapshot_that_is_made_anew_while_its_log_is_moved_comes_along)
+{
+	run_over_both(1, mended_main, NULL);
+}
+
 /* --- what is left by a process that ended -------------------------------------------------------------------------- */
 
 struct ended {

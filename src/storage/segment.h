@@ -39,7 +39,7 @@ struct segment {
 	bool saving_index;     /* somebody is just writing the files */
 	bool swapped;          /* its files have the names *.swap still: it is just taking the place of others */
 	bool replaced;         /* by one that was made of it: what its files' names lead to is another's now */
-	bool sides_moved;      /* the files beside it are in the copy that a move makes, as they are */
+	bool sides_moved; /* the files beside it are in the copy that a move makes: false once one was written anew */
 	bool name_synced;
 	bool times_known; /* max_timestamp is right */
 	bool index_loaded;

@@ -615,7 +615,7 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 	if (e)
 		s->index_saved = false;
 	s->index_waits = !e && l->indexes_wait && s->offsets.count > 0;
-	s->saving_index = false;
+	s->saving_index = s->sides_moved = false;
 	event_signal(&l->unpinned);
 	buf_fini(&offsets);
 	buf_fini(&times);

@@ -34,6 +34,7 @@ static enum err put_await(struct fiber *self, struct log *l, struct segment *s)
 		return OK;
 	s->snapshot = NULL; /* the cleaner may give it to another segment */
 	e = log_save_snapshot_await(self, l, s->base_offset, buf_bytes(snapshot));
+	s->sides_moved = false;
 	if (e && !s->replaced) { /* for the next try */
 		s->snapshot = snapshot;
 		return e;
@@ -114,8 +115,10 @@ static enum err keep_await(struct fiber *self, struct log *l, struct segment *s)
 	log_file_path(l, s->base_offset, SEGMENT_SNAPSHOT, path);
 	if (!e)
 		e = look_await(self, l, path);
-	if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG)
+	if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_TOO_BIG) {
 		e = make_anew_await(self, l, s->base_offset);
+		s->sides_moved = false;
+	}
 	return e ? e : sync_await(self, l, path);
 }
 
