@@ -22,6 +22,7 @@
 /* Of the open files: for shards, listeners, journals, checkpoints, and what a commit or an opening has open for a moment beyond the cache. */
 #define KEPT_FILES ((size_t)256)
 #define MOST_OPEN_FILES ((size_t)32768)
+#define ENOUGH_OPEN_FILES ((size_t)8192)
 
 /*
  * Shares of the memory limit; what remains is for the process itself, everything small, and the request that passes the budget because nobody
@@ -358,13 +359,15 @@ static void broker_main(struct fiber *self, void *argument)
 
 /*
  * The data has its share whatever clients do: a log that cannot be opened for want of a descriptor is worse than a client that waits
- * to be accepted.
+ * to be accepted. Where that is enough for files in use, connections have the rest, up to three quarters.
  */
 static void share_open_files(struct broker *b, size_t limit)
 {
 	size_t kept = limit < 2 * KEPT_FILES ? limit / 2 : KEPT_FILES;
 
 	b->max_open_files = (limit - kept) / 2;
+	if (b->max_open_files > ENOUGH_OPEN_FILES)
+		b->max_open_files = limit / 4 > ENOUGH_OPEN_FILES ? limit / 4 : ENOUGH_OPEN_FILES;
 	if (b->max_open_files > MOST_OPEN_FILES)
 		b->max_open_files = MOST_OPEN_FILES;
 	b->max_sockets = limit - kept - b->max_open_files;
