@@ -302,11 +302,14 @@ static void commit(struct library_member *m)
 	sent = mem_new(struct sent_commit);
 	sent->member = m;
 	for (int32_t p = 0; p < WORLD_PARTITIONS; p++) {
+		/* Where epochs may begin anew, one that the ledger knows of no owner of says nothing yet. */
+		bool unknown = m->late & 1U << p && m->on.group->ledger.restarts;
+
 		if (!(m->owned & 1U << p) || m->next[p] < 0 || m->next[p] == m->committed[p])
 			continue;
 		offsets[count++] = (struct mo_group_offset){
 			.topic = topic_of(m), .partition = p, .offset = m->next[p], .leader_epoch = -1};
-		sent->numbers[p] = world_group_commit(m->on.group, p, m->last.generation, m->next[p]);
+		sent->numbers[p] = world_group_commit(m->on.group, p, unknown ? -1 : m->last.generation, m->next[p]);
 		world_note(m->on.client, "lib commit", "generation %lld, partition %lld at %lld", m->last.generation, p,
 			   m->next[p]);
 	}

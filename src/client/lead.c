@@ -7,6 +7,7 @@
 
 /* How long the leader waits to know topics that it has not heard of: the others wait as well. */
 #define METADATA_WAIT_US 5000000
+#define DESCRIBE_GROUPS_NEWEST 5
 #define ASSIGNMENT_MAX ((size_t)64 * 1024 * 1024)
 
 void lead_init(struct lead *l, struct group *g)
@@ -138,6 +139,79 @@ static enum err decide(struct lead *l, enum assignor how, const struct assign_me
 	return e;
 }
 
+/* --- a leader that came back ------------------------------------------------------------------------------------- */
+
+/* What is to be watched; names that it cannot read are not. */
+static void note_wanted(struct lead *l, const struct assign_member *members, size_t count, struct arena *a)
+{
+	if (!note_topics(l, members, count, a))
+		l->count = 0;
+	for (size_t i = 0; i < l->count; i++)
+		l->topics[i].partition_count = partitions_of(l->topics[i].topic);
+}
+
+static void count_given(struct lead *l, const struct consumer_protocol_assignment *given)
+{
+	for (int32_t i = 0; i < given->assigned_partitions_count; i++)
+		for (size_t k = 0; k < l->count; k++)
+			if (bytes_equal_str(given->assigned_partitions[i].topic, l->topics[k].topic->name))
+				l->topics[k].partition_count += given->assigned_partitions[i].partitions_count;
+}
+
+static void take_description(struct lead *l, const struct describe_groups_response *r, struct arena *a)
+{
+	const struct describe_groups_response_described_group *g = r->groups;
+	struct consumer_protocol_assignment *given;
+
+	/* A group that rebalances will be decided on anew. */
+	if (r->groups_count != 1 || g->error_code || !bytes_equal_str(g->group_state, "Stable"))
+		return;
+	given = arena_alloc_array(a, (size_t)g->members_count + 1, sizeof(*given));
+	if (!given)
+		return;
+	for (int32_t i = 0; i < g->members_count; i++) {
+		message_init(&consumer_protocol_assignment_type, &given[i]);
+		if (g->members[i].member_assignment.size > 0 &&
+		    assignment_decode(g->members[i].member_assignment, a, &given[i]))
+			return;
+	}
+	for (size_t k = 0; k < l->count; k++)
+		l->topics[k].partition_count = 0;
+	for (int32_t i = 0; i < g->members_count; i++)
+		count_given(l, &given[i]);
+}
+
+void lead_take_over_await(struct fiber *self, struct lead *l, struct peer *peer, int64_t deadline_us)
+{
+	struct bytes name = bytes_str(l->group->options.config->group_id);
+	struct describe_groups_request request;
+	struct describe_groups_response response;
+	struct blob *frame = NULL;
+	struct arena a;
+	enum err e = learn_await(self, l);
+
+	for (size_t i = 0; i < l->count && !e; i++)
+		l->topics[i].partition_count = partitions_of(l->topics[i].topic);
+	if (e || l->count == 0)
+		return;
+	message_init(&describe_groups_request_type, &request);
+	request.groups = &name;
+	request.groups_count = 1;
+	arena_init(&a, ASSIGNMENT_MAX);
+	e = peer_ask_await(self, peer,
+			   &(struct peer_ask){.api_key = API_DESCRIBE_GROUPS,
+					      .newest = DESCRIBE_GROUPS_NEWEST,
+					      .deadline_us = deadline_us,
+					      .request = &request,
+					      .response = &response,
+					      .arena = &a},
+			   NULL, &frame);
+	if (!e)
+		take_description(l, &response, &a);
+	blob_unref(frame);
+	arena_fini(&a);
+}
+
 enum err lead_await(struct fiber *self, struct lead *l, const struct join_group_response *joined, struct arena *a,
 		    struct sync_group_request *request)
 {
@@ -146,11 +220,14 @@ enum err lead_await(struct fiber *self, struct lead *l, const struct join_group_
 	enum assignor how;
 	enum err e;
 
-	/* A static leader that came back: the assignment stands. */
-	if (joined->skip_assignment)
-		return OK;
 	if (!members)
 		return ERR_NO_MEMORY;
+	/* A static leader that came back: the assignment stands. */
+	if (joined->skip_assignment) {
+		if (!read_members(joined, a, members))
+			note_wanted(l, members, count, a);
+		return OK;
+	}
 	if (!assignor_find(joined->protocol_name, &how))
 		return ERR_INCONSISTENT_GROUP_PROTOCOL;
 	e = read_members(joined, a, members);

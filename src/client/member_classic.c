@@ -339,6 +339,8 @@ static enum verdict sync_await(struct fiber *self, struct classic_talk *t, struc
 	if (v == VERDICT_DONE) {
 		note_given(t, &target);
 		settle_start(g, &target, true);
+		if (joined->skip_assignment)
+			lead_take_over_await(self, &t->lead, peer, t->heartbeat_us);
 	}
 	parts_fini(&target);
 	blob_unref(frame);
