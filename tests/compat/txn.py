@@ -35,6 +35,7 @@ TIMEOUT_MS = 20000  # of a transaction whose worker does not come back
 SESSION_MS = 6000
 DONE_SECONDS = 120
 IN_VAIN = 3  # a worker that wants a successor
+BETWEEN = 3, 12  # transactions from one kill to the next
 BROKER = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 4, "transaction.state.log.num.partitions": 4}
 
 
@@ -103,8 +104,9 @@ class Run:
         self.broker, self.name, self.kinds, self.commands = broker, name, kinds, commands
         self.random = random.Random(seed)
         self.heard = threading.Condition()
-        self.everybody, self.present = [], []
+        self.everybody, self.present, self.committed = [], [], 0
         self.events = []  # beside what the workers say
+        self.between = BETWEEN
         self.kills = {"worker": 0, "broker": 0, "successor": 0}
         self.restarted_seconds = []
 
@@ -115,7 +117,7 @@ class Run:
         config = {"bootstrap": f"127.0.0.1:{self.broker.port}", "txn_id": f"{self.name}-{number}", "commit_ms": COMMIT_MS, "per_txn": PER_TXN,
                   "timeout_ms": TIMEOUT_MS, "session_ms": SESSION_MS, **self.config()}
         found = members.Member(name, kind, self.commands[kind], config, self.heard)
-        found.number = number
+        found.number, found.counted = number, 0
         self.everybody.append(found)
         return found
 
@@ -153,23 +155,30 @@ class Run:
 
     def ended(self):
         """Transactions that were committed so far."""
-        return sum(event["e"] == "committed" for worker in self.everybody for event in worker.events)
+        for worker in self.everybody:
+            known = len(worker.events)
+            self.committed += sum(event["e"] == "committed" for event in worker.events[worker.counted:known])
+            worker.counted = known
+        return self.committed
 
     def wait(self, condition, what):
-        end = time.monotonic() + DONE_SECONDS
+        committed, end = -1, 0
         while True:
             with self.heard:
                 if condition():
                     return
                 self.heard.wait(0.1)
+                now = self.ended()
             self.tend()
+            if now > committed:
+                committed, end = now, time.monotonic() + DONE_SECONDS
             if time.monotonic() > end:
-                raise groups.Wrong(f"not within {DONE_SECONDS} s: {what}")
+                raise groups.Wrong(f"nothing was committed for {DONE_SECONDS} s: {what}")
 
     def disturb(self, plan):
         """Each kill after a few more transactions were committed."""
         for what in plan:
-            wanted = self.ended() + self.random.randint(3, 12)
+            wanted = self.ended() + self.random.randint(*self.between)
             self.wait(lambda wanted=wanted: self.ended() >= wanted or self.done(), "transactions are committed")
             if self.done():
                 return
@@ -298,6 +307,25 @@ def cases():
 PLAN = ["worker", "worker", "broker", "worker", "worker", "broker", "worker"]
 
 
+def long_plan(workers, brokers_killed, seed):
+    plan = ["worker"] * workers + ["broker"] * brokers_killed
+    random.Random(seed).shuffle(plan)
+    return plan
+
+
+class LongCopy(Copy):
+    """As many records as were asked for, the kills spread over all of them."""
+
+    wanted_records = 0
+
+    def __init__(self, broker, name, kinds, commands, seed):
+        super().__init__(broker, name, kinds, commands, seed, self.wanted_records)
+
+    def disturb(self, plan):
+        self.between = 1, max(2, 2 * self.records // PER_TXN // (len(plan) + 1))
+        super().disturb(plan)
+
+
 def play(make, case, number, commands, seed, plan, trace):
     """(problem or None, what it counted)"""
     broker = make(BROKER)
@@ -355,7 +383,9 @@ def no_transactions(make):
 
 
 def choose(words, core):
-    return [c for c in cases() if (c.core or not core) and (not words or any(word in c.name for word in words))]
+    """By words of their names; a whole name is that one alone."""
+    names = {c.name for c in cases()}
+    return [c for c in cases() if (c.core or not core) and (not words or any(word == c.name if word in names else word in c.name for word in words))]
 
 
 def main():
@@ -365,10 +395,15 @@ def main():
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
     parser.add_argument("--calm", action="store_true", help="kill nobody")
     parser.add_argument("--trace", help="a folder for the histories")
+    parser.add_argument("--long", metavar="RECORDS,KILLS,BROKER_KILLS", help="copy so many records, such as 1000000,200,20")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     os.makedirs(clients.BUILD, exist_ok=True)
-    return 1 if run_against(options.against, choose(options.words, options.core), options.seed, options.trace, [] if options.calm else None) else 0
+    wanted, plan = choose(options.words, options.core), [] if options.calm else None
+    if options.long:
+        LongCopy.wanted_records, kills, broker_kills = map(int, options.long.split(","))
+        wanted, plan = [Case(LongCopy, c.kinds) for c in wanted if c.story is Copy], long_plan(kills, broker_kills, options.seed)
+    return 1 if run_against(options.against, wanted, options.seed, options.trace, plan) else 0
 
 
 if __name__ == "__main__":
