@@ -9,8 +9,12 @@
 #include "protocol/messages.h"
 
 #define CONSUMER (-1)
-#define MOST_READS 8             /* an answer has at most this part of a shard's read buffers */
-#define OPENING_US (1000 * 1000) /* what a fetch that need not wait may wait for a log to be opened */
+#define MOST_READS 8 /* an answer has at most this part of a shard's read buffers */
+/*
+ * What a fetch waits for a log to be opened, whatever it would wait for records: in Kafka all logs are open before a client is let in. A third
+ * of the time after which clients take their connection for dead.
+ */
+#define OPENING_US (10 * 1000 * 1000)
 
 struct fetch {
 	struct fetch_response response;
@@ -97,7 +101,10 @@ static void free_aborted(struct fetch *f)
 	}
 }
 
-/* Each shard kept to the maximum by itself; together they may be over it, and what is late in the order goes again. */
+/*
+ * Each shard kept to the maximum by itself; together they may be over it, and what is late in the order goes again. Each has its own first
+ * one, too, which may be larger than was asked for: only the request's first may stay (KIP-74).
+ */
 static void trim(struct request *rq)
 {
 	struct fetch *f = rq->state;
@@ -109,7 +116,7 @@ static void trim(struct request *rq)
 
 		if (!part->blob)
 			continue;
-		if (left <= 0 && !first_one)
+		if (!first_one && (left <= 0 || part->records.size > (size_t)part->target.max_bytes))
 			drop_records(rq, part);
 		else
 			left -= (int64_t)part->records.size;
@@ -182,13 +189,31 @@ static void fetch_finish(struct request *rq)
 	request_reply_blobs(rq, &f->response, blobs, blob_count);
 }
 
-static void flush_all(struct request *rq)
+static void flush_all(struct request *rq, enum fetch_flush how)
 {
 	struct fetch *f = rq->state;
 
 	for (unsigned i = 0; i < f->group_count; i++)
 		if (f->groups[i].first)
-			fetch_group_flush(&f->groups[i]);
+			fetch_group_flush(&f->groups[i], how);
+}
+
+static void flush_now(struct request *rq)
+{
+	flush_all(rq, FETCH_FLUSH_NOW);
+}
+
+/* Its own time is over, then that of logs which open. */
+static void fetch_expired(struct request *rq)
+{
+	int64_t opening_until = rq->received_us + OPENING_US;
+
+	if (shard_now_us(rq->shard) >= opening_until) {
+		flush_now(rq);
+		return;
+	}
+	flush_all(rq, FETCH_FLUSH_OPENED);
+	request_arm(rq, opening_until);
 }
 
 static void group_news(struct shard *at, struct message *m)
@@ -205,7 +230,7 @@ static void group_news(struct shard *at, struct message *m)
 			available += f->groups[i].told_available;
 	fetch_group_return_news(from);
 	if (available >= from->min_bytes)
-		flush_all(rq);
+		flush_all(rq, FETCH_FLUSH_OPENED);
 }
 
 static void drop_all(struct request *rq)
@@ -228,7 +253,7 @@ static void group_done(struct shard *at, struct message *m)
 	if (--f->groups_left == 0)
 		fetch_finish(rq);
 	else
-		flush_all(rq); /* one has enough: the others come with what they have */
+		flush_all(rq, FETCH_FLUSH_OPENED); /* one has enough: the others come with what they have */
 	request_release(rq);
 }
 
@@ -462,7 +487,7 @@ const struct api_handler fetch_handler = {
 	.overlaps = true,
 	.one_at_a_time = true,
 	.begin = fetch_begin,
-	.expired = flush_all,
-	.hurry = flush_all,
+	.expired = fetch_expired,
+	.hurry = flush_now,
 	.abandon = drop_all,
 };

@@ -19,6 +19,13 @@
 
 struct fetch_group;
 
+/* How a group is told to come home. */
+enum fetch_flush {
+	FETCH_FLUSH_NONE,
+	FETCH_FLUSH_OPENED, /* with what there is, once all its logs are open */
+	FETCH_FLUSH_NOW,    /* what is not open has an error: its client asks again */
+};
+
 struct fetch_part {
 	struct fetch_target target;
 	struct uuid topic_id;      /* as the image knows it */
@@ -57,7 +64,9 @@ struct fetch_group {
 	struct message go;
 	/* From home while it is away, and back. */
 	struct message flush;
-	bool flushed; /* at home: sent */
+	enum fetch_flush flushed; /* at home: the most that it was told */
+	bool flush_away;          /* at home: the message is on its way */
+	bool flush_now;           /* in the message */
 	struct message drop;
 	bool dropped; /* at home: sent */
 	/* To home while it is away, one at a time, and back. */
@@ -85,8 +94,8 @@ void fetch_group_init(struct fetch_group *g, void (*news)(struct shard *at, stru
 		      void (*done)(struct shard *at, struct message *m));
 /* From home: sends it to its shard. */
 void fetch_group_go(struct fetch_group *g);
-/* From home: it shall read what is there now and come back. */
-void fetch_group_flush(struct fetch_group *g);
+/* From home: it shall read what is there and come back. */
+void fetch_group_flush(struct fetch_group *g, enum fetch_flush how);
 /* From home: nobody wants its records any more; it comes back with what it has. */
 void fetch_group_drop(struct fetch_group *g);
 /* From home, with the news message: the group may send the next. */

@@ -166,22 +166,36 @@ static void group_arrived(struct shard *at, struct message *m)
 	tell_available(g);
 }
 
+static void flush_arrived(struct shard *at, struct message *m);
+
+static void send_flush(struct fetch_group *g)
+{
+	g->flush_away = true;
+	g->flush_now = g->flushed == FETCH_FLUSH_NOW;
+	g->flush.run = flush_arrived;
+	request_hold(g->request);
+	shard_send(g->request->shard, g->target->shard, &g->flush);
+}
+
 static void flush_home(struct shard *at, struct message *m)
 {
 	struct fetch_group *g = container_of(m, struct fetch_group, flush);
 
 	(void)at;
+	g->flush_away = false;
+	if (!g->over && g->flushed == FETCH_FLUSH_NOW && !g->flush_now)
+		send_flush(g);
 	request_release(g->request);
 }
 
-/* What is not open by now is not waited for: its client asks again. */
 static void flush_arrived(struct shard *at, struct message *m)
 {
 	struct fetch_group *g = container_of(m, struct fetch_group, flush);
 
 	if (g->parked) {
 		g->wanted = true;
-		g->opening = 0;
+		if (g->flush_now)
+			g->opening = 0;
 		(void)read_if_due(g);
 	}
 	g->flush.run = flush_home;
@@ -293,7 +307,6 @@ void fetch_group_init(struct fetch_group *g, void (*news)(struct shard *at, stru
 {
 	g->last = &g->first;
 	g->go.run = group_arrived;
-	g->flush.run = flush_arrived;
 	g->drop.run = drop_arrived;
 	g->news_home = news;
 	g->done.run = done;
@@ -304,13 +317,13 @@ void fetch_group_go(struct fetch_group *g)
 	shard_send(g->request->shard, g->target->shard, &g->go);
 }
 
-void fetch_group_flush(struct fetch_group *g)
+void fetch_group_flush(struct fetch_group *g, enum fetch_flush how)
 {
-	if (g->over || g->flushed)
+	if (g->over || g->flushed >= how)
 		return;
-	g->flushed = true;
-	request_hold(g->request);
-	shard_send(g->request->shard, g->target->shard, &g->flush);
+	g->flushed = how;
+	if (!g->flush_away)
+		send_flush(g);
 }
 
 void fetch_group_drop(struct fetch_group *g)
