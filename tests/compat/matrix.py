@@ -1,15 +1,22 @@
 """A text goes in line by line through one client and must come back byte for byte through another.
 
-Prints one line for each transfer: PASS, FAIL or SKIP with its name, as tests/run reads it.
+Prints a line for each transfer, PASS, FAIL or SKIP with its name, as tests/run reads it, and below it what it took. A transfer may take as
+long as it likes while something moves: lines that come out of a reader, the end of the topic that a producer writes.
 """
+import concurrent.futures
+import fcntl
+import os
+import select
 import subprocess
+import tempfile
+import threading
 import time
 
 import clients
 import wire_admin
 
-START_SECONDS = 30  # of a client
-SLOWEST = 500 * 1000  # bytes a second
+STALL_SECONDS = 60  # nothing moved for so long: it has failed
+ASK_SECONDS = 1  # how often a topic is asked for its end
 CHUNK = 1 << 20
 
 
@@ -23,82 +30,132 @@ class Text:
                 self.lines += chunk.count(b"\n")
 
 
+class Running:
+    """A client at work; what it complains of goes to a file, so that it never waits for us to read that."""
+
+    def __init__(self, command, stdin, stdout):
+        self.complaints = tempfile.TemporaryFile()
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=stdout or self.complaints, stderr=self.complaints)
+        self.processor_seconds = 0.0
+
+    def ended(self, seconds=0.0):
+        """Its end, waited for; what the processor worked for it is known then."""
+        until = time.monotonic() + seconds
+        while self.process.returncode is None:
+            pid, status, used = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+                self.processor_seconds = used.ru_utime + used.ru_stime
+            elif time.monotonic() >= until:
+                return False
+            else:
+                time.sleep(0.005)
+        return True
+
+    def close(self, problem):
+        """Ends it when it runs yet. What was wrong with it, in its own words where it has some; None for nothing."""
+        if not self.ended(0 if problem else STALL_SECONDS):
+            problem = problem or f"still runs {STALL_SECONDS} s after its last line"
+            self.process.kill()
+            self.ended(STALL_SECONDS)
+        elif self.process.returncode and not problem:
+            problem = f"exit code {self.process.returncode}"
+        self.complaints.seek(0)
+        words = self.complaints.read().decode(errors="replace").strip()[-2000:]
+        self.complaints.close()
+        return f"{problem}: {words}" if problem and words else problem
+
+
 class Matrix:
-    """Transfers to and from one broker. Topics are made through `create`, a function of a name; `ended` says that it is no use to go on."""
+    """Transfers to and from one broker. Topics are made through `create`, a function of a name, and go through `remove` when all have
+    read them; `ended` says that it is no use to go on."""
 
-    def __init__(self, bootstrap, text, create, label="", ended=lambda: False):
+    def __init__(self, bootstrap, text, create, label="", ended=lambda: False, remove=lambda name: None, jobs=1):
         self.bootstrap, self.text, self.create, self.label, self.ended = bootstrap, text, create, label, ended
+        self.remove, self.jobs = remove, jobs
+        self.port = int(bootstrap.rpartition(":")[2])
         self.failed = 0
-        self.seconds = START_SECONDS + text.bytes // SLOWEST  # for one transfer
+        self.lock = threading.Lock()
 
-    def say(self, name, problem, seconds):
-        self.failed += problem is not None
-        verdict = "FAIL" if problem else "PASS"
-        print(f"{verdict} {self.label}{name}", flush=True)
-        rate = self.text.bytes / 1e6 / max(seconds, 1e-3)
-        print(f"    {problem}" if problem else f"    {seconds:.1f} s, {rate:.0f} MB/s", flush=True)
+    def say(self, name, problem, client=None):
+        seconds = time.monotonic() - client.began if client else 0
+        took = f"{seconds:.1f} s, {client.processor_seconds:.1f} s of the processor" if client else ""
+        with self.lock:
+            self.failed += problem is not None
+            print(f"{'FAIL' if problem else 'PASS'} {self.label}{name}\n    {problem or took}", flush=True)
         return problem is None
+
+    def watch(self, client, topic):
+        """Until a producer ends, or the end of its topic stands still."""
+        end, moved = 0, time.monotonic()
+        while not client.ended(ASK_SECONDS):
+            now = wire_admin.offsets(self.port, topic, 1)[0]
+            if now != end:
+                end, moved = now, time.monotonic()
+            elif time.monotonic() - moved > STALL_SECONDS:
+                return f"nothing came for {STALL_SECONDS} s after record {end} of {self.text.lines}"
+        return None
 
     def produce(self, client, codec, topic):
         self.create(topic)
-        began = time.monotonic()
         with open(self.text.path, "rb") as lines:
+            running = Running(client.producer(self.bootstrap, topic, codec, self.text.lines), lines, None)
             try:
-                done = subprocess.run(client.producer(self.bootstrap, topic, codec, self.text.lines), stdin=lines,
-                                      capture_output=True, timeout=self.seconds, check=False)
-            except subprocess.TimeoutExpired:
-                return self.say(f"{client.name} produces {codec}", f"not done after {self.seconds} s", self.seconds)
-        problem = None
-        if done.returncode:
-            problem = f"exit code {done.returncode}: {(done.stderr or done.stdout).decode(errors='replace').strip()[-2000:]}"
-        return self.say(f"{client.name} produces {codec}", problem, time.monotonic() - began)
+                problem = self.watch(running, topic)
+            except (OSError, RuntimeError) as failure:
+                problem = f"the broker does not say where the topic ends: {failure}"
+            return self.say(f"{client.name} produces {codec}", running.close(problem), running)
 
     def compare(self, out):
         """The first difference between what a client prints and the text."""
         at = 0
+        fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, CHUNK)
         with open(self.text.path, "rb") as text:
-            while chunk := out.read(CHUNK):
+            while True:
+                if not select.select([out], [], [], STALL_SECONDS)[0]:
+                    return f"nothing came for {STALL_SECONDS} s after byte {at} of {self.text.bytes}"
+                chunk = os.read(out.fileno(), CHUNK)
+                if not chunk:
+                    return None if at == self.text.bytes else f"ends at byte {at} of {self.text.bytes}"
                 wanted = text.read(len(chunk))
                 if chunk != wanted:
                     same = next((i for i, (a, b) in enumerate(zip(chunk, wanted)) if a != b), min(len(chunk), len(wanted)))
                     return f"differs at byte {at + same} of {self.text.bytes}: {chunk[same:same + 60]!r}, not {wanted[same:same + 60]!r}"
                 at += len(chunk)
-        return None if at == self.text.bytes else f"ends at byte {at} of {self.text.bytes}"
 
     def consume(self, client, codec, topic, producer):
-        name = f"{client.name} reads {codec} of {producer}"
-        began = time.monotonic()
-        command = client.consumer(self.bootstrap, topic, codec, self.text.lines)
-        process = subprocess.Popen(["timeout", str(self.seconds), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
-        problem = self.compare(process.stdout)
-        if problem:
-            process.terminate()
-        _, complaint = process.communicate()
-        if process.returncode and not problem:
-            problem = f"exit code {process.returncode}"
-        if problem and complaint:
-            problem += ": " + complaint.decode(errors="replace").strip()[-2000:]
-        return self.say(name, problem, time.monotonic() - began)
+        running = Running(client.consumer(self.bootstrap, topic, codec, self.text.lines), subprocess.DEVNULL, subprocess.PIPE)
+        with running.process.stdout as out:
+            problem = self.compare(out)
+            problem = running.close(problem)
+        return self.say(f"{client.name} reads {codec} of {producer}", problem, running)
+
+    def write_and_read(self, producer, readers, codec):
+        """One producer, then one after the other those that read what it wrote."""
+        topic = f"text-{producer.name}-{codec}".replace(" ", "")
+        if self.ended():
+            self.say(f"{producer.name} produces {codec}", "the broker ended before")
+        elif self.produce(producer, codec, topic):
+            for reader in readers:
+                if not self.ended():
+                    self.consume(reader, codec, topic, producer.name)
+        if not self.ended():
+            self.remove(topic)
 
     def run(self, producers, consumers, reader=None, source=None, codecs=clients.CODECS):
         """Every producer with every consumer; with `reader` and `source`, each producer with one consumer and each consumer with one producer."""
-        if "JoinGroup" not in wire_admin.apis(int(self.bootstrap.rpartition(":")[2])):
+        if "JoinGroup" not in wire_admin.apis(self.port):
             for client in consumers:
                 if client.in_group:
                     print(f"SKIP {self.label}{client.name} reads: the broker has no groups", flush=True)
             consumers = [client for client in consumers if not client.in_group]
-        for codec in codecs:
-            for producer in producers:
-                if self.ended():
-                    self.say("the broker runs", "it ended", 0)
-                    return self.failed
-                topic = f"text-{producer.name}-{codec}"
-                if not self.produce(producer, codec, topic):
-                    continue
-                for consumer in consumers:
-                    if not self.ended() and (reader is None or consumer is reader or producer is source):
-                        self.consume(consumer, codec, topic, producer.name)
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            started = [pool.submit(self.write_and_read, producer,
+                                   [c for c in consumers if reader is None or c is reader or producer is source], codec)
+                       for codec in codecs for producer in producers]
+            for transfers in started:
+                transfers.result()
         return self.failed
 
 

@@ -43,6 +43,12 @@ def create_topic(port, name, partitions=1, settings=None):
     wait_for_leaders(port, name, partitions)
 
 
+def delete_topic(port, name):
+    answer = call(port, "DeleteTopics", 5, {"TopicNames": [name], "TimeoutMs": 60000})
+    if answer["Responses"][0]["ErrorCode"]:
+        raise RuntimeError(f"{name} cannot be deleted: {answer}")
+
+
 def wait_for_leaders(port, name, partitions, seconds=60):
     began = time.monotonic()
     while True:
