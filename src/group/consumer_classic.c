@@ -225,6 +225,8 @@ static void downgrade(struct joining *j, const struct claimed *claimed, bool sub
 	if (!rebalances &&
 	    consumer_member_follow(j->all, j->member, j->s, claimed, subscription_changed, &assigned_changed) != OK)
 		rebalances = true;
+	/* Who waits for a partition, or has one to give up, would not be told so in the classic group's generation. */
+	rebalances |= c->reconciled < c->member_count;
 	answer_join(j);
 	consumer_downgrade(j->all, j->g, j->s, NULL, 0, rebalances ? &why : NULL);
 }

@@ -444,6 +444,15 @@ void consumer_member_move_take(struct groups *all, struct consumer_member *m, st
 	c->reconciled += member_is_reconciled(c, m);
 }
 
+void consumer_member_had(const struct consumer_member *m, struct assigned *ret_had)
+{
+	assigned_copy(ret_had, &m->assigned);
+	for (size_t i = 0; i < m->revoking.count; i++)
+		assigned_push(ret_had, m->revoking.items[i].topic, m->revoking.items[i].partition,
+			      m->revoking.items[i].epoch);
+	assigned_sort(ret_had);
+}
+
 void consumer_member_set_target_take(struct consumer_member *m, struct assigned *target)
 {
 	assigned_move(&m->target, target);

@@ -186,6 +186,8 @@ struct member_position {
 
 /* Takes the sets. */
 void consumer_member_move_take(struct groups *all, struct consumer_member *m, struct member_position *to);
+/* What it has, with what it has to give up: both is had. */
+void consumer_member_had(const struct consumer_member *m, struct assigned *ret_had);
 void consumer_member_set_target_take(struct consumer_member *m, struct assigned *target);
 void consumer_member_drop_target(struct consumer_member *m);
 void consumer_group_set_assignment_epoch(struct consumer_group *c, int32_t epoch, int64_t assignment_ms);

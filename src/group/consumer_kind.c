@@ -277,7 +277,6 @@ static bool describe_set(struct describe_consumer_group_call *c, const struct im
 	return true;
 }
 
-/* What it has and what it has to give up is both had. */
 static bool describe_had(struct describe_consumer_group_call *c, const struct image *image,
 			 const struct consumer_member *m, DESCRIBED_MEMBER *to)
 {
@@ -286,10 +285,7 @@ static bool describe_had(struct describe_consumer_group_call *c, const struct im
 
 	if (m->revoking.count == 0)
 		return describe_set(c, image, &m->assigned, &to->assignment);
-	assigned_copy(&had, &m->assigned);
-	for (size_t i = 0; i < m->revoking.count; i++)
-		assigned_push(&had, m->revoking.items[i].topic, m->revoking.items[i].partition, 0);
-	assigned_sort(&had);
+	consumer_member_had(m, &had);
 	all = describe_set(c, image, &had, &to->assignment);
 	assigned_fini(&had);
 	return all;

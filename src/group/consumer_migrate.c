@@ -234,13 +234,17 @@ static bool is_one_of(const struct consumer_member *m, struct consumer_member *c
 /* What a member would take in the record of the classic group, which has all of them; and in between. */
 static size_t downgraded_bytes(const struct consumer_member *m, const struct image *image)
 {
-	size_t size = 200 + member_record_bytes(0, m->id, &m->said) + 4 * m->target.count;
+	size_t size = 200 + member_record_bytes(0, m->id, &m->said);
+	struct assigned had = {0};
 
-	for (size_t i = 0; i < m->target.count; i = assigned_topic_end(&m->target, i)) {
-		const struct image_topic *t = image_topic_by_id(image, m->target.items[i].topic);
+	consumer_member_had(m, &had);
+	size += 4 * had.count;
+	for (size_t i = 0; i < had.count; i = assigned_topic_end(&had, i)) {
+		const struct image_topic *t = image_topic_by_id(image, had.items[i].topic);
 
 		size += t ? 10 + t->name.size : 0;
 	}
+	assigned_fini(&had);
 	return size;
 }
 
@@ -274,14 +278,20 @@ static struct classic_part *copy_part(const struct classic_part *from, struct ar
 	return p;
 }
 
-/* Its share, in the version in which it said what it wants: what it has and what it shall have are the classic protocol's one assignment. */
+/*
+ * Its share, in the version in which it said what it wants. What it has and not what it shall have: where the two differ the group rebalances, and if
+ * a member of the consumer protocol comes before that is over, what this one has must not be free.
+ */
 static void downgrade_one(const struct consumer_member *m, const struct image *image, struct arena *a,
 			  struct downgraded *to)
 {
+	struct assigned had = {0};
 	struct buf out;
 
 	buf_init(&out, BETWEEN_BYTES_MAX);
-	consumer_assignment_write(&m->target, image, m->said.classic->protocols[0].metadata, &out);
+	consumer_member_had(m, &had);
+	consumer_assignment_write(&had, image, m->said.classic->protocols[0].metadata, &out);
+	assigned_fini(&had);
 	*to = (struct downgraded){
 		.texts = {.id = arena_copy(a, m->id),
 			  .instance_id = arena_copy(a, m->said.instance_id),
