@@ -152,9 +152,14 @@ static void print_segment(struct buf *out, const struct segment_info *s, bool fi
 		buf_put_str(out, "null");
 	buf_put_str(out, ",\"dueAfterBytes\":");
 	if (s->due_after_bytes >= 0)
-		buf_printf(out, "%" PRId64 "}", s->due_after_bytes);
+		buf_printf(out, "%" PRId64, s->due_after_bytes);
 	else
-		buf_put_str(out, "null}");
+		buf_put_str(out, "null");
+	for (size_t i = 0; i < s->damage_count; i++)
+		buf_printf(out, "%s{\"offset\":%" PRId64 ",\"nextOffset\":%" PRId64 ",\"bytes\":%" PRId64 "}",
+			   i ? "," : ",\"damages\":[", s->damages[i].offset, s->damages[i].next_offset,
+			   s->damages[i].bytes);
+	buf_put_str(out, s->damage_count ? "]}" : "}");
 }
 
 static void print_partition(struct buf *out, const struct explained *p, int32_t index)

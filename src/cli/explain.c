@@ -13,7 +13,8 @@
 
 const char cli_topic_explain_help[] = "usage: moldau topic explain TOPIC... [OPTIONS]\n"
 				      "\n"
-				      "For each segment of each partition: why it is still there, and when it goes. "
+				      "For each segment of each partition: why it is still there, when it goes, and "
+				      "what of it was found damaged.\n"
 				      "Asks the broker whose logs they are, "
 				      "on the port\n"
 				      "of its setting metrics.listener, not on the one that clients use.\n"
@@ -77,6 +78,23 @@ static void print_due(const json_t *segment, int64_t now_ms)
 		printf(bytes == 0 ? "as soon as that is over" : "never");
 }
 
+/* What the broker's scrub, or a read, found bad. */
+static void print_damages(const json_t *segment)
+{
+	const json_t *damage;
+	char size[TOLD_TEXT_SIZE];
+	size_t i;
+
+	json_array_foreach(json_object_get(segment, "damages"), i, damage)
+	{
+		printf("    DAMAGED: offsets %" PRId64 "..%" PRId64
+		       " (%s) are not served; moldau log verify tells what is "
+		       "wrong with them\n",
+		       told_number(damage, "offset"), told_number(damage, "nextOffset") - 1,
+		       cli_size((uint64_t)told_number(damage, "bytes"), size, sizeof(size)));
+	}
+}
+
 /* --- a topic --------------------------------------------------------------------------------------------------------- */
 
 static void print_segment(const json_t *segment, int64_t now_ms)
@@ -93,6 +111,7 @@ static void print_segment(const json_t *segment, int64_t now_ms)
 	       told_time(told_number(segment, "largestTimestampMs"), newest), why(told_text(segment, "kept")));
 	print_due(segment, now_ms);
 	putchar('\n');
+	print_damages(segment);
 }
 
 static void print_settings(const json_t *topic)

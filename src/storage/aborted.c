@@ -151,6 +151,8 @@ struct aborted_walk {
 	struct batch_walker walker;
 	struct producer_state *producers;
 	struct aborted_index found;
+	struct aborted_index markers; /* all that abort a transaction, of which records may be left or not */
+	int64_t end;
 };
 
 static bool note_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
@@ -159,28 +161,44 @@ static bool note_batch(struct batch_walker *w, const struct batch_header *h, str
 	struct end_marker marker;
 	struct txn_ended ended = producer_state_update(a->producers, h, log_marker_of(h, whole, &marker), 0, false);
 
+	const struct end_marker *m = log_marker_of(h, whole, &marker);
+
 	(void)position;
 	log_note_ended(&a->found, h, &ended);
+	if (m && !m->committed)
+		aborted_index_append(&a->markers,
+				     &(struct aborted_txn){h->producer_id, h->base_offset, h->base_offset, 0});
+	a->end = batch_last_offset(h) + 1;
 	return true;
 }
 
-/* From the records, and from what was open where the segment begins. */
-static enum err rebuild_await(struct fiber *self, struct log *l, struct segment *s, struct aborted_index *ret_index)
+/* From the records, and from what was open where the segment begins. The caller frees what was found, also after a failure. */
+static enum err walk_await(struct fiber *self, struct log *l, struct segment *s, struct aborted_walk *a)
 {
 	struct producer_state producers;
-	struct aborted_walk a = {.walker = {.batch = note_batch}, .producers = &producers};
 	struct cached_file *f;
 	enum err e;
 
+	*a = (struct aborted_walk){
+		.walker = {.batch = note_batch, .check_crc = true}, .producers = &producers, .end = s->base_offset};
 	producer_state_init(&producers);
 	e = log_producers_at_await(self, l, s->base_offset, &producers);
 	if (!e)
 		e = log_open_segment_await(self, l, s, &f);
 	if (!e) {
-		e = segment_walk_await(self, f->file, 0, s->written, &a.walker);
+		e = segment_walk_await(self, f->file, 0, s->written, &a->walker);
 		file_cache_give(&l->store->files, f);
 	}
 	producer_state_fini(&producers);
+	return e;
+}
+
+static enum err rebuild_await(struct fiber *self, struct log *l, struct segment *s, struct aborted_index *ret_index)
+{
+	struct aborted_walk a;
+	enum err e = walk_await(self, l, s, &a);
+
+	aborted_index_fini(&a.markers);
 	if (e)
 		aborted_index_fini(&a.found);
 	*ret_index = a.found;
@@ -232,6 +250,86 @@ enum err log_load_aborted_await(struct fiber *self, struct log *l, struct segmen
 	log_unpin(l);
 	return e;
 }
+
+/* --- held against the records --------------------------------------------------------------------------------------- */
+
+static const struct aborted_txn *find(const struct aborted_index *x, int64_t last_offset)
+{
+	size_t at = aborted_index_count_below(x, last_offset);
+
+	return at < x->count && x->entries[at].last_offset == last_offset ? &x->entries[at] : NULL;
+}
+
+/*
+ * Of a transaction whose marker is there: `has` is what the index has (NULL: nothing), `made` what the records say (NULL: none of its records is
+ * left, or its beginning is not known). Compaction takes the first records, and so may what lies below the log's first segment have been.
+ */
+static bool fits(const struct log *l, const struct aborted_txn *has, const struct aborted_txn *made,
+		 int64_t producer_id)
+{
+	if (!has || has->producer_id != producer_id)
+		return !has && !made;
+	if (!made)
+		return true;
+	if (has->last_stable_offset > made->last_stable_offset || has->first_offset > made->first_offset)
+		return false;
+	return has->first_offset == made->first_offset || l->config.cleanup_compact ||
+	       has->first_offset < l->segments[0]->base_offset;
+}
+
+/* What the index of this segment should have, up to where the walk came; true when it is that already. */
+static bool merge(const struct log *l, const struct segment *s, const struct aborted_walk *a, struct aborted_index *out)
+{
+	size_t below = aborted_index_count_below(&s->aborted, a->end), matched = 0;
+	bool same = true;
+
+	for (size_t i = 0; i < a->markers.count; i++) {
+		const struct aborted_txn *m = &a->markers.entries[i], *has = find(&s->aborted, m->last_offset);
+		const struct aborted_txn *made = find(&a->found, m->last_offset);
+		bool good = fits(l, has, made, m->producer_id);
+
+		matched += has != NULL;
+		same &= good;
+		if (good && has)
+			aborted_index_append(out, has);
+		else if (made)
+			aborted_index_append(out, made);
+	}
+	for (size_t i = below; i < s->aborted.count; i++)
+		aborted_index_append(out, &s->aborted.entries[i]);
+	return same && matched == below;
+}
+
+enum err log_check_aborted_await(struct fiber *self, struct log *l, struct segment *s, bool *ret_wrong)
+{
+	struct aborted_index merged = {0};
+	struct aborted_walk a = {0};
+	uint32_t cuts = l->cuts;
+	enum err e;
+
+	*ret_wrong = false;
+	log_pin(l);
+	e = log_load_aborted_await(self, l, s);
+	if (!e)
+		e = walk_await(self, l, s, &a);
+	begin_await(self, l);
+	if (!e && !s->replaced && s->aborted_loaded && cuts == l->cuts && !merge(l, s, &a, &merged)) {
+		struct aborted_index was = s->aborted;
+
+		s->aborted = merged;
+		merged = was;
+		s->aborted_durable = 0;
+		s->aborted_stale = *ret_wrong = true;
+	}
+	end(l);
+	aborted_index_fini(&merged);
+	aborted_index_fini(&a.found);
+	aborted_index_fini(&a.markers);
+	log_unpin(l);
+	return e;
+}
+
+/* --- who asks ------------------------------------------------------------------------------------------------------ */
 
 bool log_collect_aborted(const struct log *l, int64_t from, int64_t to, struct aborted_index *out)
 {

@@ -53,6 +53,7 @@ static enum err load_marker_await(struct fiber *self, struct storage_folder *sf,
 	char path[LOG_PATH_SIZE], *text;
 	size_t size;
 	int64_t marker;
+	bool ours; /* so that there is a manifest of it; above what a controller of Kafka's reaches (docs/on-disk-format.md) */
 	enum err e;
 
 	folder_path_in(sf, FOLDER_MARKER, path);
@@ -68,15 +69,18 @@ static enum err load_marker_await(struct fiber *self, struct storage_folder *sf,
 			 path);
 	if (e)
 		return OK;
+	ours = marker >= INT64_C(1) << 61;
 	folder_path_in(sf, FOLDER_MANIFEST, path);
 	e = file_load_await(self, path, MANIFEST_MAX, &text, &size);
+	if (e == ERR_NOT_FOUND && ours)
+		log_warn(log, "%s: is missing, though the last stop was clean: the partitions' folders are read", path);
 	if (e)
 		return e == ERR_NOT_FOUND ? OK : e;
 	sf->manifest_text = text;
 	sf->manifest_trusted = manifest_read(bytes_of(text, size), marker, &sf->manifest) == OK;
 	if (!sf->manifest_trusted) {
-		log_info(log, "%s: the manifest is not of the last clean stop: the partitions' folders are read",
-			 sf->path);
+		log_write(log, ours ? LOG_WARN : LOG_INFO, "%s: %s: the partitions' folders are read", path,
+			  ours ? "damaged" : "not of the last clean stop");
 		folder_free_values(&sf->manifest);
 		map_init(&sf->manifest);
 	}

@@ -443,6 +443,18 @@ static void replay_free(struct replay *p)
 	mem_free(p->records);
 }
 
+/* Both files are written whole before they are used, the first one first. */
+static void tell_cut(const struct replay *p, unsigned shard, int i, const size_t size[2], const uint64_t newest[2])
+{
+	bool shorter = size[i] < size[!i] && (i == 0 || newest[i]);
+	char path[LOG_PATH_SIZE];
+
+	if (size[i] % JOURNAL_BLOCK == 0 && !shorter)
+		return;
+	journal_path(p->folder, shard, i, path);
+	log_error(p->log, "%s: cut off: what its last rounds held is looked for in the segments", path);
+}
+
 /* Both files of a shard, the older generation first. */
 static enum err replay_shard_await(struct fiber *self, struct replay *p, unsigned shard)
 {
@@ -467,6 +479,8 @@ static enum err replay_shard_await(struct fiber *self, struct replay *p, unsigne
 			journal_walk(bytes_of(text[i], size[i]), &p->visitor);
 		newest[i] = p->newest;
 	}
+	for (int i = 0; i < 2 && !e; i++)
+		tell_cut(p, shard, i, size, newest);
 	p->collecting = true;
 	for (int k = 0; k < 2 && !e; k++) {
 		int i = newest[0] <= newest[1] ? k : !k;

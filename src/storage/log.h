@@ -220,6 +220,8 @@ enum segment_kept {
 	SEGMENT_FOR_EVER,         /* no policy takes it */
 };
 
+#define SEGMENT_DAMAGES_TOLD 8
+
 /* What there is to say about a segment. */
 struct segment_info {
 	int64_t base_offset;
@@ -230,6 +232,13 @@ struct segment_info {
 	enum segment_kept kept;
 	int64_t due_at_ms;       /* by retention.ms, wall clock: of it and all before it; -1: never */
 	int64_t due_after_bytes; /* by retention.bytes: when the log has grown by so much; -1: never */
+	/* What of it the scrub or a read found bad, so that it is not served; of more stretches the last one has all. */
+	size_t damage_count;
+	struct segment_damage {
+		int64_t offset; /* the first that is missing */
+		int64_t next_offset;
+		int64_t bytes;
+	} damages[SEGMENT_DAMAGES_TOLD];
 };
 
 /* All segments, oldest first; the caller frees the array with mem_free. */

@@ -13,6 +13,9 @@ struct time_walk {
 	int64_t offset; /* -1: not found */
 	int64_t timestamp;
 	int32_t epoch;
+	struct time_entry entry; /* by which the walk began; timestamp -1: none, or the batch that it names was seen */
+	int64_t entry_offset;
+	bool misled; /* that batch says otherwise */
 	enum err error;
 };
 
@@ -31,6 +34,12 @@ static bool look_in_batch(struct batch_walker *bw, const struct batch_header *h,
 	struct record record;
 
 	(void)position;
+	if (w->entry.timestamp >= 0 && batch_last_offset(h) >= w->entry_offset) {
+		w->misled = h->base_offset > w->entry_offset || h->max_timestamp != w->entry.timestamp;
+		if (w->misled)
+			return false;
+		w->entry.timestamp = -1;
+	}
 	if (h->base_offset >= w->max_offset)
 		return false;
 	if (h->max_timestamp < w->wanted || batch_last_offset(h) < w->min_offset)
@@ -49,22 +58,47 @@ static bool look_in_batch(struct batch_walker *bw, const struct batch_header *h,
 	return !w->error;
 }
 
-/* Looks through a segment from where the time index says that such a timestamp may come. */
+/* From where the time index says that such a timestamp may come, or from the segment's start. */
+static enum err walk_from_await(struct fiber *self, struct log *l, struct segment *s, bool from_start,
+				struct time_walk *w)
+{
+	int64_t position = 0;
+	struct cached_file *f;
+	enum err e = log_open_segment_await(self, l, s, &f);
+
+	if (e)
+		return e;
+	w->misled = false;
+	w->entry = from_start ? (struct time_entry){.timestamp = -1} : time_index_lookup(&s->times, w->wanted - 1);
+	w->entry_offset = s->base_offset + w->entry.relative_offset;
+	if (w->entry.timestamp >= 0)
+		position = offset_index_lookup(&s->offsets, w->entry.relative_offset);
+	e = segment_walk_await(self, f->file, position, s->written, &w->walker);
+	file_cache_give(&l->store->files, f);
+	if (!e && !w->walker.enough && w->entry.timestamp >= 0)
+		w->misled = true; /* there is no such batch */
+	return e ? e : w->error;
+}
+
+/* An entry that its batch contradicts has led nowhere: all of the segment is looked at then, and the index made anew. */
 static enum err walk_segment_await(struct fiber *self, struct log *l, struct segment *s, struct time_walk *w)
 {
-	struct time_entry e;
-	struct cached_file *f;
-	enum err error = log_load_index_await(self, l, s);
+	enum err e = log_load_index_await(self, l, s);
 
-	if (!error)
-		error = log_open_segment_await(self, l, s, &f);
-	if (error)
-		return error;
-	e = time_index_lookup(&s->times, w->wanted - 1);
-	error = segment_walk_await(self, f->file, offset_index_lookup(&s->offsets, e.relative_offset), s->written,
-				   &w->walker);
-	file_cache_give(&l->store->files, f);
-	return error ? error : w->error;
+	if (!e)
+		e = walk_from_await(self, l, s, false, w);
+	if ((e && e != ERR_CORRUPT) || (!e && !w->misled))
+		return e;
+	if (s != log_active(l) && !s->index_mended && !s->replaced) {
+		s->index_mended = true;
+		if (log_remake_index_await(self, l, s) == OK) {
+			l->store->figures.side_damages_found++;
+			log_warn(log_logger(l),
+				 "%s-%d: an index of segment %020lld led to where no such batch is: made anew",
+				 l->topic, (int)l->partition, (long long)s->base_offset);
+		}
+	}
+	return w->misled || e == ERR_CORRUPT ? walk_from_await(self, l, s, true, w) : e;
 }
 
 static enum err find_pinned_await(struct fiber *self, struct log *l, struct time_walk *w)
@@ -86,7 +120,7 @@ enum err log_find_timestamp_await(struct fiber *self, struct log *l, int64_t tim
 				  int64_t *ret_offset, int64_t *ret_timestamp_ms, int32_t *ret_epoch)
 {
 	struct time_walk w = {
-		.walker = {.batch = look_in_batch},
+		.walker = {.batch = look_in_batch, .check_crc = true},
 		.log = l,
 		.wanted = timestamp_ms,
 		.min_offset = l->start_durable,
@@ -167,7 +201,8 @@ static enum err largest_timestamp_await(struct fiber *self, struct log *l, struc
 enum err log_find_max_timestamp_await(struct fiber *self, struct log *l, int64_t max_offset, int64_t *ret_offset,
 				      int64_t *ret_timestamp_ms, int32_t *ret_epoch)
 {
-	struct max_walk w = {.walker = {.batch = note_largest}, .max_offset = max_offset, .largest = -1};
+	struct max_walk w = {
+		.walker = {.batch = note_largest, .check_crc = true}, .max_offset = max_offset, .largest = -1};
 	enum err e;
 
 	log_wait_held_await(self, l);

@@ -134,7 +134,8 @@ static inline struct uuid fixture_id(const char *topic)
 {
 	struct uuid id = {0};
 
-	strncpy((char *)id.bytes, topic, sizeof(id.bytes));
+	for (size_t i = 0; i < sizeof(id.bytes) && topic[i]; i++)
+		id.bytes[i] = (uint8_t)topic[i];
 	return id;
 }
 
@@ -237,7 +238,8 @@ static inline enum err append(struct log *l, const struct test_batch *b, struct 
 }
 
 /* The end of a producer's transaction, as its coordinator writes it. */
-static inline enum err append_end(struct log *l, const struct end_marker *marker, int8_t version)
+static inline enum err append_end_of(struct log *l, const struct end_marker *marker, int8_t version,
+				     int32_t leader_epoch)
 {
 	struct test_append *t = mem_new(struct test_append);
 	struct batch_options o = batch_options_default(200);
@@ -254,6 +256,7 @@ static inline enum err append_end(struct log *l, const struct end_marker *marker
 		.batch = t->builder.raw.data,
 		.size = t->builder.raw.size,
 		.facts = &t->facts,
+		.leader_epoch = leader_epoch,
 		.origin = APPEND_COORDINATOR,
 		.transaction_version = version,
 		.released = test_append_released,
@@ -262,6 +265,11 @@ static inline enum err append_end(struct log *l, const struct end_marker *marker
 	if (e)
 		test_append_released(&t->append);
 	return e;
+}
+
+static inline enum err append_end(struct log *l, const struct end_marker *marker, int8_t version)
+{
+	return append_end_of(l, marker, version, 0);
 }
 
 static inline struct test_batch plain(int64_t seed, int records, size_t value_size)

@@ -9,11 +9,12 @@
  * was read is read once more, whole. A reader of committed records is told which transactions up to there were aborted.
  *
  * What is bad is not served: an answer ends before it, and one that would begin with it is ERR_CORRUPT. That is what the scrub found
- * (damage.h), a batch whose CRC is wrong where it comes through our memory, and one that begins before the one in front of it ends. Where an
- * index led to what cannot be, it is made anew from the records and the read begins again, once.
+ * (damage.h), and what shows where it comes through our memory (read_check.h). Where an index led to what cannot be, it is made anew from the
+ * records and the read begins again, once.
  */
 #include "base/alloc.h"
 #include "base/mutant.h"
+#include "storage/read_check.h"
 #include "storage/state.h"
 
 #define READ_MIN ((size_t)4096)
@@ -38,8 +39,10 @@ struct read_state {
 	size_t size;
 	struct blob *blob;
 	enum err error;
-	bool from_index; /* so that the batch there ends at or before the offset */
-	bool placed;     /* position and size are set: another read of the same segment */
+	bool from_index;    /* so that the batch there ends at or before the offset */
+	int64_t expected;   /* where the batch at `position` begins; -1: not known */
+	int64_t known_last; /* where it ends, as the index says; -1: nothing is known */
+	bool placed;        /* position and size are set: another read of the same segment */
 	bool guessed;
 	bool guessed_wrong; /* once is enough */
 	bool mended;        /* the segment's index was made anew for it */
@@ -193,11 +196,13 @@ static void read_from_start(struct read_state *st)
 	place(st);
 }
 
-/* The same from `position` on. */
-static void read_again(struct read_state *st, int64_t position, size_t size)
+/* The same from `position` on, where a batch begins with `expected` (-1: not known). */
+static void read_again(struct read_state *st, int64_t position, int64_t expected, size_t size)
 {
 	st->placed = true;
 	st->from_index = false;
+	st->known_last = -1;
+	st->expected = expected;
 	st->position = position;
 	st->size = size;
 	read_from_start(st);
@@ -260,37 +265,45 @@ static bool mend_index(struct read_state *st)
 	return fiber_start(st->log->store->shard, &options, mend_main, st) != NULL;
 }
 
+/* What is in the segment begins below it. */
+static int64_t limit_of(const struct read_state *st, const struct segment *s)
+{
+	const struct segment *next = s ? log_segment_after(st->log, s) : NULL;
+
+	return next ? next->base_offset : s ? st->log->end : INT64_MAX;
+}
+
 /* Of an answer in our memory: the bytes in front of the first batch that cannot be. */
 static struct bytes good_part(const struct read_state *st, struct bytes records)
 {
+	const struct log *l = st->log;
 	struct segment *s = segment_of(st);
-	struct bytes rest = records, batch;
-	int64_t next = -1;
-	struct batch_header h;
+	struct read_check x = {
+		.buffer = bytes_of(st->blob->data, st->blob->size),
+		.position = st->position,
+		.base = st->segment_base,
+		.limit = limit_of(st, s),
+		.expected = st->expected,
+		.wanted = st->from,
+		.known = s ? &s->damages : NULL,
+		.epochs = s ? &l->epochs : NULL,
+	};
+	const char *words;
+	struct damage d;
+	struct bytes good;
 
-	while (batch_next(&rest, &h, &batch) == OK) {
-		int64_t position = st->position + (batch.data - st->blob->data);
-		bool crc_ok = batch_crc_ok(batch);
-
-		if (crc_ok && h.base_offset >= next) {
-			next = batch_last_offset(&h) + 1;
-			continue;
-		}
-		if (s)
-			log_note_damage(st->log, s,
-					&(struct damage){position, position + (int64_t)batch.size,
-							 next < 0 || crc_ok ? h.base_offset : next,
-							 batch_last_offset(&h) + 1},
-					crc_ok ? "it begins before the batch in front of it ends"
-					       : "the CRC does not match the batch");
-		return bytes_of(records.data, (size_t)(batch.data - records.data));
-	}
-	return records;
+	if (records.size == 0)
+		return records;
+	good = read_check_answer(&x, records, &d, &words);
+	if (words && s)
+		log_note_damage(st->log, s, &d, words);
+	return good;
 }
 
 /* What the buffer holds of what is wanted. */
 struct selection {
-	size_t start;      /* of the batch that holds the offset */
+	size_t start;   /* of the batch that holds the offset */
+	int64_t behind; /* where the one in front of it ends, or the last one that was walked over; -1: there was none */
 	size_t first_size; /* of that batch; 0: it was not found */
 	size_t end;        /* of the last byte that may be seen */
 	size_t next;       /* where the walk stopped; past the buffer when its last batch is cut off */
@@ -305,9 +318,18 @@ static enum err meet_damage(const struct read_state *st, const struct damage *d,
 	s->over = *ret_stop;
 	if (!*ret_stop && st->r->offset < d->next_offset)
 		return ERR_CORRUPT;
-	if (!*ret_stop)
+	if (!*ret_stop) {
 		s->next = (size_t)(d->end - st->position);
+		s->behind = d->next_offset;
+	}
 	return OK;
+}
+
+/* No batch that could be there stands where the walk has come to: as far as that is clear, it is noted. */
+static enum err bad_at(const struct read_state *st, const struct selection *s)
+{
+	(void)good_part(st, bytes_of(st->blob->data + s->next, st->blob->size - s->next));
+	return ERR_CORRUPT;
 }
 
 static enum err select_batches(const struct read_state *st, struct selection *s)
@@ -316,8 +338,10 @@ static enum err select_batches(const struct read_state *st, struct selection *s)
 	const uint8_t *data = st->blob->data;
 	size_t size = st->blob->size;
 	int64_t max_offset = MUTANT(FETCH_BEYOND_SYNCED) ? st->log->end : st->r->max_offset;
+	int64_t limit = limit_of(st, of);
+	bool bad = false;
 
-	*s = (struct selection){0};
+	*s = (struct selection){.behind = -1};
 	while (s->next + BATCH_HEADER_SIZE <= size || (s->first_size && s->next + BATCH_LOG_OVERHEAD <= size)) {
 		const struct damage *d = of ? damage_at(&of->damages, st->position + (int64_t)s->next) : NULL;
 		const uint8_t *at = data + s->next;
@@ -332,9 +356,10 @@ static enum err select_batches(const struct read_state *st, struct selection *s)
 			break;
 		if (d)
 			continue;
-		if (length < BATCH_HEADER_SIZE - BATCH_LOG_OVERHEAD || base < st->segment_base ||
-		    st->position + (int64_t)(s->next + whole) > st->end_position)
-			return ERR_CORRUPT;
+		bad = length < BATCH_HEADER_SIZE - BATCH_LOG_OVERHEAD || base < st->segment_base || base >= limit ||
+		      st->position + (int64_t)(s->next + whole) > st->end_position;
+		if (bad)
+			break;
 		s->over = base >= max_offset;
 		if (s->over)
 			break;
@@ -342,12 +367,20 @@ static enum err select_batches(const struct read_state *st, struct selection *s)
 			s->start = s->next;
 			s->first_size = whole;
 		}
+		if (!s->first_size)
+			s->behind = base + (int32_t)get_be32(at + 23) + 1;
 		s->next += whole;
 	}
+	if (bad && !s->first_size)
+		return bad_at(st, s);
+	s->over |= bad; /* what is in front of it is given */
 	s->end = s->next > size ? size : s->next;
 	s->at_end = !s->over && st->position + (int64_t)s->next >= st->end_position;
 	s->over |= s->at_end;
-	return OK;
+	/* Less than a header is left, and no more comes: to read it again would be for ever. */
+	return !s->first_size && !s->over && s->next < size && st->position + (int64_t)size >= st->end_position
+		       ? ERR_CORRUPT
+		       : OK;
 }
 
 /* The answer's bytes: the first batch whole or nothing, the last one may be cut. */
@@ -440,6 +473,15 @@ static bool is_behind(const struct read_state *st, bool *ret_damaged)
 	return st->blob->size >= BATCH_HEADER_SIZE && (int64_t)get_be64(st->blob->data) > st->r->offset;
 }
 
+/* It is not the batch that the index has there. */
+static bool is_other(const struct read_state *st)
+{
+	const uint8_t *at = st->blob->data;
+
+	return st->known_last >= 0 && st->blob->size >= BATCH_HEADER_SIZE &&
+	       (int64_t)(get_be64(at) + get_be32(at + 23)) != st->known_last;
+}
+
 /*
  * A guess may be wrong, and is not made again. But an index's entry names a batch that ends at or before the offset: where it begins behind the
  * offset one of the two is wrong.
@@ -448,12 +490,17 @@ static enum err check_place(struct read_state *st, bool *ret_again)
 {
 	bool damaged, behind = is_behind(st, &damaged);
 
-	*ret_again = st->guessed && (behind || damaged);
+	bool other = !damaged && is_other(st);
+
+	*ret_again = st->guessed && (behind || damaged || other);
 	if (*ret_again) {
 		st->guessed = false;
 		st->guessed_wrong = true;
+		return OK;
 	}
-	return st->from_index && !st->guessed && !*ret_again && behind && !damaged ? ERR_CORRUPT : OK;
+	if (st->known_last >= 0 && !damaged && !other && st->blob->size >= BATCH_HEADER_SIZE)
+		st->expected = (int64_t)get_be64(st->blob->data);
+	return st->from_index && !damaged && ((behind && !st->guessed) || other) ? ERR_CORRUPT : OK;
 }
 
 static void read_done(struct file_op *op)
@@ -484,7 +531,7 @@ static void read_done(struct file_op *op)
 	if (!s.first_size && s.at_end && go_on_behind(st))
 		return;
 	if (!s.first_size && !s.over) { /* the place was early by more than was read */
-		read_again(st, st->position + (int64_t)s.next,
+		read_again(st, st->position + (int64_t)s.next, s.behind,
 			   st->stays || st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
 		return;
 	}
@@ -492,13 +539,14 @@ static void read_done(struct file_op *op)
 		return;
 	if (st->stays && s.first_size) { /* it has to be read after all */
 		st->stays = false;
-		read_again(st, st->position + (int64_t)s.start,
+		read_again(st, st->position + (int64_t)s.start, s.start ? s.behind : st->expected,
 			   st->r->max_bytes < READ_MIN ? READ_MIN : st->r->max_bytes);
 		return;
 	}
 	if (s.first_size && s.start + s.first_size > st->blob->size) {
 		if (st->r->at_least_one || s.first_size <= st->r->max_bytes)
-			read_again(st, st->position + (int64_t)s.start, s.first_size);
+			read_again(st, st->position + (int64_t)s.start, s.start ? s.behind : st->expected,
+				   s.first_size + BATCH_HEADER_SIZE);
 		else
 			finish(st, OK);
 		return;
@@ -554,12 +602,6 @@ static void take_budget(struct read_state *st)
 	budget_wait(&s->read_budget, &st->wish);
 }
 
-/* The ring's batches, the newest first. */
-static const struct recent_batch *log_recent(const struct log *l, uint8_t back)
-{
-	return &l->recent[(l->recent_next + RECENT_BATCHES - 1 - back) % RECENT_BATCHES];
-}
-
 /* A place in the segment before which everything may be seen: as late as memory tells. */
 static int64_t visible_end(const struct read_state *st, const struct segment *s)
 {
@@ -612,12 +654,16 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 	if (st->placed && st->swaps == l->swaps)
 		return;
 	st->placed = st->from_index = false;
+	st->known_last = -1;
+	st->expected = -1;
 	st->swaps = l->swaps;
 	for (uint8_t i = 0; s == log_active(l) && i < l->recent_count; i++) {
 		const struct recent_batch *b = log_recent(l, i);
 
-		if (b->base_offset <= offset && b->position > position)
+		if (b->base_offset <= offset && b->position > position) {
 			position = b->position;
+			st->expected = b->base_offset;
+		}
 	}
 	if (position < 0) {
 		int64_t relative = offset - s->base_offset;
@@ -633,6 +679,10 @@ static void place_in_segment(struct read_state *st, const struct segment *s)
 		position = next;
 		slack = 0;
 	}
+	if ((st->from_index || st->guessed) && position > 0 && !s->index_mended)
+		st->known_last = s->base_offset + offset_index_lookup_position(&s->offsets, (int32_t)position, -1);
+	if (position == 0)
+		st->expected = s->base_offset;
 	st->position = position;
 	st->stays = may_stay(st, s, slack);
 	st->size = st->stays ? READ_MIN + slack : st->r->max_bytes + slack;
@@ -756,44 +806,4 @@ void log_begin_postponed(struct log *l)
 
 	while (!l->held && (n = list_pop_front(&l->postponed)) != NULL)
 		log_read_start(l, container_of(n, struct log_read, node));
-}
-
-/* --- how much there is -------------------------------------------------------------------------------------------- */
-
-/* Where the offset lies in the segment, as far as memory tells: never behind its true place. */
-static int64_t estimate(const struct log *l, const struct segment *s, int64_t offset)
-{
-	int64_t position = -1;
-
-	if (offset <= s->base_offset)
-		return 0;
-	if (s == log_active(l)) {
-		if (offset >= l->end)
-			return s->size;
-		for (uint8_t i = 0; i < l->recent_count; i++)
-			if (log_recent(l, i)->base_offset <= offset && log_recent(l, i)->position > position)
-				position = log_recent(l, i)->position;
-	}
-	if (position < 0 && offset - s->base_offset <= INT32_MAX)
-		position = offset_index_lookup(&s->offsets, (int32_t)(offset - s->base_offset));
-	return position < 0 ? s->size : position;
-}
-
-int64_t log_bytes_between(const struct log *l, int64_t offset, int64_t max_offset)
-{
-	uint32_t first, last;
-	int64_t bytes;
-
-	if (max_offset > l->end)
-		max_offset = l->end;
-	if (offset < l->start_durable)
-		offset = l->start_durable;
-	if (offset >= max_offset)
-		return 0;
-	first = log_segment_at(l, offset);
-	last = log_segment_at(l, max_offset);
-	bytes = estimate(l, l->segments[last], max_offset) - estimate(l, l->segments[first], offset);
-	for (uint32_t i = first; i < last; i++)
-		bytes += l->segments[i]->size;
-	return bytes > 0 ? bytes : 1;
 }

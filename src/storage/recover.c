@@ -229,10 +229,57 @@ struct recovery {
 	int64_t bound; /* below it nothing is cut */
 	int64_t start; /* below it nothing is read */
 	bool epochs_lost;
+	int32_t next_epoch; /* of the last batch, not known to the log yet: the next batch tells whether it can be; -1: none */
+	int64_t next_epoch_offset;
+	bool epochs_told;
 	int64_t aborted_from; /* of the segments that begin there and behind, the indexes of aborted transactions are made anew */
 	bool makes_aborted;           /* of the segment at hand */
 	struct segment *aborted_lost; /* what came before the producers' snapshot is not in its index any more */
 };
+
+/* No CRC covers a batch's leader epoch. What is wrong is not served: reads hold it against the log's epochs. */
+static void tell_epoch(struct recovery *r, int64_t offset, int32_t epoch)
+{
+	if (r->epochs_told)
+		return;
+	r->epochs_told = true;
+	log_error(log_logger(r->log),
+		  "%s-%d: damage at offset %" PRId64
+		  ": the batch has leader epoch %d, which the log did not have there",
+		  r->log->topic, (int)r->log->partition, offset, (int)epoch);
+}
+
+/* Of one that is new to the log the batch behind it tells whether it can be: epochs do not fall. */
+static void settle_epoch(struct recovery *r, int32_t behind)
+{
+	struct log *l = r->log;
+
+	if (r->next_epoch < 0)
+		return;
+	if (behind < r->next_epoch)
+		tell_epoch(r, r->next_epoch_offset, r->next_epoch);
+	else if (epoch_cache_assign(&l->epochs, r->next_epoch, r->next_epoch_offset) == OK)
+		l->epochs_dirty = true;
+	r->next_epoch = -1;
+}
+
+static void note_epoch(struct recovery *r, const struct batch_header *h)
+{
+	int32_t known;
+
+	if (h->leader_epoch < 0)
+		return;
+	settle_epoch(r, h->leader_epoch);
+	known = log_epoch_at(r->log, h->base_offset);
+	if (known == h->leader_epoch)
+		return;
+	if (h->leader_epoch > log_latest_epoch(r->log)) {
+		r->next_epoch = h->leader_epoch;
+		r->next_epoch_offset = h->base_offset;
+	} else if (known >= 0) {
+		tell_epoch(r, h->base_offset, h->leader_epoch);
+	}
+}
 
 static bool recover_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
@@ -251,9 +298,7 @@ static bool recover_batch(struct batch_walker *w, const struct batch_header *h, 
 		if (r->makes_aborted)
 			log_note_ended(&r->segment->aborted, h, &ended);
 	}
-	if (h->leader_epoch >= 0 && h->leader_epoch > log_latest_epoch(l) &&
-	    epoch_cache_assign(&l->epochs, h->leader_epoch, h->base_offset) == OK)
-		l->epochs_dirty = true;
+	note_epoch(r, h);
 	r->expected = batch_last_offset(h) + 1;
 	return true;
 }
@@ -513,6 +558,23 @@ static enum err load_epochs_await(struct fiber *self, struct log *l, bool *ret_l
 		return e;
 	*ret_lost = epoch_checkpoint_read(bytes_of(text, size), &l->epochs) != OK;
 	mem_free(text);
+	if (*ret_lost)
+		log_warn(log_logger(l), "%s: damaged: made anew from the records", path);
+	return OK;
+}
+
+/* What the checkpoint says is not what the batches say: then theirs counts. */
+static enum err doubt_epochs_await(struct fiber *self, struct recovery *r, uint32_t scan_from)
+{
+	struct log *l = r->log;
+	enum err e = log_check_epochs_await(self, l, scan_from, &r->epochs_lost);
+
+	if (e || !r->epochs_lost)
+		return e;
+	log_warn(log_logger(l),
+		 "%s-%d: leader-epoch-checkpoint is not what the batches say: made anew from the records", l->topic,
+		 (int)l->partition);
+	epoch_cache_fini(&l->epochs);
 	return OK;
 }
 
@@ -634,6 +696,7 @@ static enum err finish_recovery_await(struct fiber *self, struct recovery *r, co
 	e = finish_aborted_await(self, r);
 	if (e)
 		return e;
+	settle_epoch(r, INT32_MAX);
 	l->end = l->written = l->synced = l->file_synced = r->expected;
 	l->start = l->segments[0]->base_offset;
 	if (bounds->start > l->start)
@@ -676,7 +739,8 @@ static enum err drop_below_start_await(struct fiber *self, struct log *l, int64_
 
 enum err log_recover_await(struct fiber *self, struct log *l, const struct log_bounds *bounds)
 {
-	struct recovery r = {.log = l, .recovery_point = bounds->recovery_point, .start = bounds->start};
+	struct recovery r = {
+		.log = l, .recovery_point = bounds->recovery_point, .start = bounds->start, .next_epoch = -1};
 	uint32_t scan_from;
 	int64_t limit;
 	enum err e;
@@ -706,6 +770,10 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 	if (e)
 		return e;
 	e = scan_from_await(self, &r, &scan_from);
+	if (e)
+		return e;
+	if (!r.epochs_lost)
+		e = doubt_epochs_await(self, &r, scan_from);
 	if (e)
 		return e;
 	r.aborted_from = l->segments[scan_from]->base_offset;

@@ -37,6 +37,7 @@ struct scrub {
 	struct segment *segment;
 	uint32_t cuts;
 	bool closed;
+	bool controls; /* it has batches that end transactions */
 	struct file *file;
 	bool direct;
 	bool refused;   /* the file system does not read past its cache */
@@ -291,6 +292,7 @@ static enum err step_await(struct fiber *self, struct scrub *x, int64_t *positio
 		}
 		*position += (int64_t)batch_size(&h);
 		*doubt = false;
+		x->controls |= batch_is_control(&h);
 		return OK;
 	}
 	x->size = 0;
@@ -423,6 +425,12 @@ static void check_aborted_await(struct fiber *self, struct scrub *x)
 
 	if (e && !stopped(x))
 		e = compare_aborted_await(self, x);
+	if (!e && !stopped(x) && !x->check.damaged && (x->controls || s->aborted_expected)) {
+		bool wrong;
+
+		/* Nothing in the file tells what is missing in it: the records do. */
+		e = log_check_aborted_await(self, x->log, s, &wrong) == OK && wrong ? ERR_CORRUPT : OK;
+	}
 	if (stopped(x) || (e != ERR_CORRUPT && e != ERR_NOT_FOUND))
 		return;
 	note_side_damage(x->log, "index of aborted transactions",
@@ -442,6 +450,7 @@ static void take_bounds(struct scrub *x)
 	int64_t base = s->base_offset;
 
 	x->closed = next != NULL;
+	x->controls = false;
 	x->cuts = l->cuts;
 	x->end = s->written;
 	x->synced = next ? INT64_MAX : l->file_synced;

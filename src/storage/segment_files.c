@@ -324,7 +324,7 @@ struct index_builder {
 	struct segment made;
 	int64_t interval;
 	int64_t next;   /* offset */
-	bool misplaced; /* a batch was left out, whose offset cannot be */
+	bool misplaced; /* a batch was left out, whose offset cannot be, or whose CRC is wrong */
 };
 
 static bool build_entry(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
@@ -332,7 +332,8 @@ static bool build_entry(struct batch_walker *w, const struct batch_header *h, st
 	struct index_builder *b = container_of(w, struct index_builder, walker);
 
 	(void)position;
-	if (h->base_offset < b->next || batch_last_offset(h) - b->made.base_offset > INT32_MAX) {
+	if (h->base_offset < b->next || batch_last_offset(h) - b->made.base_offset > INT32_MAX ||
+	    !batch_crc_ok(whole)) {
 		b->misplaced = true;
 		b->made.size += (int64_t)whole.size;
 		return true;

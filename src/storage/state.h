@@ -304,6 +304,12 @@ struct log {
 	struct event unpinned;
 };
 
+/* The ring's batches, the newest first. */
+static inline const struct recent_batch *log_recent(const struct log *l, uint8_t back)
+{
+	return &l->recent[(l->recent_next + RECENT_BATCHES - 1 - back) % RECENT_BATCHES];
+}
+
 static inline struct segment *log_active(const struct log *l)
 {
 	return l->segments[l->segment_count - 1];
@@ -435,6 +441,8 @@ enum err log_load_aborted_await(struct fiber *self, struct log *l, struct segmen
 bool log_collect_aborted(const struct log *l, int64_t from, int64_t to, struct aborted_index *out);
 enum err log_collect_aborted_await(struct fiber *self, struct log *l, int64_t from, int64_t to,
 				   struct aborted_index *out) MUST_CHECK;
+/* The index of the segment's aborted transactions is held against its records; `ret_wrong`: it was not right, is now, and is to be saved. */
+enum err log_check_aborted_await(struct fiber *self, struct log *l, struct segment *s, bool *ret_wrong) MUST_CHECK;
 /* The end of a transaction that a control batch is; NULL when the batch is none. */
 const struct end_marker *log_marker_of(const struct batch_header *h, struct bytes whole, struct end_marker *marker);
 /* Where the marker `h` ended an aborted transaction, that has an entry. */
@@ -548,6 +556,8 @@ enum err segment_walk_bytes(struct bytes rest, struct batch_walker *w) MUST_CHEC
 /* ERR_CORRUPT where something is that is no whole batch. */
 enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
 			    struct batch_walker *w) MUST_CHECK;
+/* recover_epochs.c: whether the leader epochs contradict the batches in front of segment `scan_from`. */
+enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan_from, bool *ret_wrong) MUST_CHECK;
 /* Snapshots beyond the offset tell of what was cut. */
 void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond);
 /* Producer state at the log's end from the newest snapshot and the batches behind it. */

@@ -134,6 +134,11 @@ static void check_shard_await(struct fiber *self, struct verify *v, unsigned sha
 		journal_walk(bytes_of(text[i], size[i]), &c.visitor);
 		newest[i] = c.newest;
 	}
+	/* Both are written whole before they are used, the first one first. */
+	for (int i = 0; i < 2; i++)
+		if (size[i] % JOURNAL_BLOCK || (size[i] < size[!i] && (i == 0 || newest[i])))
+			verify_say(v, VERIFY_DAMAGE, "", name[i], (int64_t)size[i], -1,
+				   "the file is cut off: rounds may be missing");
 	c.collecting = true;
 	for (int k = 0; k < 2; k++) {
 		int i = newest[0] <= newest[1] ? k : !k;
