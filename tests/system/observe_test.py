@@ -373,6 +373,24 @@ class Segments(unittest.TestCase):
             self.assertRegex(self.explain(port, "timed", "-p", "1")[0],
                              r"retention.ms is not over +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, in 59 min")
 
+    def test_what_of_a_segment_was_found_damaged_is_told(self):
+        with observed({"log.scrub.interval.ms": "100", "log.initial.task.delay.ms": "50"}) as broker:
+            port = ports_of(broker)
+            batch = wire.batch([b"v" * 100], timestamp=int(time.time() * 1000))
+            with broker.connect() as c:
+                moldau.create_topic(c, "bad")
+                for _ in range(3):
+                    self.assertEqual(wire.produce_errors(c.ask("Produce", 8, wire.produce("bad", [0], batch))), [0])
+            self.assertNotIn("DAMAGED", self.explain(port, "bad")[0])
+            with open(os.path.join(broker.data, "bad-0", "0" * 20 + ".log"), "r+b") as log:
+                log.seek(len(batch) + 80)
+                log.write(b"?")
+            moldau.wait_for(lambda: "DAMAGED" in self.explain(port, "bad")[0], moldau.ANSWER_SECONDS, "to be found")
+            text, _ = self.explain(port, "bad")
+            self.assertRegex(text, r"\n    DAMAGED: offsets 1\.\.1 \(\d+ B\) are not served")
+            segment = json.loads(self.explain(port, "bad", "--format", "json")[0])["partitions"][0]["segments"][0]
+            self.assertEqual(segment["damages"], [{"offset": 1, "nextOffset": 2, "bytes": len(batch)}])
+
     def test_what_cannot_be_told_is_said(self):
         with observed() as broker:
             port = ports_of(broker)
