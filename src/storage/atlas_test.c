@@ -607,5 +607,7 @@ TEST(damage_to_each_kind_of_file_is_found_or_harmless_or_named)
 		bad += a->outcomes[i].crashed || (served_wrong(&a->outcomes[i]) && !named(&a->outcomes[i]));
 	atlas_clear(a->folder);
 	CHECK(rmdir(a->folder) == 0);
+	for (int end = 0; end < ATLAS_ENDS; end++)
+		atlas_image_fini(&a->images[end]);
 	CHECK_EQ(bad, 0);
 }

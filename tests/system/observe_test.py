@@ -387,7 +387,7 @@ class Segments(unittest.TestCase):
                 log.write(b"?")
             moldau.wait_for(lambda: "DAMAGED" in self.explain(port, "bad")[0], moldau.ANSWER_SECONDS, "to be found")
             text, _ = self.explain(port, "bad")
-            self.assertRegex(text, r"\n    DAMAGED: offsets 1\.\.1 \(\d+ B\) are not served")
+            self.assertRegex(text, r"\n    DAMAGED: offsets 1\.\.1 \(\d+ bytes\) are not served")
             segment = json.loads(self.explain(port, "bad", "--format", "json")[0])["partitions"][0]["segments"][0]
             self.assertEqual(segment["damages"], [{"offset": 1, "nextOffset": 2, "bytes": len(batch)}])
 
