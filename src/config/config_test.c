@@ -339,6 +339,11 @@ TEST(a_topics_settings_are_refused_with_kafkas_words)
 		 "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
 		{{{"min.cleanable.dirty.ratio", "-0.1"}},
 		 "Invalid value -0.1 for configuration min.cleanable.dirty.ratio: Value must be at least 0"},
+		/* As Java reads numbers: NaN is neither below 0 nor above 1. */
+		{{{"min.cleanable.dirty.ratio", "NaN"}}, NULL},
+		{{{"min.cleanable.dirty.ratio", "0.5f"}}, NULL},
+		{{{"min.cleanable.dirty.ratio", "Infinity"}},
+		 "Invalid value Infinity for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
 		{{{"min.cleanable.dirty.ratio", "x"}},
 		 "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
 		{{{"preallocate", "maybe"}},

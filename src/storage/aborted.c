@@ -152,8 +152,22 @@ struct aborted_walk {
 	struct producer_state *producers;
 	struct aborted_index found;
 	struct aborted_index markers; /* all that abort a transaction, of which records may be left or not */
+	struct aborted_index held;    /* of them those that a reader would be given records of, by this segment alone */
+	struct map writing;           /* producers with records since their last marker */
 	int64_t end;
 };
+
+/* Compaction leaves the last batch of a producer, without its records. */
+static void note_records(struct aborted_walk *a, const struct batch_header *h, const struct end_marker *m)
+{
+	struct bytes key = bytes_of(&h->producer_id, sizeof(h->producer_id));
+	struct aborted_txn t = {h->producer_id, h->base_offset, h->base_offset, 0};
+
+	if (!m && h->record_count > 0 && batch_is_transactional(h))
+		(void)map_put(&a->writing, key, a);
+	else if (m && map_remove(&a->writing, key) && !m->committed)
+		aborted_index_append(&a->held, &t);
+}
 
 static bool note_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
@@ -165,6 +179,7 @@ static bool note_batch(struct batch_walker *w, const struct batch_header *h, str
 
 	(void)position;
 	log_note_ended(&a->found, h, &ended);
+	note_records(a, h, m);
 	if (m && !m->committed)
 		aborted_index_append(&a->markers,
 				     &(struct aborted_txn){h->producer_id, h->base_offset, h->base_offset, 0});
@@ -181,6 +196,7 @@ static enum err walk_await(struct fiber *self, struct log *l, struct segment *s,
 
 	*a = (struct aborted_walk){
 		.walker = {.batch = note_batch, .check_crc = true}, .producers = &producers, .end = s->base_offset};
+	map_init(&a->writing);
 	producer_state_init(&producers);
 	e = log_producers_at_await(self, l, s->base_offset, &producers);
 	if (!e)
@@ -190,6 +206,7 @@ static enum err walk_await(struct fiber *self, struct log *l, struct segment *s,
 		file_cache_give(&l->store->files, f);
 	}
 	producer_state_fini(&producers);
+	map_fini(&a->writing);
 	return e;
 }
 
@@ -199,6 +216,7 @@ static enum err rebuild_await(struct fiber *self, struct log *l, struct segment 
 	enum err e = walk_await(self, l, s, &a);
 
 	aborted_index_fini(&a.markers);
+	aborted_index_fini(&a.held);
 	if (e)
 		aborted_index_fini(&a.found);
 	*ret_index = a.found;
@@ -261,20 +279,27 @@ static const struct aborted_txn *find(const struct aborted_index *x, int64_t las
 }
 
 /*
- * Of a transaction whose marker is there: `has` is what the index has (NULL: nothing), `made` what the records say (NULL: none of its records is
- * left, or its beginning is not known). Compaction takes the first records, and so may what lies below the log's first segment have been.
+ * Of a transaction whose marker is there: `has` is what the index has (NULL: nothing), `made` what the records say (NULL: nothing is known of it).
+ * Compaction takes the records, then the entry; those below the log's first segment are gone as well. `held`: some are in this very segment.
  */
-static bool fits(const struct log *l, const struct aborted_txn *has, const struct aborted_txn *made,
+static bool fits(const struct log *l, const struct aborted_txn *has, const struct aborted_txn *made, bool held,
 		 int64_t producer_id)
 {
-	if (!has || has->producer_id != producer_id)
-		return !has && !made;
+	bool compacted = l->config.cleanup_compact || l->clean_offset > 0;
+	int64_t oldest = l->segments[0]->base_offset;
+
+	if (!has)
+		return !made || (!held && (compacted || made->first_offset < oldest));
+	if (has->producer_id != producer_id)
+		return false;
 	if (!made)
 		return true;
-	if (has->last_stable_offset > made->last_stable_offset || has->first_offset > made->first_offset)
+	if (has->first_offset > made->first_offset)
 		return false;
-	return has->first_offset == made->first_offset || l->config.cleanup_compact ||
-	       has->first_offset < l->segments[0]->base_offset;
+	if (compacted)
+		return true;
+	return has->last_stable_offset <= made->last_stable_offset &&
+	       (has->first_offset == made->first_offset || has->first_offset < oldest);
 }
 
 /* What the index of this segment should have, up to where the walk came; true when it is that already. */
@@ -286,7 +311,7 @@ static bool merge(const struct log *l, const struct segment *s, const struct abo
 	for (size_t i = 0; i < a->markers.count; i++) {
 		const struct aborted_txn *m = &a->markers.entries[i], *has = find(&s->aborted, m->last_offset);
 		const struct aborted_txn *made = find(&a->found, m->last_offset);
-		bool good = fits(l, has, made, m->producer_id);
+		bool good = fits(l, has, made, find(&a->held, m->last_offset) != NULL, m->producer_id);
 
 		matched += has != NULL;
 		same &= good;
@@ -325,6 +350,7 @@ enum err log_check_aborted_await(struct fiber *self, struct log *l, struct segme
 	aborted_index_fini(&merged);
 	aborted_index_fini(&a.found);
 	aborted_index_fini(&a.markers);
+	aborted_index_fini(&a.held);
 	log_unpin(l);
 	return e;
 }

@@ -55,7 +55,7 @@ enum err aborted_index_read(struct bytes file, int64_t base_offset, struct abort
 {
 	struct reader r = reader_of(file);
 	struct aborted_index read = {0};
-	int64_t before = base_offset - 1, stable = 0;
+	int64_t before = base_offset - 1;
 
 	if (file.size % ABORTED_ENTRY_SIZE)
 		return ERR_CORRUPT;
@@ -69,13 +69,12 @@ enum err aborted_index_read(struct bytes file, int64_t base_offset, struct abort
 		};
 
 		if (version != ENTRY_VERSION || t.producer_id < 0 || t.first_offset < 0 || t.last_offset <= before ||
-		    t.first_offset > t.last_offset || t.last_stable_offset < stable ||
+		    t.first_offset > t.last_offset || t.last_stable_offset < 0 ||
 		    t.last_stable_offset > t.last_offset + 1) {
 			aborted_index_fini(&read);
 			return ERR_CORRUPT;
 		}
 		before = t.last_offset;
-		stable = t.last_stable_offset;
 		aborted_index_append(&read, &t);
 	}
 	aborted_index_fini(x);

@@ -152,8 +152,10 @@ static enum err load_bounds_await(struct fiber *self, struct storage_folder *sf,
 			e = file_load_await(self, path, CHECKPOINT_FILE_MAX, &text, &size);
 			if (e)
 				break;
-			if (bounds_checkpoint_read(bytes_of(text, size), &r.ours) != OK)
+			if (bounds_checkpoint_read(bytes_of(text, size), &r.ours) != OK) {
 				log_warn(log, "%s: damaged; what it says of later lines is not used", path);
+				sf->bounds_doubtful = true;
+			}
 			mem_free(text);
 		}
 	}

@@ -196,6 +196,30 @@ static struct replay_log *replay_log_of(struct replay *p, const struct journal_r
 	return l;
 }
 
+/* Behind the record's last batch. */
+static int64_t end_offset_of(const struct journal_record *r)
+{
+	struct bytes rest = r->data, batch;
+	struct batch_header h;
+	int64_t end = r->base_offset;
+
+	while (batch_next(&rest, &h, &batch) == OK)
+		end = batch_last_offset(&h) + 1;
+	return end;
+}
+
+/*
+ * The files have it, synced, and compaction may have made others of them since: that a later record voids it need not be known, where rounds are
+ * lost.
+ */
+static bool is_settled(const struct replay *p, const struct journal_record *r)
+{
+	const struct log_bounds *b = bounds_of(&p->folder->bounds, r->topic, r->partition, false);
+
+	return b && !p->folder->bounds_doubtful && uuid_equal(b->topic_id, r->topic_id) &&
+	       end_offset_of(r) <= b->recovery_point;
+}
+
 static void collect(struct replay *p, const struct journal_record *r)
 {
 	struct replay_log *l;
@@ -226,7 +250,7 @@ static void collect(struct replay *p, const struct journal_record *r)
 		l->acknowledged = r->acknowledged;
 	if (r->position > l->start && r->kind == JOURNAL_NOTE)
 		l->start = r->position;
-	if (r->kind != JOURNAL_DATA)
+	if (r->kind != JOURNAL_DATA || is_settled(p, r))
 		return;
 	p->records = mem_grow(p->records, &p->capacity, p->count + 1, sizeof(*p->records));
 	p->records[p->count++] = (struct replay_record){.r = *r, .order = p->orders, .log = l};
@@ -300,18 +324,6 @@ static enum err replay_folder_await(struct fiber *self, struct replay_log *l, co
 	e = file_replace_await(self, file, buf_bytes(&out));
 	buf_fini(&out);
 	return e;
-}
-
-/* Behind the record's last batch. */
-static int64_t end_offset_of(const struct journal_record *r)
-{
-	struct bytes rest = r->data, batch;
-	struct batch_header h;
-	int64_t end = r->base_offset;
-
-	while (batch_next(&rest, &h, &batch) == OK)
-		end = batch_last_offset(&h) + 1;
-	return end;
 }
 
 static int64_t start_of(const struct replay *p, const struct replay_log *l)

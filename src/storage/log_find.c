@@ -15,7 +15,10 @@ struct time_walk {
 	int32_t epoch;
 	struct time_entry entry; /* by which the walk began; timestamp -1: none, or the batch that it names was seen */
 	int64_t entry_offset;
-	bool misled; /* that batch says otherwise */
+	bool misled;   /* that batch says otherwise */
+	int64_t limit; /* what is in the segment begins below it */
+	int64_t next;  /* behind the last batch; -1: none yet */
+	bool doubtful; /* what was found lies behind a gap: the next batch tells whether that can be */
 	enum err error;
 };
 
@@ -32,8 +35,18 @@ static bool look_in_batch(struct batch_walker *bw, const struct batch_header *h,
 	struct time_walk *w = container_of(bw, struct time_walk, walker);
 	struct record_iter it;
 	struct record record;
+	bool gap;
 
 	(void)position;
+	/* No CRC covers a batch's base offset. */
+	if (h->base_offset < w->next || h->base_offset >= w->limit) {
+		w->error = ERR_CORRUPT;
+		return false;
+	}
+	if (w->doubtful)
+		return false;
+	gap = w->next >= 0 && h->base_offset > w->next;
+	w->next = batch_last_offset(h) + 1;
 	if (w->entry.timestamp >= 0 && batch_last_offset(h) >= w->entry_offset) {
 		w->misled = h->base_offset > w->entry_offset || h->max_timestamp != w->entry.timestamp;
 		if (w->misled)
@@ -51,7 +64,7 @@ static bool look_in_batch(struct batch_walker *bw, const struct batch_header *h,
 			continue;
 		if (record.offset < w->max_offset)
 			note_found(w, record.offset, record.timestamp, h);
-		return false;
+		return w->doubtful = gap && w->offset >= 0;
 	}
 	if (w->error == ERR_END)
 		w->error = OK;
@@ -68,7 +81,10 @@ static enum err walk_from_await(struct fiber *self, struct log *l, struct segmen
 
 	if (e)
 		return e;
-	w->misled = false;
+	w->misled = w->doubtful = false;
+	w->error = OK;
+	w->offset = w->next = -1;
+	w->limit = log_segment_after(l, s) ? log_segment_after(l, s)->base_offset : l->end;
 	w->entry = from_start ? (struct time_entry){.timestamp = -1} : time_index_lookup(&s->times, w->wanted - 1);
 	w->entry_offset = s->base_offset + w->entry.relative_offset;
 	if (w->entry.timestamp >= 0)

@@ -197,8 +197,12 @@ static bool had_records(const struct store *s, const struct log_spec *spec, stru
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		const struct storage_folder *sf = s->folders[i].of;
 		const struct manifest_entry *entry = map_get(&sf->manifest, key);
+		const struct log_bounds *b = map_get(&sf->bounds, key);
 		struct manifest_log m;
 
+		/* Those are from the manifest as well, where there is one. */
+		if (!sf->clean && b && uuid_equal(b->topic_id, spec->topic_id) && b->acknowledged > b->start)
+			return true;
 		if (entry && !entry->taken && !manifest_read_identity(entry->content, &m) &&
 		    uuid_equal(m.topic_id, spec->topic_id) && m.end > m.start)
 			return true;
@@ -271,7 +275,10 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 	if (!f && (!create || store_is_read_only(s)))
 		return ERR_NOT_FOUND;
 	if (!f && !closed && had_records(s, spec, name)) {
-		log_error(shard_log(s->shard), "%.*s-%d: its folder is gone, but a clean stop left records there",
+		log_error(shard_log(s->shard),
+			  "%.*s-%d: its folder is gone, or has another topic's id in partition.metadata, but the last "
+			  "run left records "
+			  "there",
 			  BYTES_ARG(spec->topic), (int)spec->partition);
 		return ERR_CORRUPT;
 	}

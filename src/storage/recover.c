@@ -567,7 +567,7 @@ static enum err load_epochs_await(struct fiber *self, struct log *l, bool *ret_l
 static enum err doubt_epochs_await(struct fiber *self, struct recovery *r, uint32_t scan_from)
 {
 	struct log *l = r->log;
-	enum err e = log_check_epochs_await(self, l, scan_from, &r->epochs_lost);
+	enum err e = log_check_epochs_await(self, l, scan_from, r->start, &r->epochs_lost);
 
 	if (e || !r->epochs_lost)
 		return e;

@@ -13,6 +13,7 @@ struct epoch_walk {
 	struct batch_walker walker;
 	const struct log *log;
 	int64_t start;
+	int64_t log_start; /* below it epochs need not be known */
 	bool wrong;
 };
 
@@ -24,15 +25,19 @@ static bool look(struct batch_walker *w, const struct batch_header *h, struct by
 	(void)position;
 	if (!batch_crc_ok(whole))
 		return false; /* not the epochs' fault, and not for here */
-	x->wrong |= h->leader_epoch != NO_LEADER_EPOCH && epoch >= 0 && epoch != h->leader_epoch;
+	if (h->leader_epoch != NO_LEADER_EPOCH && epoch >= 0)
+		x->wrong |= epoch != h->leader_epoch;
+	else if (h->base_offset >= x->log_start) /* in front of all */
+		x->wrong |= h->leader_epoch >= x->log->epochs.entries[0].epoch;
 	return !x->wrong && h->base_offset < x->start;
 }
 
 /* Around `start`, in the segment `at`. */
-static enum err look_at_await(struct fiber *self, struct log *l, uint32_t at, int64_t start, bool *ret_wrong)
+static enum err look_at_await(struct fiber *self, struct log *l, uint32_t at, int64_t start, int64_t log_start,
+			      bool *ret_wrong)
 {
 	struct segment *s = l->segments[at];
-	struct epoch_walk x = {.walker = {.batch = look}, .log = l, .start = start};
+	struct epoch_walk x = {.walker = {.batch = look}, .log = l, .start = start, .log_start = log_start};
 	int64_t before = start - 1 - s->base_offset;
 	struct cached_file *f;
 	enum err e = OK;
@@ -52,7 +57,8 @@ static enum err look_at_await(struct fiber *self, struct log *l, uint32_t at, in
 	return e == ERR_CORRUPT ? OK : e;
 }
 
-enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan_from, bool *ret_wrong)
+enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan_from, int64_t log_start,
+				bool *ret_wrong)
 {
 	enum err e = OK;
 
@@ -65,10 +71,10 @@ enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan
 			start = l->segments[0]->base_offset;
 		at = log_segment_at(l, start);
 		if (at < scan_from)
-			e = look_at_await(self, l, at, start, ret_wrong);
+			e = look_at_await(self, l, at, start, log_start, ret_wrong);
 		/* The batch in front of it is in the segment before. */
 		if (!e && !*ret_wrong && at > 0 && at <= scan_from && start == l->segments[at]->base_offset)
-			e = look_at_await(self, l, at - 1, start, ret_wrong);
+			e = look_at_await(self, l, at - 1, start, log_start, ret_wrong);
 	}
 	return e;
 }

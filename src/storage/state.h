@@ -45,10 +45,11 @@ struct storage_folder {
 	bool failed; /* lost while running, as shard 0 knows */
 	bool clean;  /* the last stop was: recovery points are ends */
 	bool manifest_trusted;
-	bool all_durable;    /* what recovery finds is so, as of the replay */
-	uint64_t run;        /* names this process's records in the journals */
-	struct map bounds;   /* TOPIC-PARTITION -> struct log_bounds */
-	struct map manifest; /* TOPIC-PARTITION -> struct manifest_entry */
+	bool all_durable;     /* what recovery finds is so, as of the replay */
+	bool bounds_doubtful; /* a file of them was damaged */
+	uint64_t run;         /* names this process's records in the journals */
+	struct map bounds;    /* TOPIC-PARTITION -> struct log_bounds */
+	struct map manifest;  /* TOPIC-PARTITION -> struct manifest_entry */
 	char *manifest_text;
 	struct map recovery_points; /* Kafka's checkpoints: TOPIC-PARTITION -> struct log_bounds with only that field */
 	struct map cleaned;         /* cleaner-offset-checkpoint, as it was: TOPIC-PARTITION -> struct clean_point */
@@ -557,7 +558,8 @@ enum err segment_walk_bytes(struct bytes rest, struct batch_walker *w) MUST_CHEC
 enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position, int64_t end_position,
 			    struct batch_walker *w) MUST_CHECK;
 /* recover_epochs.c: whether the leader epochs contradict the batches in front of segment `scan_from`. */
-enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan_from, bool *ret_wrong) MUST_CHECK;
+enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan_from, int64_t log_start,
+				bool *ret_wrong) MUST_CHECK;
 /* Snapshots beyond the offset tell of what was cut. */
 void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond);
 /* Producer state at the log's end from the newest snapshot and the batches behind it. */

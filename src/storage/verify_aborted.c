@@ -65,6 +65,10 @@ static void check_entries(const struct verify_log *l, const char *name, const st
 		else if (l->txns_known && m->first_offset >= 0 && e->first_offset > m->first_offset)
 			say(l, grade, name, i, e->first_offset, "its transaction begins before that offset",
 			    e->producer_id);
+		else if (l->txns_known && m->first_offset > e->first_offset && e->first_offset >= l->first_base &&
+			 !l->gaps)
+			say(l, grade, name, i, e->first_offset, "its transaction begins behind that offset",
+			    e->producer_id);
 	}
 }
 

@@ -215,6 +215,7 @@ static void check_boundary(struct verify_log *l, const char *name, int64_t base)
 		verify_say(l->v, VERIFY_NOTE, l->name, name, -1, base,
 			   "there are no offsets %lld to %lld before it: compaction leaves such gaps",
 			   (long long)l->next_offset, (long long)base - 1);
+	l->gaps |= base > l->next_offset;
 }
 
 /* Where the next segment behind file `i` begins; -1: there is none. */

@@ -76,6 +76,7 @@ struct verify_log {
 	int64_t first_base;
 	bool broken;                     /* so that ends need not agree */
 	struct producer_state producers; /* behind the last batch */
+	bool gaps;                       /* compaction took records */
 	bool txns_known;                 /* all that were open where the log begins are known */
 	struct aborted_index
 		abort_markers; /* of the segment at hand; first offset -1: no record of its transaction is left */

@@ -70,8 +70,14 @@ static void check_place(struct segment_check *c, const struct batch_header *h, i
 	} else if (l->next_offset >= 0 && h->base_offset > l->next_offset) {
 		snprintf(text, sizeof(text), "there are no offsets %lld to %lld: compaction leaves such gaps",
 			 (long long)l->next_offset, (long long)h->base_offset - 1);
+		l->gaps = true;
 		say(c, VERIFY_NOTE, c->log_name, position, h->base_offset, text);
 	}
+}
+
+static int64_t start_of(const struct verify_log *l)
+{
+	return l->facts->by_manifest ? l->facts->start : l->bounds.start;
 }
 
 static void check_epoch(struct segment_check *c, const struct batch_header *h, int64_t position)
@@ -88,9 +94,16 @@ static void check_epoch(struct segment_check *c, const struct batch_header *h, i
 	if (c->rescanned && at == e->count && (at == 0 || e->entries[at - 1].epoch < h->leader_epoch) &&
 	    epoch_cache_assign(&c->log->epochs, h->leader_epoch, h->base_offset) == OK)
 		return;
-	/* Below the first one nobody knows. */
-	if (at == 0 || e->entries[at - 1].epoch == h->leader_epoch)
+	if (at > 0 && e->entries[at - 1].epoch == h->leader_epoch)
 		return;
+	if (at == 0 && (e->count == 0 || h->leader_epoch < e->entries[0].epoch || h->base_offset < start_of(c->log)))
+		return; /* in front of the first one, or of the log's start, nobody knows */
+	if (at == 0) {
+		snprintf(text, sizeof(text), "epoch %d begins there, or earlier; leader-epoch-checkpoint says %lld",
+			 h->leader_epoch, (long long)e->entries[0].start_offset);
+		say(c, verify_grade_at(c->log, h->base_offset), "leader-epoch-checkpoint", -1, h->base_offset, text);
+		return;
+	}
 	snprintf(text, sizeof(text), "the batch has leader epoch %d; leader-epoch-checkpoint says %d", h->leader_epoch,
 		 e->entries[at - 1].epoch);
 	say(c, verify_grade_at(c->log, h->base_offset), c->log_name, position, h->base_offset, text);
