@@ -449,11 +449,11 @@ static enum verdict heartbeat_await(struct fiber *self, struct classic_talk *t)
 }
 
 /* Members with an instance id do not leave: they are expected back. Once, and as far as the connection is there. */
-static void leave_await(struct fiber *self, struct classic_talk *t)
+static void leave_await(struct fiber *self, struct classic_talk *t, const char *id)
 {
 	struct group *g = t->group;
 	const struct client_config *c = g->options.config;
-	struct leave_group_request_member_identity member = {.member_id = bytes_str(g->classic.id)};
+	struct leave_group_request_member_identity member = {.member_id = bytes_str(id)};
 	struct leave_group_response response;
 	struct leave_group_request request;
 	struct blob *frame = NULL;
@@ -462,7 +462,7 @@ static void leave_await(struct fiber *self, struct classic_talk *t)
 	int16_t version = 0;
 	enum err e;
 
-	if (c->group_instance_id[0] || !g->classic.id[0])
+	if (c->group_instance_id[0] || !id[0])
 		return;
 	e = coordinator_await(self, &g->coordinator, in_us(g, c->request_timeout_ms), &peer);
 	if (!e)
@@ -525,7 +525,7 @@ static enum member_end end_await(struct fiber *self, struct classic_talk *t, enu
 			return MEMBER_STOPPED;
 	}
 	if (end == MEMBER_LEFT)
-		leave_await(self, t);
+		leave_await(self, t, g->classic.id);
 	classic_left(&g->classic);
 	g->last.count = 0;
 	g->last_generation = -1;
@@ -536,15 +536,19 @@ static enum member_end end_await(struct fiber *self, struct classic_talk *t, enu
 static void go_away_await(struct fiber *self, struct classic_talk *t)
 {
 	struct group *g = t->group;
+	char *id;
 
 	t->away = true;
 	g->options.sink->watch(g->options.user);
 	if (g->options.config->group_instance_id[0])
 		return;
-	leave_await(self, t);
+	id = mem_strdup(g->classic.id);
+	/* Before it is sent: who is told now that it has partitions must not take itself for a member. */
 	classic_left(&g->classic);
 	classic_prepare(&g->classic);
 	g->classic.lost = true;
+	leave_await(self, t, id);
+	mem_free(id);
 }
 
 static bool wants_to_join(struct classic_talk *t)

@@ -341,8 +341,9 @@ static enum verdict step_await(struct fiber *self, struct modern_talk *t)
 		settled(t);
 	if (is_away && (g->modern.state == MODERN_JOINING || g->modern.state == MODERN_MEMBER)) {
 		g->options.sink->watch(g->options.user);
-		leave_await(self, t);
+		/* Before it is sent: who is told now that it has partitions must not take itself for a member. */
 		g->modern.state = MODERN_STALE;
+		leave_await(self, t);
 	}
 	if (g->modern.state == MODERN_FENCED || g->modern.state == MODERN_STALE)
 		start_anew(t);
