@@ -269,6 +269,26 @@ static size_t waiting_for(const struct budget *b)
 	return n;
 }
 
+/* Under Kafka's names. What is a maximum, or of the last pass, is not added up over the shards: each has its own. */
+static void put_cleaner(struct broker_part *part, struct look *look, struct buf *labels,
+			const struct store_holds *holds)
+{
+	const struct store_figures *f = store_figures(part->shard.store);
+	char number[16];
+
+	put(look, OBSERVED_KAFKA_UNCLEANABLE, NULL, holds->uncleanable);
+	put(look, OBSERVED_KAFKA_UNCLEANABLE_BYTES, NULL, holds->uncleanable_bytes);
+	put(look, OBSERVED_KAFKA_DEAD_CLEANERS, NULL, 0);
+	snprintf(number, sizeof(number), "%u", shard_index(part->shard.shard));
+	label(labels, "shard", bytes_str(number));
+	put(look, OBSERVED_KAFKA_MAX_DIRTY, labels, f->dirtiest_percent);
+	put(look, OBSERVED_KAFKA_RECOPY, labels, f->last_recopy_percent);
+	put(look, OBSERVED_KAFKA_MAX_CLEANING, labels, f->last_cleaning_us / 1000000);
+	if (f->last_cleaning_ms)
+		put(look, OBSERVED_KAFKA_SINCE_CLEANING, labels,
+		    (uint64_t)shard_wall_ms(part->shard.shard) - f->last_cleaning_ms);
+}
+
 static void put_store(struct broker_part *part, struct look *look, struct buf *labels)
 {
 	const struct store_figures *f = store_figures(part->shard.store);
@@ -301,6 +321,7 @@ static void put_store(struct broker_part *part, struct look *look, struct buf *l
 	put(look, OBSERVED_CLEANED_TOMBSTONES, NULL, f->cleaned_tombstones);
 	put(look, OBSERVED_CLEANING_SECONDS, NULL, f->cleaning_us);
 	put(look, OBSERVED_UNCLEANABLE, NULL, holds.uncleanable);
+	put_cleaner(part, look, labels, &holds);
 	put(look, OBSERVED_MOVES, NULL, holds.moves);
 	put(look, OBSERVED_MOVED_BYTES, NULL, f->moved_bytes);
 	put_budget(look, labels, "frames", part->frames.used, part->frames.limit, waiting_for(&part->frames));

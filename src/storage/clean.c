@@ -475,6 +475,11 @@ static void count_pass(const struct pass *p, enum err e)
 	f->cleaned_bytes_read += p->bytes_before;
 	f->cleaned_bytes_left += p->bytes_after;
 	f->cleaned_tombstones += p->cleaner.counts.tombstones_dropped;
+	if (!e) {
+		f->last_cleaning_us = (uint64_t)(shard_now_us(p->store->shard) - p->began_us);
+		f->last_cleaning_ms = (uint64_t)shard_wall_ms(p->store->shard);
+		f->last_recopy_percent = p->bytes_before ? (unsigned)(100 * p->bytes_after / p->bytes_before) : 0;
+	}
 	f->cleanings += e == OK;
 	f->cleanings_failed += e && e != ERR_CANCELLED;
 }
@@ -560,6 +565,7 @@ static struct log *choose_await(struct fiber *self, struct store *s, struct clea
 {
 	struct log *best = NULL;
 	struct list_node *n = s->logs.head.next;
+	double dirtiest = 0;
 
 	while (n != &s->logs.head && !s->closing) {
 		struct log *l = container_of(n, struct log, node);
@@ -572,6 +578,8 @@ static struct log *choose_await(struct fiber *self, struct store *s, struct clea
 		log_pin(l);
 		if (load_times_await(self, l) == OK && may_clean(l))
 			plan = look_at(l);
+		if (plan.ratio > dirtiest)
+			dirtiest = plan.ratio;
 		if (plan.wanted && (!best || (plan.overdue && !ret_plan->overdue) ||
 				    (plan.overdue == ret_plan->overdue && plan.ratio > ret_plan->ratio))) {
 			if (best)
@@ -583,6 +591,7 @@ static struct log *choose_await(struct fiber *self, struct store *s, struct clea
 		n = n->next;
 		log_unpin(l);
 	}
+	s->figures.dirtiest_percent = (unsigned)(100 * dirtiest);
 	return best;
 }
 

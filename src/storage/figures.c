@@ -22,11 +22,18 @@ static size_t list_length(const struct list *l)
 	return n;
 }
 
-static size_t count_uncleanable(const struct store *s)
+static size_t count_uncleanable(const struct store *s, uint64_t *ret_bytes)
 {
 	size_t count = 0;
 
-	list_for_each(&s->logs, n) count += container_of(n, struct log, node)->uncleanable;
+	*ret_bytes = 0;
+	list_for_each(&s->logs, n)
+	{
+		const struct log *l = container_of(n, struct log, node);
+
+		count += l->uncleanable;
+		*ret_bytes += l->uncleanable ? (uint64_t)log_size_bytes(l) : 0;
+	}
 	return count;
 }
 
@@ -56,8 +63,8 @@ void store_holds(const struct store *s, struct store_holds *ret_holds)
 		.index_bytes = s->index_memory,
 		.moves = list_length(&s->moves),
 		.damages = count_damages(s),
-		.uncleanable = count_uncleanable(s),
 	};
+	ret_holds->uncleanable = count_uncleanable(s, &ret_holds->uncleanable_bytes);
 }
 
 size_t store_folder_count(const struct store *s)

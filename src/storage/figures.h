@@ -23,6 +23,10 @@ struct store_figures {
 	uint64_t cleaned_bytes_left;       /* and of what was made of them */
 	uint64_t cleaned_tombstones;       /* that left since delete.retention.ms was over */
 	uint64_t cleaning_us;              /* spent in passes, their throttling counted */
+	uint64_t last_cleaning_us;         /* the last one of them that ended well: how long it took, */
+	uint64_t last_cleaning_ms;         /* when it ended (wall clock; 0: there was none), */
+	unsigned last_recopy_percent;      /* and how much of what it read it wrote again */
+	unsigned dirtiest_percent;         /* of the logs at the last choice: the largest share not yet compacted */
 	uint64_t scrubbed_bytes;           /* that the scrub has read, */
 	uint64_t scrubbed_segments;        /* to their end, */
 	uint64_t scrubs;                   /* and passes over all logs */
@@ -47,7 +51,8 @@ struct store_holds {
 	size_t index_bytes;   /* of closed segments */
 	size_t moves;         /* of logs to other folders, under way or in line */
 	size_t damages;       /* stretches that are not served, as far as is known */
-	size_t uncleanable;   /* logs that the cleaner leaves alone until a restart */
+	uint64_t uncleanable_bytes;
+	size_t uncleanable; /* logs that the cleaner leaves alone until a restart */
 };
 
 struct folder_figures {

@@ -223,6 +223,8 @@ enum err folder_take_await(struct fiber *self, struct storage *s, struct storage
 	uint64_t run = prng_next(shard_random(fiber_shard(self))) | 1;
 	enum err e = load_state_await(self, sf, log);
 
+	if (!s->options.read_only)
+		reserve_begin_await(self, sf, log);
 	if (!e)
 		e = load_marker_await(self, sf, log);
 	if (!e)

@@ -11,7 +11,6 @@
 #define TICK_US 1000000
 #define PROBE_US 250000
 #define REST_MS 1000
-#define SPACE_WANTED ((int64_t)1 << 20)
 
 /* The logs of the folder that `wanted` picks, pinned. */
 static struct log **pick_logs(struct store_folder *f, bool (*wanted)(const struct log *l, uint64_t argument),
@@ -107,6 +106,9 @@ enum err keeper_write_bounds_await(struct fiber *self, struct store_folder *f)
 	f->bounds_dirty = false;
 	bounds_path(f, path);
 	e = out.error ? out.error : file_replace_await(self, path, buf_bytes(&out));
+	/* Without it no start moves, so that retention could not give back anything. */
+	if (e == ERR_NO_SPACE && reserve_use_await(self, f))
+		e = file_replace_await(self, path, buf_bytes(&out));
 	buf_fini(&out);
 	gate_leave(&f->bounds_gate);
 	if (e)
@@ -205,9 +207,7 @@ static enum err save_rolled_await(struct fiber *self, struct store_folder *f)
 
 static void probe_space_await(struct fiber *self, struct store_folder *f)
 {
-	int64_t free_bytes, total;
-
-	if (folder_space_await(self, f->of->path, &free_bytes, &total) != OK || free_bytes < SPACE_WANTED)
+	if (!reserve_space_is_back_await(self, f))
 		return;
 	f->no_space = false;
 	log_info(shard_log(f->store->shard), "%s: there is space again: appends are taken", f->of->path);
@@ -332,7 +332,7 @@ static void keeper_main(struct fiber *self, void *argument)
 		}
 		if (e)
 			folder_fail(f, e, "background work");
-		if (f->stopping || (!f->offline && urgent(f)))
+		if (f->stopping || (!f->offline && !f->no_space && urgent(f)))
 			continue;
 		f->tick_armed = more || (f->no_space && !f->offline);
 		if (!f->tick_armed)

@@ -43,6 +43,7 @@ struct storage_folder {
 	struct meta_properties meta;
 	bool online;
 	bool failed; /* lost while running, as shard 0 knows */
+	bool full;   /* its disk was, when it was opened: reserve.c */
 	bool clean;  /* the last stop was: recovery points are ends */
 	bool manifest_trusted;
 	bool all_durable;     /* what recovery finds is so, as of the replay */
@@ -118,7 +119,8 @@ struct store_folder {
 	bool close_failed; /* a log of it could not be closed: the stop is not clean */
 	bool offline;
 	bool no_space;
-	bool syncs_each; /* its file system cannot be synced as a whole */
+	bool owes_reserve; /* this shard removed what was kept for a full disk */
+	bool syncs_each;   /* its file system cannot be synced as a whole */
 	bool stopping;
 	bool bounds_dirty;
 	bool checkpoint_wanted;
@@ -628,6 +630,13 @@ bool journal_make_room(struct store_folder *f, size_t size);
 enum err journal_replay_await(struct fiber *self, struct storage *s, struct storage_folder *sf, size_t names,
 			      struct logger *log) MUST_CHECK;
 void journal_close(struct journal *j);
+
+/* reserve.c: space that is kept for a full disk. */
+void reserve_begin_await(struct fiber *self, struct storage_folder *sf, struct logger *log);
+/* There was no space: true, now there is a little, and appends are refused. */
+bool reserve_use_await(struct fiber *self, struct store_folder *f);
+/* Enough for appends, and for it, which is made again. */
+bool reserve_space_is_back_await(struct fiber *self, struct store_folder *f);
 
 /* keeper.c */
 void keeper_start(struct store_folder *f);

@@ -11,6 +11,8 @@ static void folder_init(struct store_folder *f, struct store *s, size_t index)
 {
 	*f = (struct store_folder){.store = s, .of = &s->storage->folders[index], .index = index};
 	f->offline = !f->of->online;
+	f->no_space = f->of->full;
+	f->owes_reserve = f->no_space && shard_index(s->shard) == 0;
 	f->journal.refused = s->storage->options.read_only;
 	list_init(&f->dirty);
 	list_init(&f->noted);
@@ -253,6 +255,9 @@ enum err store_close_await(struct fiber *self, struct store *s)
 	clean_stop_await(self, s);
 	move_stop_await(self, s);
 	scrub_stop_await(self, s);
+	for (size_t i = 0; i < s->storage->folder_count; i++)
+		if (s->folders[i].no_space)
+			(void)reserve_use_await(self, &s->folders[i]); /* for what a clean stop writes */
 	failure = close_logs_await(self, s);
 	for (size_t i = 0; i < s->storage->folder_count; i++) {
 		stop_folder_await(self, &s->folders[i]);

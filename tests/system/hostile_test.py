@@ -576,6 +576,54 @@ class Poor(unittest.TestCase):
             subprocess.run(["umount", folder], check=False)
             os.rmdir(folder)
 
+    def test_a_start_on_a_full_disk(self):
+        """It serves what it has, refuses records, and takes them again by itself when there is space; after a kill and after a clean stop."""
+        folder = tempfile.mkdtemp(prefix="moldau-full-")
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", folder], capture_output=True, check=False).returncode:
+            os.rmdir(folder)
+            self.skipTest("no file system can be mounted here")
+        records, stone = wire.batch([b"x" * 50000]), os.path.join(folder, "stone")
+
+        def fill():
+            with open(stone, "wb", buffering=0) as file:
+                try:
+                    while file.write(b"x" * 4096):
+                        pass
+                except OSError:
+                    pass
+
+        def produce(c):
+            return wire.produce_errors(c.ask("Produce", 8, wire.produce("t", [0], records)))[0]
+
+        def check(c, count):
+            c.send(fetch("t", [0]))
+            found = c.answer("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
+            self.assertEqual((found["ErrorCode"], found["HighWatermark"]), (0, count), broker.log())
+
+        try:
+            with moldau.Broker({"shards": 2}, data=os.path.join(folder, "data")) as broker:
+                with broker.connect() as c:
+                    moldau.create_topic(c, "t")
+                    count = sum(produce(c) == 0 for _ in range(20))
+                    self.assertEqual(count, 20)
+                for end in (broker.kill, broker.stop):
+                    fill()
+                    end()
+                    broker.start()
+                    with broker.connect() as c:
+                        check(c, count)
+                        self.assertEqual(produce(c), 56, broker.log())
+                        check(c, count)
+                        os.remove(stone)
+                        moldau.wait_for(lambda: produce(c) == 0, what="appends")
+                        count += 1
+                        check(c, count)
+                self.assertNotIn("offline", broker.log())
+                self.assertIn("there is space again", broker.log())
+        finally:
+            subprocess.run(["umount", folder], check=False)
+            os.rmdir(folder)
+
 
 if __name__ == "__main__":
     moldau.main()
