@@ -9,6 +9,8 @@
 
 #define READ_MAX 20000
 #define KEEP_START_US 24000000LL
+#define SILENCE_MIN_US 200000
+#define SILENCE_MAX_US 2000000
 
 static struct scheduler *scheduler_of(struct log_world *w)
 {
@@ -53,6 +55,18 @@ void log_life_note_start(struct live_log *l)
 	log_life_report(l->p, log_model_started(&l->p->model, log_start_offset(l->log)));
 }
 
+/* Every other time; now and then for so long that more is appended than retention.bytes allows. */
+static bool acknowledges_late(struct live_log *l)
+{
+	struct scheduler *s = scheduler_of(l->p->world);
+
+	if (s->now_us < l->silent_until_us)
+		return true;
+	if (chance(s, 1, 100))
+		l->silent_until_us = s->now_us + choose(s, SILENCE_MIN_US, SILENCE_MAX_US);
+	return chance(s, 1, 2);
+}
+
 static void note_synced(struct live_log *l)
 {
 	struct log_partition *p = l->p;
@@ -64,8 +78,8 @@ static void note_synced(struct live_log *l)
 	if (synced < l->synced || synced > log_end_offset(l->log) || log_written_offset(l->log) < synced)
 		wrong = "synced went back, or past the end";
 	l->synced = synced;
-	/* Somebody who acknowledges late: then what is synced may still be cut. */
-	if (p->lazy_acks && chance(scheduler_of(p->world), 1, 2)) {
+	/* Somebody who acknowledges late: then what is synced may still be cut, and must not go for its size. */
+	if (p->lazy_acks && acknowledges_late(l)) {
 		log_life_report(p, wrong);
 		return;
 	}

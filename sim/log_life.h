@@ -28,10 +28,11 @@ struct live_log {
 	struct log_life *life;
 	struct log *log;
 	struct event progress;
-	int64_t synced; /* as last seen */
-	int64_t noted;  /* up to here the log was told that it is committed */
-	int64_t cut_at; /* while it is being cut nothing from there on is acknowledged; else INT64_MAX */
-	bool exclusive; /* being cut: nobody else touches it */
+	int64_t synced;          /* as last seen */
+	int64_t noted;           /* up to here the log was told that it is committed */
+	int64_t silent_until_us; /* lazy acks: until then nothing is */
+	int64_t cut_at;          /* while it is being cut nothing from there on is acknowledged; else INT64_MAX */
+	bool exclusive;          /* being cut: nobody else touches it */
 	unsigned users;
 };
 
