@@ -358,6 +358,9 @@ static int64_t cleanable_bound(const struct log *l)
 	int64_t bound = l->acknowledged < l->file_synced ? l->acknowledged : l->file_synced;
 	int64_t unstable = open_txns_first_unstable(&l->producers.txns);
 
+	/* An end that is not committed may be cut, and the transaction end otherwise. */
+	if (l->acknowledged < l->end_found)
+		return 0;
 	return unstable < bound ? unstable : bound;
 }
 

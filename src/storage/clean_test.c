@@ -340,6 +340,62 @@ TEST(reads_and_appends_go_on_while_a_log_is_cleaned)
 	run_over_both(1, amid_main, NULL);
 }
 
+/* --- what is not decided ------------------------------------------------------------------------------------------- */
+
+/* A transaction that begins in the first segment and whose end, the last record, is not committed when the log is closed. */
+static void ended_late_await(struct fiber *self, struct fixture *x, const struct log_config *config)
+{
+	struct test_batch begins = {.producer_id = 5, .records = 1, .value_size = 60, .transactional = true};
+	struct end_marker commit = {.committed = true, .producer_id = 5};
+	struct written *w = mem_new(struct written);
+	struct prng random;
+	struct log *l;
+
+	prng_seed(&random, 4);
+	fixture_open_await(self, x);
+	l = fixture_log_await(self, x, "t", 0, config);
+	EXPECT_OK(append(l, &begins, NULL));
+	append_some(l, w, &random, 100);
+	EXPECT_OK(append_end(l, &commit, 0));
+	EXPECT_OK(log_flush_await(self, l));
+	log_note_acknowledged(l, log_end_offset(l) - 1);
+	EXPECT(l->segment_count > 2 && log_first_unstable(l) == 0);
+	fixture_close_await(self, x);
+	mem_free(w);
+}
+
+static void not_decided_main(struct fiber *self, void *argument)
+{
+	struct log_config config = compacted();
+	struct written *w = mem_new(struct written);
+	struct prng random;
+	struct fixture x;
+	struct log *l, *other;
+
+	(void)argument;
+	prng_seed(&random, 5);
+	fixture_init(&x);
+	ended_late_await(self, &x, &config);
+	fixture_open_await(self, &x);
+	l = fixture_log_await(self, &x, "t", 0, &config);
+	other = fixture_log_await(self, &x, "other", 0, &config);
+	append_some(other, w, &random, 50);
+	settle_await(self, other);
+	store_configure(x.store, &cleaning);
+	wait_clean_await(self, other); /* it comes after the first one, if that can be cleaned */
+	EXPECT(l->clean_offset == 0);
+	log_note_acknowledged(l, log_end_offset(l));
+	wait_clean_await(self, l);
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+	mem_free(w);
+}
+
+TEST(a_log_is_cleaned_once_all_that_was_found_of_it_is_committed)
+{
+	run_over_both(1, not_decided_main, NULL);
+}
+
 /* --- a process that dies ------------------------------------------------------------------------------------------- */
 
 struct mishap {

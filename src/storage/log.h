@@ -100,7 +100,7 @@ int64_t log_written_offset(const struct log *l);
 int64_t log_synced_offset(const struct log *l);
 /*
  * Where the first transaction begins that is open, or whose end is not committed (log_note_acknowledged); INT64_MAX: there is none. Not below
- * the start.
+ * the start. Of those that had ended when the log was opened, or cut, all count as committed.
  */
 int64_t log_first_unstable(const struct log *l);
 int64_t log_size_bytes(const struct log *l);

@@ -301,6 +301,7 @@ static enum err open_in_turn_await(struct fiber *self, struct store *s, const st
 		s->storage->accounted[found - s->storage->found] = true;
 	l->last_flush_ms = shard_now_ms(s->shard);
 	l->start_kept = l->start_durable = l->start;
+	l->end_found = l->end;
 	l->clean_offset = l->recovered || l->folder_made ? clean_point_of(l) : 0;
 	if (l->clean_offset > l->end)
 		l->clean_offset = 0; /* of an earlier topic of the name, whose deletion a kill cut short */
@@ -551,6 +552,7 @@ static enum err note_cut_await(struct fiber *self, struct log *l, int64_t end)
 		l->acknowledged = end;
 	if (l->file_synced > end)
 		l->file_synced = end;
+	l->end_found = end;
 	if (!l->folder->journal.ready)
 		return keeper_write_bounds_await(self, l->folder);
 	e = commit_forget_await(self, l, end);

@@ -242,6 +242,7 @@ struct log {
 	int64_t file_synced;  /* up to here the segment files are synced: the recovery point */
 	int64_t committed;    /* as the owner said; with write.caching it may be ahead of `synced` */
 	int64_t acknowledged; /* what of it is synced: no damage below it is cut */
+	int64_t end_found; /* when it was opened or cut: whose transactions had ended there and were not committed nobody knows */
 	int64_t acknowledged_durable;
 	uint64_t first_generation; /* the oldest journal generation that holds what the files do not; 0: none */
 	int64_t last_flush_ms;
