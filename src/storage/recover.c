@@ -557,6 +557,7 @@ static enum err load_epochs_await(struct fiber *self, struct log *l, bool *ret_l
 	if (e)
 		return e;
 	*ret_lost = epoch_checkpoint_read(bytes_of(text, size), &l->epochs) != OK;
+	l->epochs_seen = !*ret_lost;
 	mem_free(text);
 	if (*ret_lost)
 		log_warn(log_logger(l), "%s: damaged: made anew from the records", path);

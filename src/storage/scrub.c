@@ -554,11 +554,12 @@ static void check_epochs_await(struct fiber *self, struct scrub *x)
 	if (!e)
 		mem_free(text);
 	epoch_cache_fini(&found);
+	l->epochs_seen |= !wrong;
 	if (!wrong || stopped(x) || l->epochs_dirty || l->saving_epochs || l->epochs_saved != saved ||
 	    store_is_read_only(l->store))
 		return;
-	/* A clean stop may leave it to the manifest. */
-	if (!e)
+	/* A clean stop leaves it to the manifest: that it is missing or torn is no damage then. */
+	if (!e && l->epochs_seen)
 		note_side_damage(l, "leader-epoch-checkpoint", "not what was written: written anew");
 	l->epochs_dirty = l->side_files_dirty = true;
 	(void)!log_save_epochs_await(self, l, store_syncs(l->store)); /* else the keeper, or the stop, does */

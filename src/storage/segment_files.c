@@ -666,6 +666,8 @@ enum err log_save_epochs_await(struct fiber *self, struct log *l, bool sync)
 	l->epochs_saved++;
 	if (e)
 		l->epochs_dirty = true;
+	else
+		l->epochs_seen = true;
 	return e;
 }
 

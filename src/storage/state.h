@@ -282,6 +282,7 @@ struct log {
 	bool recovered;     /* its folder was there, with what an unclean stop left in it */
 	bool names_synced;
 	bool epochs_dirty;
+	bool epochs_seen; /* their file was written or found whole by this process */
 	bool read_failed; /* and the log says so: once is enough */
 	bool future_told;
 	bool saving_snapshot;   /* somebody is just writing one */
