@@ -170,6 +170,7 @@ struct log_read {
 		error; /* OK (also for nothing there: size 0), ERR_OFFSET_OUT_OF_RANGE, ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY, ERR_CANCELLED */
 	struct blob *blob;    /* the reader's reference; NULL when size is 0 */
 	struct bytes records; /* inside the blob; begins with the batch that holds `offset` */
+	size_t first_size;    /* of that batch: less than that of `records` would be of no use */
 	struct aborted_told *
 		aborted; /* those that overlap the records, and perhaps later ones; the reader frees it with mem_free */
 	size_t aborted_count;

@@ -436,6 +436,7 @@ static bool lend_rest(struct read_state *st, const struct selection *s)
 		return false;
 	if (max < s->first_size)
 		max = s->first_size;
+	st->r->first_size = s->first_size;
 	lend(st, from, size < max ? size : max);
 	return true;
 }
@@ -558,6 +559,7 @@ static void read_done(struct file_op *op)
 	}
 	if (records.size)
 		st->answer_end = st->position + (records.data - st->blob->data) + (int64_t)records.size;
+	st->r->first_size = s.first_size;
 	finish_answer(st, records);
 }
 

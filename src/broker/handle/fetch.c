@@ -102,24 +102,28 @@ static void free_aborted(struct fetch *f)
 }
 
 /*
- * Each shard kept to the maximum by itself; together they may be over it, and what is late in the order goes again. Each has its own first
- * one, too, which may be larger than was asked for: only the request's first may stay (KIP-74).
+ * Each shard kept to the maximum by itself and let its own first batch be larger than what was asked for. Together only the first in the
+ * request's order may (KIP-74); what follows is cut to what is left, and where that holds no whole batch it goes again.
  */
 static void trim(struct request *rq)
 {
 	struct fetch *f = rq->state;
-	int64_t left = f->max_bytes;
+	size_t left = f->max_bytes > 0 ? (size_t)f->max_bytes : 0;
 	bool first_one = true;
 
 	for (size_t i = 0; i < f->part_count; i++) {
 		struct fetch_part *part = &f->parts[i];
+		size_t most = (size_t)part->target.max_bytes < left ? (size_t)part->target.max_bytes : left;
 
 		if (!part->blob)
 			continue;
-		if (!first_one && (left <= 0 || part->records.size > (size_t)part->target.max_bytes))
+		if (!first_one && part->first_size > most) {
 			drop_records(rq, part);
-		else
-			left -= (int64_t)part->records.size;
+			continue;
+		}
+		if (!first_one && part->records.size > most)
+			part->records.size = most;
+		left -= part->records.size < left ? part->records.size : left;
 		first_one = false;
 	}
 }

@@ -45,6 +45,7 @@ struct fetch_part {
 	int64_t diverging_end_offset;
 	struct blob *blob;
 	struct bytes records;
+	size_t first_size;            /* of their first batch */
 	struct aborted_told *aborted; /* of the records; freed at home */
 	size_t aborted_count;
 	struct fetch_response_aborted_transaction *told_aborted; /* the same in the request's memory, at home */

@@ -239,6 +239,7 @@ static void read_done(struct log_read *r)
 	case OK:
 		part->blob = r->blob;
 		part->records = r->records;
+		part->first_size = r->first_size;
 		part->aborted = r->aborted;
 		part->aborted_count = r->aborted_count;
 		break;
