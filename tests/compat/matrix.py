@@ -15,7 +15,7 @@ import time
 import clients
 import wire_admin
 
-STALL_SECONDS = 60  # nothing moved for so long: it has failed
+STALL_SECONDS = 60  # nothing moved for so long: it has failed, unless --patience says otherwise
 ASK_SECONDS = 1  # how often a topic is asked for its end
 CHUNK = 1 << 20
 
@@ -53,12 +53,12 @@ class Running:
                 time.sleep(0.005)
         return True
 
-    def close(self, problem):
+    def close(self, problem, patience):
         """Ends it when it runs yet. What was wrong with it, in its own words where it has some; None for nothing."""
-        if not self.ended(0 if problem else STALL_SECONDS):
-            problem = problem or f"still runs {STALL_SECONDS} s after its last line"
+        if not self.ended(0 if problem else patience):
+            problem = problem or f"still runs {patience} s after its last line"
             self.process.kill()
-            self.ended(STALL_SECONDS)
+            self.ended(patience)
         elif self.process.returncode and not problem:
             problem = f"exit code {self.process.returncode}"
         self.complaints.seek(0)
@@ -71,9 +71,10 @@ class Matrix:
     """Transfers to and from one broker. Topics are made through `create`, a function of a name, and go through `remove` when all have
     read them; `ended` says that it is no use to go on."""
 
-    def __init__(self, bootstrap, text, create, label="", ended=lambda: False, remove=lambda name: None, jobs=1):
+    def __init__(self, bootstrap, text, create, label="", ended=lambda: False, remove=lambda name: None, jobs=1,
+                 patience=STALL_SECONDS):
         self.bootstrap, self.text, self.create, self.label, self.ended = bootstrap, text, create, label, ended
-        self.remove, self.jobs = remove, jobs
+        self.remove, self.jobs, self.patience = remove, jobs, patience
         self.port = int(bootstrap.rpartition(":")[2])
         self.failed = 0
         self.lock = threading.Lock()
@@ -93,8 +94,8 @@ class Matrix:
             now = wire_admin.offsets(self.port, topic, 1)[0]
             if now != end:
                 end, moved = now, time.monotonic()
-            elif time.monotonic() - moved > STALL_SECONDS:
-                return f"nothing came for {STALL_SECONDS} s after record {end} of {self.text.lines}"
+            elif time.monotonic() - moved > self.patience:
+                return f"nothing came for {self.patience} s after record {end} of {self.text.lines}"
         return None
 
     def produce(self, client, codec, topic):
@@ -105,7 +106,7 @@ class Matrix:
                 problem = self.watch(running, topic)
             except (OSError, RuntimeError) as failure:
                 problem = f"the broker does not say where the topic ends: {failure}"
-            return self.say(f"{client.name} produces {codec}", running.close(problem), running)
+            return self.say(f"{client.name} produces {codec}", running.close(problem, self.patience), running)
 
     def compare(self, out):
         """The first difference between what a client prints and the text."""
@@ -113,8 +114,8 @@ class Matrix:
         fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, CHUNK)
         with open(self.text.path, "rb") as text:
             while True:
-                if not select.select([out], [], [], STALL_SECONDS)[0]:
-                    return f"nothing came for {STALL_SECONDS} s after byte {at} of {self.text.bytes}"
+                if not select.select([out], [], [], self.patience)[0]:
+                    return f"nothing came for {self.patience} s after byte {at} of {self.text.bytes}"
                 chunk = os.read(out.fileno(), CHUNK)
                 if not chunk:
                     return None if at == self.text.bytes else f"ends at byte {at} of {self.text.bytes}"
@@ -128,7 +129,7 @@ class Matrix:
         running = Running(client.consumer(self.bootstrap, topic, codec, self.text.lines), subprocess.DEVNULL, subprocess.PIPE)
         with running.process.stdout as out:
             problem = self.compare(out)
-            problem = running.close(problem)
+            problem = running.close(problem, self.patience)
         return self.say(f"{client.name} reads {codec} of {producer}", problem, running)
 
     def write_and_read(self, producer, readers, codec):
