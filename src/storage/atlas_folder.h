@@ -79,6 +79,7 @@ struct atlas_harm {
 	size_t size; /* of zeros */
 	unsigned bit;
 	char place[48]; /* which field that is */
+	bool last;      /* of the last batch in the file */
 };
 
 /* --- the image ----------------------------------------------------------------------------------------------------- */
@@ -238,9 +239,12 @@ static inline void atlas_name_place(const struct atlas_file *f, struct atlas_har
 {
 	const char *kind = atlas_kinds[f->kind].words;
 
-	if (strcmp(kind, ".log") == 0)
-		snprintf(h->place, sizeof(h->place), "%s", atlas_batch_field(h->at - atlas_batch_at(f, h->at)));
-	else if (strcmp(kind, ".index") == 0)
+	if (strcmp(kind, ".log") == 0) {
+		size_t batch = atlas_batch_at(f, h->at);
+
+		h->last = batch + get_be32(f->data + batch + 8) + BATCH_LOG_OVERHEAD == f->size;
+		snprintf(h->place, sizeof(h->place), "%s", atlas_batch_field(h->at - batch));
+	} else if (strcmp(kind, ".index") == 0)
 		snprintf(h->place, sizeof(h->place), "%s", h->at % 8 < 4 ? "offset" : "position");
 	else if (strcmp(kind, ".timeindex") == 0)
 		snprintf(h->place, sizeof(h->place), "%s", h->at % 12 < 8 ? "timestamp" : "offset");

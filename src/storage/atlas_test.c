@@ -475,6 +475,9 @@ static const char *named(const struct outcome *o)
 	if (is_kind(o, ".txnindex") && o->scrub_found && !o->wrong_scrubbed[0])
 		return "no checksum covers a .txnindex: read_committed is wrong until the scrub has held it against "
 		       "the records";
+	if (is_kind(o, ".log") && o->end != ATLAS_STOPPED && o->harm.last &&
+	    (strcmp(o->harm.place, "leader epoch") == 0 || strcmp(o->harm.place, "base offset") == 0))
+		return "of the last batch, after no clean stop: no batch follows that would contradict it";
 	if (is_kind(o, "moldau-journal") && o->end == ATLAS_LOST)
 		return o->said ? "the journal lost rounds that were in no segment, and the start says so"
 			       : "the journal's last rounds: as if they had not been synced";

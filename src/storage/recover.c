@@ -224,6 +224,9 @@ struct recovery {
 	struct log *log;
 	struct segment *segment;
 	int64_t expected; /* the next offset */
+	int64_t before;   /* what it was in front of the last batch */
+	int32_t last_delta;
+	bool gap; /* in front of the last batch, as compaction leaves them */
 	int64_t producers_from;
 	int64_t recovery_point;
 	int64_t bound; /* below it nothing is cut */
@@ -281,14 +284,40 @@ static void note_epoch(struct recovery *r, const struct batch_header *h)
 	}
 }
 
+/* Whether the log cannot end at what was found. */
+static bool too_early(const struct recovery *r)
+{
+	return r->expected < r->bound && r->bound > r->start;
+}
+
+/*
+ * The batch at hand would fit, but for the one in front of it, behind a gap that it left itself: no torn tail looks so. The log is good up to that
+ * one, if that is not where it may be cut.
+ */
+static void doubt_last(struct recovery *r, const struct batch_header *h)
+{
+	int64_t expected = r->expected;
+
+	if (!r->gap || h->base_offset <= r->before + r->last_delta)
+		return;
+	r->expected = r->before;
+	if (!too_early(r))
+		r->expected = expected;
+}
+
 static bool recover_batch(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
 {
 	struct recovery *r = container_of(w, struct recovery, walker);
 	struct log *l = r->log;
 	struct end_marker marker;
 
-	if (h->base_offset < r->expected || batch_last_offset(h) - r->segment->base_offset > INT32_MAX)
+	if (h->base_offset < r->expected || batch_last_offset(h) - r->segment->base_offset > INT32_MAX) {
+		doubt_last(r, h);
 		return false;
+	}
+	r->gap = h->base_offset > r->expected;
+	r->before = r->expected;
+	r->last_delta = h->last_offset_delta;
 	segment_add(r->segment, h, l->config.index_interval_bytes);
 	log_note_batch(l, h->base_offset, position);
 	if (h->base_offset >= r->producers_from && !(MUTANT(MARKER_LOST_ON_RECOVERY) && batch_is_control(h))) {
@@ -315,12 +344,6 @@ static void restart_at_await(struct fiber *self, struct recovery *r, int64_t sta
 	producer_state_clear(&l->producers);
 	l->recent_count = 0;
 	r->expected = start;
-}
-
-/* Whether the log cannot end at what was found. */
-static bool too_early(const struct recovery *r)
-{
-	return r->expected < r->bound && r->bound > r->start;
 }
 
 static enum err damaged(const struct recovery *r, int64_t position)
@@ -440,6 +463,7 @@ static enum err recover_segment_await(struct fiber *self, struct recovery *r, ui
 	s->times_known = true;
 	l->recent_count = 0;
 	r->segment = s;
+	r->gap = false;
 	r->walker.batch = recover_batch;
 	r->walker.check_crc = !MUTANT(KEEP_TORN_BATCH);
 	e = segment_walk_await(self, f->file, 0, file_size, &r->walker);
