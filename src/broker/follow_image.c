@@ -39,6 +39,7 @@ static struct replica_settings settings_of(const struct broker_part *part, const
 				.min_cleanable_dirty_ratio = s.min_cleanable_dirty_ratio,
 			},
 		.max_message_bytes = (size_t)s.max_message_bytes,
+		.max_decompressed_bytes = (size_t)s.max_decompressed_message_bytes,
 		.compacted = s.cleanup_compact,
 		.log_append_time = s.log_append_time,
 		.timestamp_before_max_ms = s.message_timestamp_before_max_ms,

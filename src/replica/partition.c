@@ -81,10 +81,13 @@ static void released(struct log_append *log_append)
 static struct batch_rules rules_of(const struct partition *p, const struct partition_append *a)
 {
 	const struct replica_settings *s = &p->topic->settings;
+	size_t most = replicas_max_decompressed_bytes(p->topic->replicas);
 
+	if (s->max_decompressed_bytes > 0 && s->max_decompressed_bytes < most)
+		most = s->max_decompressed_bytes;
 	return (struct batch_rules){
 		.max_message_bytes = s->max_message_bytes,
-		.max_decompressed_bytes = replicas_max_decompressed_bytes(p->topic->replicas),
+		.max_decompressed_bytes = most,
 		.compacted = s->compacted,
 		.log_append_time = s->log_append_time,
 		.allow_zstd = a->allow_zstd,

@@ -252,6 +252,45 @@ TEST(who_knows_another_leader_epoch_is_refused)
 	run_over_both(1, epochs_fiber, NULL);
 }
 
+/* A topic's bound counts where it is below the broker's. */
+static void decompressed_fiber(struct fiber *self, void *argument)
+{
+	static const struct {
+		size_t bound;
+		enum err error;
+	} table[] = {{0, OK}, {10, ERR_MESSAGE_TOO_LARGE}, {1000, OK}, {(size_t)1 << 30, OK}};
+	struct world *w = world_new_await(self);
+	struct replica_settings settings = w->partition->topic->settings;
+
+	(void)argument;
+	open_log_await(self, w);
+	for (size_t i = 0; i < countof(table); i++) {
+		struct batch_options o = batch_options_default(100000);
+		struct told told;
+		struct bytes whole;
+
+		settings.max_decompressed_bytes = table[i].bound;
+		replicas_configure_topic(w->replicas, topic_id, &settings);
+		told_begin(&told, w, ACKS_ALL, -1, 0);
+		batch_builder_fini(&told.builder);
+		o.codec = CODEC_LZ4;
+		batch_builder_init(&told.builder, &o);
+		EXPECT_OK(batch_builder_append(&told.builder, 1000000, bytes_null(),
+					       bytes_str("a value of some length"), NULL, 0));
+		EXPECT_OK(batch_builder_finish(&told.builder, &whole));
+		told.append.records = whole;
+		partition_append(w->partition, &told.append);
+		told_await(self, &told);
+		EXPECT_ERR(told.append.error, table[i].error);
+	}
+	world_free_await(self, w);
+}
+
+TEST(a_topic_bounds_what_a_batch_may_be_when_it_is_decompressed)
+{
+	run_over_both(1, decompressed_fiber, NULL);
+}
+
 struct counted_reader {
 	struct partition_reader reader;
 	struct partition *again; /* waits there once more when it was told */

@@ -20,6 +20,7 @@
 struct replica_settings {
 	struct log_config log;
 	size_t max_message_bytes;
+	size_t max_decompressed_bytes; /* 0, or above the broker's: that one counts */
 	bool compacted;
 	bool log_append_time;
 	int64_t timestamp_before_max_ms;

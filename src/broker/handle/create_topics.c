@@ -47,12 +47,13 @@ static bool tell_configs(struct request *rq, const struct create_topic *t,
 	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT; id++) {
 		struct config_described d;
 
-		if (topic_config_definition(id)->internal)
-			continue;
 		if (!topic_config_describe(&layers, id, &rq->arena, &d)) {
 			request_close(rq, "the answer is too large");
 			return false;
 		}
+		/* Only where somebody set it. */
+		if (topic_config_definition(id)->internal && d.source != CONFIG_SOURCE_TOPIC)
+			continue;
 		told->configs[told->configs_count++] = (struct create_topics_response_creatable_topic_configs){
 			bytes_str(d.definition->name), as_given(t, d.definition->name, d.value), d.read_only,
 			(int8_t)d.source, d.sensitive};

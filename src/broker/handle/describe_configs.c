@@ -79,12 +79,15 @@ static bool describe_topic(struct request *rq, const struct describe_configs_req
 	for (enum topic_config_id id = 0; id < TOPIC_CONFIG_COUNT; id++) {
 		struct config_described d;
 
-		if (topic_config_definition(id)->internal || !is_asked(r, topic_config_definition(id)->name))
+		if (!is_asked(r, topic_config_definition(id)->name))
 			continue;
 		if (!topic_config_describe(&layers, id, &rq->arena, &d)) {
 			request_close(rq, "the answer is too large");
 			return false;
 		}
+		/* Only where somebody set it. */
+		if (topic_config_definition(id)->internal && d.source != CONFIG_SOURCE_TOPIC)
+			continue;
 		if (!tell_one(rq, &d, result))
 			return false;
 	}
