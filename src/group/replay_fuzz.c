@@ -54,6 +54,36 @@ static void ask_about(struct stage *t, struct bytes group_id)
 	stage_settle(t);
 }
 
+/* By KIP-848, whatever the group is: somebody comes to it, who has nothing, and goes. */
+static void beat(struct stage *t, struct bytes group_id, int32_t epoch)
+{
+	struct bytes topic = bytes_str("t");
+	struct consumer_group_heartbeat_request request;
+	struct stage_ask *a = stage_ask_new(t);
+
+	message_init(&consumer_group_heartbeat_request_type, &request);
+	request.group_id = group_id;
+	request.member_id = bytes_str("somebody");
+	request.member_epoch = epoch;
+	request.rebalance_timeout_ms = 1000;
+	request.subscribed_topic_names = &topic;
+	request.subscribed_topic_names_count = 1;
+	request.topic_partitions_count = 0;
+	a->consumer.request = &request;
+	a->consumer.version = 1;
+	a->consumer.arena = &a->arena;
+	if (group_consumer_heartbeat_check(&t->options, &a->consumer))
+		step_answer(&t->step, &a->consumer.call);
+	else
+		group_consumer_heartbeat(t->groups, &t->step, &a->consumer);
+	stage_settle(t);
+	a = stage_ask_new(t);
+	a->describe_consumer.group_id = group_id;
+	a->describe_consumer.arena = &a->arena;
+	group_describe_consumer(t->groups, &t->step, &a->describe_consumer);
+	stage_settle(t);
+}
+
 static void delete (struct stage *t, struct bytes group_id)
 {
 	struct stage_ask *a = stage_ask_new(t);
@@ -88,6 +118,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	id = some_group(&t);
 	if (id.data)
 		ask_about(&t, id);
+	if (id.data) {
+		beat(&t, id, 0);
+		stage_wait(&t, 500);
+		beat(&t, id, -1);
+	}
 	stage_wait(&t, 60000);
 	if (id.data)
 		delete (&t, id);
