@@ -80,6 +80,7 @@ static void gather_log(struct round *r, struct log *l)
 	rl->sync = wants_sync(l, rl->end_offset);
 	rl->generation = l->folder->journal.generation;
 	rl->cuts = l->cuts;
+	rl->truncations = l->truncations;
 	if (!more)
 		l->flush_wanted = false;
 	else
@@ -252,7 +253,7 @@ static bool all_in_journal(const struct round *r)
 static void promise(const struct round *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->logs[i].sync && r->logs[i].end_offset > r->logs[i].log->promised)
+		if (round_log_holds(&r->logs[i]) && r->logs[i].end_offset > r->logs[i].log->promised)
 			r->logs[i].log->promised = r->logs[i].end_offset;
 }
 

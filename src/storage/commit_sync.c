@@ -98,7 +98,7 @@ static void finish_log(struct round_log *rl, bool durable)
 	struct log *l = rl->log;
 	bool moved = rl->part_count > 0;
 
-	if (durable && rl->sync && !l->state && rl->end_offset > l->synced) {
+	if (durable && round_log_holds(rl) && !l->state && rl->end_offset > l->synced) {
 		l->synced = rl->end_offset;
 		l->last_flush_ms = shard_now_ms(l->store->shard);
 		log_note_synced(l);

@@ -1,6 +1,7 @@
 /* log_test: appends, reads, rolls, restarts, producers, cuts, over the real backends. */
 #include "runtime/linux/backends.h"
 #include "storage/log_fixture.h"
+#include "storage/state.h"
 
 static void ordinary_main(struct fiber *self, void *argument)
 {
@@ -575,4 +576,71 @@ TEST(a_folder_in_use_or_of_another_node_is_refused)
 	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
 
 	run_with(&o, lock_main, NULL);
+}
+
+/* --- a cut amid rounds -------------------------------------------------------------------------------------------- */
+
+struct marking {
+	struct log *cut;
+	struct log *other;
+	bool over;
+	bool ended;
+};
+
+/*
+ * While the cut syncs what is there, somebody wants the log synced, which is nothing to do, in rounds that take their time for another log: they
+ * end when it is cut.
+ */
+static void marking_main(struct fiber *self, void *argument)
+{
+	struct marking *m = argument;
+	uint32_t before = m->cut->truncations;
+
+	while (m->cut->truncations == before && !m->over) {
+		struct test_batch b = plain(0, 1, 50);
+
+		if (m->cut->closing && m->cut->pins > 0) {
+			m->cut->flush_wanted = true;
+			commit_mark(m->cut);
+			EXPECT_OK(append(m->other, &b, NULL));
+		}
+		fiber_yield_await(self);
+	}
+	m->ended = true;
+}
+
+static void cut_amid_main(struct fiber *self, void *argument)
+{
+	static const struct fiber_options options = {.name = "marking"};
+	struct marking m = {0};
+	struct fixture x;
+
+	(void)argument;
+	fixture_init(&x);
+	fixture_open_await(self, &x);
+	m.cut = fixture_log_await(self, &x, "cut", 0, NULL);
+	m.other = fixture_log_await(self, &x, "other", 0, NULL);
+	for (int i = 0; i < 60; i++) {
+		struct test_batch b = plain(i, 1, 50);
+
+		EXPECT_OK(append(m.cut, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, m.cut));
+	for (int64_t end = 50; end > 0; end -= 10) {
+		m.over = m.ended = false;
+		EXPECT(fiber_start(fiber_shard(self), &options, marking_main, &m));
+		EXPECT_OK(log_truncate_await(self, m.cut, end));
+		m.over = true;
+		EXPECT_OK(log_flush_await(self, m.other));
+		while (!m.ended || m.cut->rounds)
+			fiber_yield_await(self);
+		EXPECT(log_end_offset(m.cut) == end && log_synced_offset(m.cut) == end);
+	}
+	fixture_close_await(self, &x);
+	fixture_fini(&x);
+}
+
+TEST(a_round_that_began_before_a_cut_does_not_say_that_what_is_gone_is_synced)
+{
+	run_over_both(1, cut_amid_main, NULL);
 }

@@ -26,10 +26,11 @@ struct round_log {
 	size_t bytes;
 	int64_t position;
 	int64_t base_offset;
-	int64_t end_offset;  /* the log is written up to here after this round */
-	uint32_t cuts;       /* the log's, when the round began */
-	uint64_t generation; /* of the journal when end_offset was noted */
-	bool sync;           /* somebody wants it durable now */
+	int64_t end_offset;   /* the log is written up to here after this round */
+	uint32_t cuts;        /* the log's, when the round began */
+	uint32_t truncations; /* and of them those of what was written */
+	uint64_t generation;  /* of the journal when end_offset was noted */
+	bool sync;            /* somebody wants it durable now */
 	enum err error;
 	struct file_op op;
 	struct fan *fan;
@@ -63,6 +64,12 @@ struct rounds {
 	struct event to_sync; /* something was written, or the writer has ended */
 	bool ending;
 };
+
+/* It was written up to there, and still is: a cut that waited for no round of the log's may have met one that only wanted to sync it. */
+static inline bool round_log_holds(const struct round_log *rl)
+{
+	return rl->sync && rl->truncations == rl->log->truncations;
+}
 
 static inline void round_op_done(struct file_op *op)
 {
