@@ -41,7 +41,7 @@ const char cli_consume_help[] =
 	"default) "
 	"or end\n"
 	"  --group-instance-id ID  a name that stays: within session.timeout.ms the same partitions come back\n"
-	"  -v, --verbose           says on stderr which partitions come and go\n"
+	"  -v, --verbose           says on stderr which partitions come and go, and what is committed\n"
 	"  ^PATTERN for a TOPIC    all topics whose whole name matches the regular expression\n"
 	"  What was printed is committed: every auto.commit.interval.ms, when partitions go, and at the end, also by\n"
 	"  Ctrl-C; -X enable.auto.commit=false commits nothing. With -e: at the end of the partitions that one "
@@ -266,6 +266,8 @@ static bool print_message(struct consume_run *r, const struct mo_message *m)
 		buf_put(&r->out, r->delimiter, r->delimiter_size);
 	}
 	r->records++;
+	if (r->group && r->verbose)
+		consume_group_note(r, m);
 	r->bytes += m->value.size;
 	r->count_left--;
 	if (r->out.size < OUT_BYTES)

@@ -29,7 +29,8 @@ static size_t find(const struct consume_run *r, const char *topic, int32_t parti
 void consume_add(struct consume_run *r, const char *topic, int32_t partition)
 {
 	r->parts = mem_grow(r->parts, &r->part_capacity, r->part_count + 1, sizeof(*r->parts));
-	r->parts[r->part_count++] = (struct consume_part){.topic = mem_strdup(topic), .partition = partition};
+	r->parts[r->part_count++] = (struct consume_part){
+		.topic = mem_strdup(topic), .partition = partition, .next = -1};
 }
 
 void consume_remove(struct consume_run *r, const char *topic, int32_t partition)
@@ -123,6 +124,32 @@ int consume_group_prepare(struct consume_run *r)
 	return CLI_DONE;
 }
 
+void consume_group_note(struct consume_run *r, const struct mo_message *m)
+{
+	size_t i = find(r, m->topic, m->partition);
+
+	if (i < r->part_count)
+		r->parts[i].next = m->offset + 1;
+}
+
+static void note_committed(struct consume_run *r)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < r->part_count; i++) {
+		struct consume_part *p = &r->parts[i];
+
+		if (p->next < 0)
+			continue;
+		fprintf(stderr, "%s%s/%d@%lld", first ? "committed: " : " ", p->topic, p->partition,
+			(long long)p->next);
+		first = false;
+		p->next = -1;
+	}
+	if (!first)
+		fputc('\n', stderr);
+}
+
 /* Everything that was printed so far. That it fails is told, and the next one may work. */
 static void commit(struct consume_run *r)
 {
@@ -139,6 +166,8 @@ static void commit(struct consume_run *r)
 		fprintf(stderr, "moldau consume: %s\n", e.text);
 	else
 		r->committed_records = r->records;
+	if (r->committed_records == r->records)
+		note_committed(r);
 }
 
 static void note(const struct consume_run *r, enum mo_rebalance what, const struct mo_topic_partition *partitions,
@@ -158,9 +187,9 @@ static void rebalanced(void *context, enum mo_rebalance what, const struct mo_to
 {
 	struct consume_run *r = context;
 
-	note(r, what, partitions, count);
 	if (what == MO_REVOKED)
 		commit(r);
+	note(r, what, partitions, count);
 	for (size_t i = 0; i < count; i++) {
 		if (what == MO_ASSIGNED)
 			consume_add(r, partitions[i].topic, partitions[i].partition);

@@ -12,6 +12,7 @@ struct consume_part {
 	char *topic;
 	int32_t partition;
 	bool at_end;
+	int64_t next; /* -v: after what was printed; -1: nothing was since it was committed */
 };
 
 struct consume_run {
@@ -66,6 +67,8 @@ int consume_group_prepare(struct consume_run *r);
 int consume_group_join(struct consume_run *r);
 /* Between two calls of mo_consume: callbacks, commits. False: the output is broken. */
 bool consume_group_turn(struct consume_run *r, bool got_record);
+/* A record was printed: what the next commit has. */
+void consume_group_note(struct consume_run *r, const struct mo_message *m);
 /* Ctrl-C. */
 bool consume_group_stopped(const struct consume_run *r);
 /* It has got what it will get, as far as can be told. */

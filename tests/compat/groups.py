@@ -94,10 +94,10 @@ def combinations():
     """
     return alone() + [
         mixed("range", ["java", "librdkafka", "sarama", "kafka-python", "franz"]),
-        mixed("roundrobin", ["java", "librdkafka", "sarama", "kafka-python", "franz"]),
-        mixed("sticky", ["java", "kafka-python", "franz"]),
-        mixed("cooperative-sticky", ["java", "librdkafka", "kafka-python", "franz"]),
-        mixed("uniform", ["java", "librdkafka", "franz"], CONSUMER),
+        mixed("roundrobin", ["java", "librdkafka", "sarama", "kafka-python", "franz", "moldau"]),
+        mixed("sticky", ["java", "kafka-python", "franz", "moldau"]),
+        mixed("cooperative-sticky", ["java", "librdkafka", "kafka-python", "franz", "moldau"]),
+        mixed("uniform", ["java", "librdkafka", "franz", "moldau"], CONSUMER),
         migration("java from classic to KIP-848", Kind("java", CLASSIC, "range"), Kind("java", CONSUMER, "uniform")),
         migration("java from KIP-848 to classic", Kind("java", CONSUMER, "uniform"), Kind("java", CLASSIC, "range")),
         migration("librdkafka from classic to KIP-848", Kind("librdkafka", CLASSIC, "range"), Kind("librdkafka", CONSUMER, "uniform")),

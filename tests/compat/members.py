@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -39,6 +40,7 @@ ASSIGNORS = {
     "franz": {CLASSIC: ("cooperative-sticky", "range", "roundrobin", "sticky"), CONSUMER: ("uniform", "range")},
     "sarama": {CLASSIC: ("range", "roundrobin", "sticky")},
     "kafkajs": {CLASSIC: ("roundrobin",)},
+    "moldau": {CONSUMER: ("uniform", "range"), CLASSIC: ("range", "roundrobin", "sticky", "cooperative-sticky")},
 }
 
 
@@ -111,6 +113,7 @@ BUILDERS = {
     "franz": go_command("franz"),
     "sarama": go_command("sarama"),
     "kafkajs": node_command,
+    "moldau": lambda: ([sys.executable, os.path.join(HERE, "python", "moldau_member.py")], None),
 }
 
 
