@@ -478,6 +478,9 @@ static const char *named(const struct outcome *o)
 	if (is_kind(o, ".log") && o->end != ATLAS_STOPPED && o->harm.last &&
 	    (strcmp(o->harm.place, "leader epoch") == 0 || strcmp(o->harm.place, "base offset") == 0))
 		return "of the last batch, after no clean stop: no batch follows that would contradict it";
+	if (is_kind(o, ".log") && o->end != ATLAS_STOPPED && o->harm.form == ATLAS_CUT && o->verified &&
+	    o->scrub_found && strcmp(o->harm.place, "base offset") == 0)
+		return "a closed segment cut where a batch ends looks as compaction leaves it; its index tells";
 	if (is_kind(o, "moldau-journal") && o->end == ATLAS_LOST)
 		return o->said ? "the journal lost rounds that were in no segment, and the start says so"
 			       : "the journal's last rounds: as if they had not been synced";
