@@ -99,6 +99,7 @@ static rd_kafka_t *new_client(struct load *l, rd_kafka_type_t type)
 		set(c, "enable.auto.commit", "false");
 		set(c, "isolation.level", "read_committed");
 		set(c, "fetch.wait.max.ms", "500");
+		set(c, "enable.partition.eof", "true");
 	}
 	rd_kafka_conf_set_opaque(c, l);
 	client = rd_kafka_new(type, c, problem, sizeof(problem));
@@ -124,13 +125,13 @@ static void *consume(void *opaque)
 	rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(l->partitions);
 	int64_t last_us = now_us();
 	long count = 0;
+	int ends = 0;
 
 	for (int32_t p = 0; p < l->partitions; p++)
 		rd_kafka_topic_partition_list_add(from, l->topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
 	rd_kafka_poll_set_consumer(client);
 	if (rd_kafka_assign(client, from))
 		die("assign");
-	atomic_store(&l->consuming, true);
 	while (!atomic_load(&l->produced) || count < atomic_load(&l->sent)) {
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(client, 100);
 
@@ -138,6 +139,10 @@ static void *consume(void *opaque)
 			seen(l, m);
 			count++;
 			last_us = now_us();
+		} else if (m && m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+			/* It reads all of them: what comes now is not late for its start. */
+			if (++ends == l->partitions)
+				atomic_store(&l->consuming, true);
 		} else if (atomic_load(&l->produced) && now_us() - last_us > DRAIN_US) {
 			die("%ld of %ld records became visible", count, atomic_load(&l->sent));
 		}
