@@ -151,6 +151,10 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 			continue;
 		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
 		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
+		if (e == ERR_NOT_FOUND) { /* its segment went meanwhile */
+			e = OK;
+			continue;
+		}
 		if (e)
 			break;
 		e = producer_state_read(into, bytes_of(text, size), log_now_s(l));
@@ -163,7 +167,7 @@ static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t l
 		e = OK; /* an older one, and more to read */
 	}
 	folder_list_free(&list);
-	return e == ERR_NOT_FOUND ? OK : e;
+	return e;
 }
 
 struct producer_walk {
