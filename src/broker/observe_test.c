@@ -102,9 +102,9 @@ static void check_name(const struct metric *m)
 {
 	for (const char *c = m->name; *c; c++)
 		CHECK(islower((unsigned char)*c) || *c == '_');
-	/* What kafka_exporter shows has its names. */
+	/* What kafka_exporter shows, and what dashboards ask Kafka for by JMX, has its names. */
 	CHECK(strncmp(m->name, "moldau_", 7) == 0 || strncmp(m->name, "process_", 8) == 0 ||
-	      strncmp(m->name, "kafka_consumergroup_", 20) == 0);
+	      strncmp(m->name, "kafka_consumergroup_", 20) == 0 || strncmp(m->name, "kafka_log_", 10) == 0);
 	CHECK_EQ(m->type == METRIC_COUNTER, ends_with(m->name, "_total"));
 	CHECK_EQ(m->unit == METRIC_MICROSECONDS, strstr(m->name, "_seconds") != NULL);
 	CHECK_EQ(m->type == METRIC_HISTOGRAM, m->most_power > 0);

@@ -584,9 +584,9 @@ enum err log_place_indexes_await(struct fiber *self, struct log *l, bool synced)
 
 /* With no entry, or only the one at the end, which nobody looks up, there is nothing to be torn. */
 static enum err save_index_file_await(struct fiber *self, struct log *l, const struct segment *s,
-				      enum segment_file which, struct bytes content)
+				      enum segment_file which, struct bytes content, bool any)
 {
-	if (s->offsets.count == 0)
+	if (!any)
 		return save_await(self, l, s->base_offset, which, content);
 	return save_whole_await(self, l, s->base_offset, which, content);
 }
@@ -594,6 +594,7 @@ static enum err save_index_file_await(struct fiber *self, struct log *l, const s
 enum err log_save_index_await(struct fiber *self, struct log *l, struct segment *s)
 {
 	struct buf offsets, times;
+	bool any;
 	enum err e;
 
 	if (s->index_saved || !s->made || s->replaced)
@@ -606,16 +607,17 @@ enum err log_save_index_await(struct fiber *self, struct log *l, struct segment 
 	buf_init(&offsets, SMALL_FILE_MAX);
 	buf_init(&times, SMALL_FILE_MAX);
 	segment_finish_times(s);
+	any = s->offsets.count > 0; /* while the first is written, both may go out of memory */
 	offset_index_write(&s->offsets, &offsets);
 	time_index_write(&s->times, &times);
 	s->index_saved = true;  /* what is appended meanwhile takes it back */
 	s->saving_index = true; /* who would put other files under these names waits */
-	e = save_index_file_await(self, l, s, SEGMENT_INDEX, buf_bytes(&offsets));
+	e = save_index_file_await(self, l, s, SEGMENT_INDEX, buf_bytes(&offsets), any);
 	if (!e)
-		e = save_index_file_await(self, l, s, SEGMENT_TIMEINDEX, buf_bytes(&times));
+		e = save_index_file_await(self, l, s, SEGMENT_TIMEINDEX, buf_bytes(&times), any);
 	if (e)
 		s->index_saved = false;
-	s->index_waits = !e && l->indexes_wait && s->offsets.count > 0;
+	s->index_waits = !e && l->indexes_wait && any;
 	s->saving_index = s->sides_moved = false;
 	event_signal(&l->unpinned);
 	buf_fini(&offsets);
