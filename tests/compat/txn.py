@@ -5,6 +5,7 @@ Copy: two workers of one group copy a topic to another, a transaction every 100 
 and started again. At the end the copy, read committed, is the original exactly: nothing twice, nothing missing.
 Play: three workers write to and read from a few partitions at random and take back every seventh transaction, under the same kills.
 What all of them said is judged by txn_check.py.
+Kafka's own TransactionalMessageCopier, VerifiableProducer and VerifiableConsumer have a story of their own (txn_copier.py).
 """
 import argparse
 import json
@@ -26,6 +27,7 @@ import groups  # noqa: E402
 import members  # noqa: E402
 import moldau  # noqa: E402
 import txn_check  # noqa: E402
+import txn_copier  # noqa: E402
 import wire  # noqa: E402
 import wire_admin  # noqa: E402
 
@@ -65,6 +67,7 @@ BUILDERS = {
     "librdkafka": members.python_command("confluent_worker.py", "confluent_kafka"),
     "java": lambda: members.java_program("Worker"),
     "franz": franz,
+    "TransactionalMessageCopier": txn_copier.tools,
 }
 
 
@@ -301,7 +304,8 @@ def cases():
     return [Case(Copy, ["moldau"]), Case(Play, ["moldau"]), Case(Copy, ["moldau", "librdkafka"], core=True),
             Case(Copy, ["moldau", "java"]), Case(Copy, ["librdkafka"]), Case(Copy, ["java"], core=True), Case(Copy, ["franz"]), Case(Copy, ["java", "librdkafka"]),
             Case(Play, ["librdkafka"]), Case(Play, ["java"]), Case(Play, ["franz"]),
-            Case(Play, ["java", "librdkafka", "franz"], core=True)]
+            Case(Play, ["java", "librdkafka", "franz"], core=True),
+            Case(txn_copier.Tools, ["TransactionalMessageCopier"]), Case(txn_copier.ToolsInGroup, ["TransactionalMessageCopier"])]
 
 
 PLAN = ["worker", "worker", "broker", "worker", "worker", "broker", "worker"]
@@ -347,6 +351,8 @@ def play(make, case, number, commands, seed, plan, trace):
 
 
 def counts(run):
+    if isinstance(run, txn_copier.Tools):
+        return run.counts()
     found = {**txn_check.counts(run.history()), **{f"kills of {who}" if who != "successor" else "gave up": n for who, n in run.kills.items()}}
     return ", ".join(f"{name} {value}" for name, value in found.items())
 

@@ -137,6 +137,7 @@ static void consumer_group_describe_begin(struct request *rq)
 	if (!d->response.groups)
 		return;
 	coordination_init(&d->coordination, rq, describe_over);
+	d->coordination.may_be_large = true;
 	for (size_t i = 0; i < count; i++)
 		add_group(rq, d, &d->parts[i], body->group_ids[i]);
 	coordination_go(&d->coordination);

@@ -3,8 +3,9 @@
 
 #include "base/java_hash.h"
 #include "broker/connection.h"
+#include "runtime/budget.h"
 
-/* An answer of that size cannot be told anyway; small ones take more memory than they say. */
+/* More requests' worth than that cannot be told anyway; small answers take more memory than they say. */
 #define MOST_HELD 4
 
 void coordination_init(struct coordination *n, struct request *rq, void (*over)(struct request *rq))
@@ -46,12 +47,43 @@ void coordination_add(struct coordination *n, struct coordinated *p, enum intern
 
 /* --- on the coordinator's shard ---------------------------------------------------------------------------------------- */
 
+static struct budget *work_of(const struct coordinated *p)
+{
+	return p->target->connections->work;
+}
+
+/* What an answer takes is charged where it was built, until home has told it. */
+static void charge(struct coordinated *p)
+{
+	p->charged_bytes = p->arena->held - p->charged_bytes;
+	if (p->charged_bytes == 0)
+		return;
+	budget_take_anyway(work_of(p), p->charged_bytes);
+	atomic_fetch_add_explicit(&p->coordination->held, p->charged_bytes, memory_order_relaxed);
+}
+
 static void on_finished(struct coordinator_call *call)
 {
 	struct coordinated *p = call->owner;
 
 	p->finished = true;
+	charge(p);
 	shard_send(p->target->shard, p->coordination->request->shard, &p->message);
+}
+
+/* Invariant 4. */
+static enum err room_for(const struct coordinated *p)
+{
+	const struct coordination *n = p->coordination;
+	const struct budget *work = work_of(p);
+	size_t own_bytes = atomic_load_explicit(&n->held, memory_order_relaxed);
+
+	if (own_bytes / MOST_HELD > n->request->table->max_arena)
+		return ERR_UNKNOWN_SERVER_ERROR;
+	own_bytes += n->begun_bytes;
+	if (n->may_be_large && work->used > own_bytes && work->used - own_bytes > work->limit)
+		return ERR_COORDINATOR_LOAD_IN_PROGRESS;
+	return OK;
 }
 
 static void arrived_home(struct shard *at, struct message *m);
@@ -59,23 +91,21 @@ static void arrived_home(struct shard *at, struct message *m);
 static void arrived_there(struct shard *at, struct message *m)
 {
 	struct coordinated *p = container_of(m, struct coordinated, message);
-	struct coordination *n = p->coordination;
+	enum err e = room_for(p);
 
 	(void)at;
 	p->message.run = arrived_home;
 	p->call->owner = p;
 	p->call->finished = on_finished;
-	if (atomic_load_explicit(&n->held, memory_order_relaxed) / MOST_HELD > n->request->table->max_arena) {
-		p->call->error = ERR_UNKNOWN_SERVER_ERROR;
+	p->charged_bytes = p->arena->held; /* which is not ours to charge */
+	if (e) {
+		p->call->error = e;
 		on_finished(p->call);
-		return;
-	}
-	if (p->producer)
+	} else if (p->producer) {
 		coordinator_submit_of(p->target->coordinators[p->topic], p->partition, p->producer, p->call, p->run);
-	else
+	} else {
 		coordinator_submit(p->target->coordinators[p->topic], p->partition, p->call, p->run);
-	/* It is told later, and what answers at once has its answer by now. */
-	atomic_fetch_add_explicit(&n->held, p->own_arena.held, memory_order_relaxed);
+	}
 }
 
 static void drop_home(struct shard *at, struct message *m)
@@ -96,6 +126,54 @@ static void drop_arrived(struct shard *at, struct message *m)
 
 /* --- at home ---------------------------------------------------------------------------------------------------------- */
 
+static void given_home(struct shard *at, struct message *m)
+{
+	(void)at;
+	request_release(container_of(m, struct coordinated, message)->coordination->request);
+}
+
+static void give_there(struct shard *at, struct message *m)
+{
+	struct coordinated *p = container_of(m, struct coordinated, message);
+
+	budget_give(work_of(p), p->charged_bytes);
+	p->message.run = given_home;
+	shard_send(at, p->coordination->request->shard, &p->message);
+}
+
+/* What was charged goes back, to each other shard by its first part. */
+static void give_back(struct coordination *n)
+{
+	struct request *rq = n->request;
+	struct coordinated *givers = NULL, *next;
+
+	for (struct coordinated *p = n->first; p; p = p->next) {
+		struct coordinated *g = givers;
+
+		if (p->charged_bytes == 0)
+			continue;
+		if (p->target->shard == rq->shard) {
+			budget_give(work_of(p), p->charged_bytes);
+			continue;
+		}
+		while (g && g->target != p->target)
+			g = g->next_giver;
+		if (g) {
+			g->charged_bytes += p->charged_bytes;
+		} else {
+			p->next_giver = givers;
+			givers = p;
+		}
+	}
+	for (struct coordinated *g = givers; g; g = next) {
+		next = g->next_giver;
+		request_hold(rq);
+		g->message.run = give_there;
+		shard_send(rq->shard, g->target->shard, &g->message);
+	}
+}
+
+/* While the request is held. */
 static void over(struct coordination *n)
 {
 	struct coordinated *next;
@@ -108,6 +186,7 @@ static void over(struct coordination *n)
 		next = p->next;
 		arena_fini(&p->own_arena);
 	}
+	give_back(n);
 }
 
 static void arrived_home(struct shard *at, struct message *m)
@@ -130,11 +209,13 @@ void coordination_go(struct coordination *n)
 
 	for (struct coordinated *p = n->first; p; p = p->next)
 		n->away += p->target != NULL;
+	n->begun_bytes = rq->charged_bytes;
+	request_hold(rq);
 	if (n->away == 0) {
 		over(n);
+		request_release(rq);
 		return;
 	}
-	request_hold(rq);
 	for (struct coordinated *p = n->first; p; p = p->next) {
 		if (!p->target)
 			continue;

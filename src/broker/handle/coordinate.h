@@ -10,8 +10,10 @@
  * 2. `over` runs once, at home, also when the client is gone by then (request_reply is nothing then).
  * 3. An answer is built in the part's arena: the request's own for the first part, one of its own for each of the others, since they may be at
  *    work on several shards at once. Those go when `over` has returned.
- * 4. Parts are asked until those before them hold more than four requests may: then UNKNOWN_SERVER_ERROR, since one request may name the same large thing
- *    a hundred thousand times.
+ * 4. What answers hold is charged to the budget for requests of the shard that built them, until they are told. Parts are asked until those before them
+ *    hold more than four requests may: then UNKNOWN_SERVER_ERROR, since one request may name the same large thing a hundred thousand times. Parts whose
+ *    answer may be large are asked only while what others hold there is within that budget: then COORDINATOR_LOAD_IN_PROGRESS, which clients take as
+ *    "in a moment", since a thousand requests may name it at once.
  * Not here: what a call means (group/, txn/), which topics hold what (internal_topics.h).
  */
 #ifndef BROKER_HANDLE_COORDINATE_H
@@ -40,6 +42,8 @@ struct coordinated {
 	struct message message;
 	struct message drop;
 	struct arena own_arena;
+	size_t charged_bytes; /* on the target: to its budget; after `over`, of all that are given back with it */
+	struct coordinated *next_giver;
 	bool finished; /* on the target */
 	bool dropped;  /* at home: drop was sent */
 	bool home;     /* at home: it came back */
@@ -52,7 +56,9 @@ struct coordination {
 	struct coordinated *first;
 	struct coordinated **last;
 	size_t away;
-	_Atomic size_t held; /* in arenas of the parts' own */
+	bool may_be_large;   /* what is told (descriptions, lists); set before it goes */
+	size_t begun_bytes;  /* charged at home when it went */
+	_Atomic size_t held; /* by answers, on all shards */
 	bool hurried;        /* it was given up for want of memory: who was waiting is told to try again */
 };
 

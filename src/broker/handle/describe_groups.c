@@ -59,6 +59,7 @@ static void describe_groups_begin(struct request *rq)
 	if (!d->response.groups)
 		return;
 	coordination_init(&d->coordination, rq, describe_over);
+	d->coordination.may_be_large = true;
 	for (size_t i = 0; i < count; i++) {
 		struct describe_part *p = &d->parts[i];
 
@@ -227,6 +228,7 @@ static void list_groups_begin(struct request *rq)
 	if (!l->parts)
 		return;
 	coordination_init(&l->coordination, rq, list_over);
+	l->coordination.may_be_large = true;
 	for (size_t i = 0; i < l->count; i++) {
 		struct list_part *p = &l->parts[i];
 

@@ -1,7 +1,9 @@
 /*
  * describe_transactions: DescribeTransactions 0, ListTransactions 0-2: each id is asked where it lives, all at once; a list is asked of every partition, and
- * its pattern is looked at here. May call: coordinate.h, regex/, txn/txn.h.
+ * its pattern is looked at here, before anybody is asked. What is more than one answer may hold is told as UNKNOWN_SERVER_ERROR, id by id.
+ * May call: coordinate.h, regex/, txn/txn.h.
  */
+#include "broker/connection.h"
 #include "broker/handle/coordinate.h"
 #include "broker/handle/handle.h"
 #include "broker/handle/told.h"
@@ -26,22 +28,65 @@ static void run_describe(void *state, struct step *out, struct coordinator_call 
 	txn_describe(state, out, container_of(c, struct txn_describe_call, call));
 }
 
+/* A state encoded, at the most, without its topics. */
+#define STATE_BYTES 64
+
+static size_t topics_bytes(const struct describe_transactions_response_transaction_state *s)
+{
+	size_t size = 0;
+
+	for (int32_t i = 0; i < s->topics_count; i++)
+		size += s->topics[i].topic.size + 16 +
+			(size_t)s->topics[i].partitions_count * sizeof(*s->topics[i].partitions);
+	return size;
+}
+
+static void tell_error(struct describe_transactions *d, struct bytes id, enum err e)
+{
+	struct describe_transactions_response_transaction_state *s =
+		&d->response.transaction_states[d->response.transaction_states_count++];
+
+	struct_init(&describe_transactions_response_transaction_state_struct, s);
+	s->transactional_id = id;
+	s->error_code = err_to_kafka(e);
+}
+
 static void describe_over(struct request *rq)
 {
 	const struct describe_transactions_request *body = rq->body;
 	struct describe_transactions *d = rq->state;
+	size_t left_bytes = rq->table->max_arena;
 
+	/* An id and its error have to be told in any case. */
+	for (int32_t i = 0; i < body->transactional_ids_count; i++) {
+		size_t size = STATE_BYTES + body->transactional_ids[i].size;
+
+		left_bytes -= size < left_bytes ? size : left_bytes;
+	}
 	for (int32_t i = 0; i < body->transactional_ids_count; i++) {
 		struct describe_part *p = &d->parts[i];
+		size_t size = p->txn.call.error ? 0 : topics_bytes(&p->txn.response);
 		enum err e = p->refused ? p->refused : p->txn.call.error;
 
+		if (!e && size > left_bytes)
+			e = ERR_UNKNOWN_SERVER_ERROR;
 		if (e) {
-			struct_init(&describe_transactions_response_transaction_state_struct, &p->txn.response);
-			p->txn.response.transactional_id = body->transactional_ids[i];
-			p->txn.response.error_code = err_to_kafka(e);
+			tell_error(d, body->transactional_ids[i], e);
+			continue;
 		}
+		left_bytes -= size;
 		d->response.transaction_states[d->response.transaction_states_count++] = p->txn.response;
 	}
+	request_reply(rq, &d->response);
+}
+
+static void refuse_all(struct request *rq)
+{
+	const struct describe_transactions_request *body = rq->body;
+	struct describe_transactions *d = rq->state;
+
+	for (int32_t i = 0; i < body->transactional_ids_count; i++)
+		tell_error(d, body->transactional_ids[i], ERR_UNKNOWN_SERVER_ERROR);
 	request_reply(rq, &d->response);
 }
 
@@ -55,13 +100,16 @@ static void describe_transactions_begin(struct request *rq)
 		return;
 	rq->state = d;
 	message_init(&describe_transactions_response_type, &d->response);
-	d->parts = told_alloc(rq, count, sizeof(*d->parts));
-	if (!d->parts)
-		return;
 	d->response.transaction_states = told_alloc(rq, count, sizeof(*d->response.transaction_states));
 	if (!d->response.transaction_states)
 		return;
+	d->parts = request_alloc(rq, count, sizeof(*d->parts));
+	if (!d->parts) {
+		refuse_all(rq);
+		return;
+	}
 	coordination_init(&d->coordination, rq, describe_over);
+	d->coordination.may_be_large = true;
 	for (size_t i = 0; i < count; i++) {
 		struct describe_part *p = &d->parts[i];
 
@@ -95,6 +143,7 @@ struct list_transactions {
 	struct coordination coordination;
 	struct list_transactions_response response;
 	struct list_transactions_request asked; /* as txn_list takes it */
+	struct regex *pattern;                  /* NULL: all of them */
 	struct list_part *parts;                /* by partition */
 	size_t count;
 };
@@ -125,7 +174,6 @@ static void refuse(struct request *rq, enum err e)
 	request_reply(rq, &told);
 }
 
-/* NULL and OK: all of them. */
 static enum err pattern_of(const struct list_transactions_request *body, struct regex **ret_pattern)
 {
 	*ret_pattern = NULL;
@@ -134,13 +182,14 @@ static enum err pattern_of(const struct list_transactions_request *body, struct 
 	return regex_new(body->transactional_id_pattern, NULL, ret_pattern);
 }
 
-static void join(struct list_transactions *l, const struct regex *pattern)
+static void join(struct list_transactions *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		const struct txn_list_call *c = &l->parts[i].txn;
 
 		for (int32_t k = 0; !c->call.error && k < c->response.transaction_states_count; k++)
-			if (!pattern || regex_matches(pattern, c->response.transaction_states[k].transactional_id))
+			if (!l->pattern ||
+			    regex_matches(l->pattern, c->response.transaction_states[k].transactional_id))
 				l->response.transaction_states[l->response.transaction_states_count++] =
 					c->response.transaction_states[k];
 	}
@@ -161,27 +210,30 @@ static bool tell_unknown(struct request *rq, struct list_transactions *l)
 	return true;
 }
 
-static void list_over(struct request *rq)
+static void answer_list(struct request *rq)
 {
 	struct list_transactions *l = rq->state;
-	struct regex *pattern;
-	enum err e = error_of(l);
 	size_t count = 0;
 
-	if (!e)
-		e = pattern_of(rq->body, &pattern);
-	if (e) {
-		refuse(rq, e);
-		return;
-	}
 	for (size_t i = 0; i < l->count; i++)
 		count += l->parts[i].txn.call.error ? 0 : (size_t)l->parts[i].txn.response.transaction_states_count;
 	l->response.transaction_states = told_alloc(rq, count, sizeof(*l->response.transaction_states));
 	if (l->response.transaction_states && tell_unknown(rq, l)) {
-		join(l, pattern);
+		join(l);
 		request_reply(rq, &l->response);
 	}
-	regex_free(pattern);
+}
+
+static void list_over(struct request *rq)
+{
+	struct list_transactions *l = rq->state;
+	enum err e = error_of(l);
+
+	if (e)
+		refuse(rq, e);
+	else
+		answer_list(rq);
+	regex_free(l->pattern);
 }
 
 /* False: the request was closed. */
@@ -211,6 +263,7 @@ static void list_transactions_begin(struct request *rq)
 	const struct image_topic *t = image_topic_by_name(rq->broker->image,
 							  bytes_str(internal_topic_name(INTERNAL_TRANSACTIONS)));
 	struct list_transactions *l = told_alloc(rq, 1, sizeof(*l));
+	enum err e;
 
 	if (!l)
 		return;
@@ -222,7 +275,13 @@ static void list_transactions_begin(struct request *rq)
 	l->parts = told_alloc(rq, l->count, sizeof(*l->parts));
 	if (!l->parts)
 		return;
+	e = pattern_of(rq->body, &l->pattern);
+	if (e) {
+		refuse(rq, e);
+		return;
+	}
 	coordination_init(&l->coordination, rq, list_over);
+	l->coordination.may_be_large = true;
 	for (size_t i = 0; i < l->count; i++) {
 		struct list_part *p = &l->parts[i];
 

@@ -278,6 +278,7 @@ static void offset_fetch_begin(struct request *rq)
 	if (!take_request(rq))
 		return;
 	coordination_init(&o->coordination, rq, fetch_over);
+	o->coordination.may_be_large = true;
 	for (size_t i = 0; i < o->count; i++) {
 		struct fetch_group_part *p = &o->parts[i];
 
