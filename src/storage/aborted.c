@@ -173,9 +173,8 @@ static bool note_batch(struct batch_walker *w, const struct batch_header *h, str
 {
 	struct aborted_walk *a = container_of(w, struct aborted_walk, walker);
 	struct end_marker marker;
-	struct txn_ended ended = producer_state_update(a->producers, h, log_marker_of(h, whole, &marker), 0, false);
-
 	const struct end_marker *m = log_marker_of(h, whole, &marker);
+	struct txn_ended ended = producer_state_update(a->producers, h, m, 0, false);
 
 	(void)position;
 	log_note_ended(&a->found, h, &ended);
