@@ -196,18 +196,6 @@ static struct replay_log *replay_log_of(struct replay *p, const struct journal_r
 	return l;
 }
 
-/* Behind the record's last batch. */
-static int64_t end_offset_of(const struct journal_record *r)
-{
-	struct bytes rest = r->data, batch;
-	struct batch_header h;
-	int64_t end = r->base_offset;
-
-	while (batch_next(&rest, &h, &batch) == OK)
-		end = batch_last_offset(&h) + 1;
-	return end;
-}
-
 /*
  * The files have it, synced, and compaction may have made others of them since: that a later record voids it need not be known, where rounds are
  * lost.
@@ -217,7 +205,7 @@ static bool is_settled(const struct replay *p, const struct journal_record *r)
 	const struct log_bounds *b = bounds_of(&p->folder->bounds, r->topic, r->partition, false);
 
 	return b && !p->folder->bounds_doubtful && uuid_equal(b->topic_id, r->topic_id) &&
-	       end_offset_of(r) <= b->recovery_point;
+	       journal_record_end(r) <= b->recovery_point;
 }
 
 static void collect(struct replay *p, const struct journal_record *r)
@@ -357,7 +345,7 @@ static enum err replay_segment_await(struct fiber *self, struct replay *p, size_
 	 * tells who wrote; recovery drops it where there is one behind it.
 	 */
 	if (e == ERR_NOT_FOUND && p->records[first].r.position > 0 &&
-	    end_offset_of(&p->records[end - 1].r) <= start_of(p, l))
+	    journal_record_end(&p->records[end - 1].r) <= start_of(p, l))
 		return OK;
 	if (e && e != ERR_NOT_FOUND)
 		return e;

@@ -1,8 +1,9 @@
-/* journal_format: see journal_format.h. Pure; uses base only. */
+/* journal_format: see journal_format.h. Pure; uses base, and record for where a batch ends. */
 #include "storage/journal_format.h"
 
 #include "base/crc32c.h"
 #include "base/reader.h"
+#include "record/batch.h"
 #include "storage/log_name.h"
 
 #define JOURNAL_MAGIC 0x4d4a4e31u /* MJN1 */
@@ -81,6 +82,17 @@ enum err journal_record_read(struct bytes at, struct journal_record *ret_record,
 	*ret_record = record;
 	*ret_size = size;
 	return OK;
+}
+
+int64_t journal_record_end(const struct journal_record *r)
+{
+	struct bytes rest = r->data, batch;
+	struct batch_header h;
+	int64_t end = r->base_offset;
+
+	while (batch_next(&rest, &h, &batch) == OK)
+		end = batch_last_offset(&h) + 1;
+	return end;
 }
 
 void journal_walk(struct bytes file, struct journal_visitor *v)

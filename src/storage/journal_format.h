@@ -58,6 +58,9 @@ void journal_head_write(struct buf *out, const struct journal_record *r, const s
  */
 enum err journal_record_read(struct bytes at, struct journal_record *ret_record, size_t *ret_size) MUST_CHECK;
 
+/* The offset behind its last batch; that of its first one where it has none. */
+int64_t journal_record_end(const struct journal_record *r);
+
 /*
  * Walks a journal file that is wholly in memory: every record that parses is visited, in order; what is broken is skipped up to the
  * next block on which a round starts. The visitor drops what is of another run or of an old generation.

@@ -43,20 +43,9 @@ static struct verify_replay *replay_of(struct journal_check *c, const struct jou
 	return p;
 }
 
-static int64_t end_of(const struct journal_record *r)
-{
-	struct bytes rest = r->data, batch;
-	struct batch_header h;
-	int64_t end = r->base_offset;
-
-	while (batch_next(&rest, &h, &batch) == OK)
-		end = batch_last_offset(&h) + 1;
-	return end;
-}
-
 static void collect_data(struct verify_replay *p, const struct journal_record *r)
 {
-	int64_t end = end_of(r);
+	int64_t end = journal_record_end(r);
 
 	p->from = r->base_offset < p->from ? r->base_offset : p->from;
 	p->end = end > p->end ? end : p->end;
