@@ -103,124 +103,6 @@ enum err segment_walk_await(struct fiber *self, struct file *f, int64_t position
 	return e;
 }
 
-/* --- producers ---------------------------------------------------------------------------------------------------- */
-
-/*
- * Only what is written unsynced can be missing: where records are gone, below the first segment or by compaction, the snapshot behind them was
- * synced before they went.
- */
-static bool may_be_missing(const struct log *l, int64_t offset)
-{
-	return !l->config.cleanup_compact && offset > l->segments[0]->base_offset &&
-	       shard_fault(l->store->shard, FAULT_SNAPSHOT_MISSING);
-}
-
-/* As in Kafka: a power failure may have left it torn; it is of no use, and after the next clean stop it would count as damage. */
-static void give_up_snapshot_await(struct fiber *self, struct log *l, int64_t offset, const char *path)
-{
-	log_warn(log_logger(l),
-		 "%s-%d: the snapshot of the producers at %" PRId64 " is torn or damaged: an older one is read",
-		 l->topic, (int)l->partition, offset);
-	if (!store_is_read_only(l->store))
-		(void)!file_remove_await(self, path);
-}
-
-/* Loads the newest snapshot that is whole and not beyond `limit`; gives the offset it is of, the log's first one when there is none. */
-static enum err load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, struct producer_state *into,
-				    int64_t *ret_offset)
-{
-	char path[LOG_PATH_SIZE], *text;
-	struct folder_list list;
-	size_t size;
-	enum err e;
-
-	producer_state_clear(into);
-	*ret_offset = l->segments[0]->base_offset;
-	log_folder_path(l, path);
-	e = folder_list_await(self, path, &list);
-	if (e)
-		return e == ERR_NOT_FOUND ? OK : e;
-	for (size_t i = list.count; i-- > 0 && !e;) {
-		int64_t offset;
-		enum segment_file which;
-
-		if (segment_name_parse(bytes_str(list.entries[i].name), &offset, &which) != OK ||
-		    which != SEGMENT_SNAPSHOT || offset > limit || offset < l->segments[0]->base_offset)
-			continue;
-		if (may_be_missing(l, offset))
-			continue;
-		log_file_path(l, offset, SEGMENT_SNAPSHOT, path);
-		e = file_load_await(self, path, SMALL_FILE_MAX, &text, &size);
-		if (e == ERR_NOT_FOUND) { /* its segment went meanwhile */
-			e = OK;
-			continue;
-		}
-		if (e)
-			break;
-		e = producer_state_read(into, bytes_of(text, size), log_now_s(l));
-		mem_free(text);
-		if (!e) {
-			*ret_offset = offset;
-			break;
-		}
-		give_up_snapshot_await(self, l, offset, path);
-		e = OK; /* an older one, and more to read */
-	}
-	folder_list_free(&list);
-	return e;
-}
-
-struct producer_walk {
-	struct batch_walker walker;
-	struct log *log;
-	struct producer_state *into;
-	int64_t from;
-};
-
-static bool note_producer(struct batch_walker *w, const struct batch_header *h, struct bytes whole, int64_t position)
-{
-	struct producer_walk *p = container_of(w, struct producer_walk, walker);
-	struct end_marker marker;
-
-	(void)position;
-	if (h->base_offset >= p->from)
-		(void)producer_state_update(p->into, h, log_marker_of(h, whole, &marker), log_now_s(p->log), false);
-	return true;
-}
-
-static enum err walk_producers_await(struct fiber *self, struct log *l, struct segment *s, int64_t from,
-				     struct producer_state *into)
-{
-	struct producer_walk p = {.walker = {.batch = note_producer}, .log = l, .into = into, .from = from};
-	struct cached_file *f;
-	enum err e;
-
-	if (s->written == 0)
-		return OK;
-	e = log_open_segment_await(self, l, s, &f);
-	if (e)
-		return e;
-	e = segment_walk_await(self, f->file, 0, s->written, &p.walker);
-	file_cache_give(&l->store->files, f);
-	return e;
-}
-
-enum err log_producers_at_await(struct fiber *self, struct log *l, int64_t base_offset, struct producer_state *into)
-{
-	int64_t from;
-	enum err e = load_snapshot_await(self, l, base_offset < l->end ? base_offset : l->end, into, &from);
-	struct segment *s = l->segments[log_segment_at(l, from)];
-
-	for (; s && s->base_offset < base_offset && !e; s = log_segment_after(l, s))
-		e = walk_producers_await(self, l, s, from, into);
-	return e;
-}
-
-enum err log_rebuild_producers_await(struct fiber *self, struct log *l)
-{
-	return log_producers_at_await(self, l, INT64_MAX, &l->producers);
-}
-
 /* --- recovery ----------------------------------------------------------------------------------------------------- */
 
 struct recovery {
@@ -542,7 +424,7 @@ static enum err recover_segments_await(struct fiber *self, struct recovery *r, u
 	enum err e = OK;
 
 	for (uint32_t i = log_segment_at(l, r->producers_from); i < scan_from && !e; i++)
-		e = walk_producers_await(self, l, l->segments[i], r->producers_from, &l->producers);
+		e = log_walk_producers_await(self, l, l->segments[i], r->producers_from, &l->producers);
 	if (e == ERR_CORRUPT) {
 		r->segment = l->segments[0];
 		return damaged(r, 0);
@@ -795,7 +677,7 @@ enum err log_recover_await(struct fiber *self, struct log *l, const struct log_b
 		return e;
 	/* The first segment's was synced before the start moved there, which the recovery point need not have followed yet. */
 	limit = r.recovery_point > l->segments[0]->base_offset ? r.recovery_point : l->segments[0]->base_offset;
-	e = load_snapshot_await(self, l, limit, &l->producers, &r.producers_from);
+	e = log_load_snapshot_await(self, l, limit, &l->producers, &r.producers_from);
 	if (e)
 		return e;
 	e = scan_from_await(self, &r, &scan_from);

@@ -566,6 +566,15 @@ enum err log_check_epochs_await(struct fiber *self, struct log *l, uint32_t scan
 				bool *ret_wrong) MUST_CHECK;
 /* Snapshots beyond the offset tell of what was cut. */
 void log_remove_snapshots_await(struct fiber *self, struct log *l, int64_t beyond);
+/*
+ * snapshot.c: the newest one that is whole and not beyond `limit`, and the offset that it is of, the log's first one when there is none. Those that are
+ * torn on the way are removed.
+ */
+enum err log_load_snapshot_await(struct fiber *self, struct log *l, int64_t limit, struct producer_state *into,
+				 int64_t *ret_offset) MUST_CHECK;
+/* What the segment's batches from `from` on say of producers, added. */
+enum err log_walk_producers_await(struct fiber *self, struct log *l, struct segment *s, int64_t from,
+				  struct producer_state *into) MUST_CHECK;
 /* Producer state at the log's end from the newest snapshot and the batches behind it. */
 enum err log_rebuild_producers_await(struct fiber *self, struct log *l) MUST_CHECK;
 /* The producers as they were where a segment begins, from an older snapshot and the records behind it. ERR_AGAIN: of segments just replaced. */
