@@ -5,6 +5,7 @@
 #include "runtime/linux/backends.h"
 #include "storage/log_fixture.h"
 #include "storage/state.h"
+#include "storage/verify.h"
 
 #define LARGE 70000 /* a batch of this size is not worth the journal: only the segment has it */
 
@@ -459,5 +460,69 @@ TEST(a_topic_made_again_does_not_get_the_old_ones_records)
 	run_with(&o, side_files_main, &x);
 	run_with(&o, renamed_main, &x);
 	shell(&x, "test -d t-0 && ls -d t-0.*-stray > /dev/null");
+	fixture_fini(&x);
+}
+
+/* --- torn snapshots ------------------------------------------------------------------------------------------------- */
+
+/* Everything is below the recovery point, and the snapshots of closed segments are written; then the process dies. */
+static void snapshots_main(struct fiber *self, void *argument)
+{
+	struct log_config config = small_segments();
+	struct log *l;
+
+	fixture_open_await(self, argument);
+	l = fixture_log_await(self, argument, "t", 0, &config);
+	for (int i = 0; i < 40; i++) {
+		struct test_batch b = {.producer_id = 7, .sequence = i, .records = 1, .value_size = 400};
+
+		EXPECT_OK(append(l, &b, NULL));
+	}
+	EXPECT_OK(log_flush_await(self, l));
+	while (!list_empty(&l->folder->rolled))
+		EXPECT_OK(fiber_sleep_await(self, 500));
+	EXPECT(l->segment_count > 2);
+	EXPECT_OK(log_sync_files_await(self, l));
+	EXPECT_OK(keeper_write_bounds_await(self, l->folder));
+	DIE();
+}
+
+static void recover_and_stop_main(struct fiber *self, void *argument)
+{
+	struct log_config config = small_segments();
+	struct log *l;
+
+	fixture_open_await(self, argument);
+	l = fixture_log_await(self, argument, "t", 0, &config);
+	EXPECT(log_end_offset(l) == 40 && log_producer_count(l) == 1);
+	fixture_close_await(self, argument);
+}
+
+static void tell(void *user, const struct verify_finding *f)
+{
+	(void)user;
+	fprintf(stderr, "%s: %s\n", f->path, f->text);
+}
+
+static void sound_main(struct fiber *self, void *argument)
+{
+	struct fixture *x = argument;
+	struct verify_options o = {.path = x->folder, .deep = true, .found = tell};
+	struct verify_counts counts;
+
+	EXPECT_OK(verify_await(self, &o, &counts));
+	EXPECT(counts.snapshots > 0 && counts.damages == 0);
+}
+
+TEST(a_snapshot_that_a_power_failure_tore_is_passed_over_and_goes)
+{
+	struct linux_options o = {.shards = 1, .io = IO_EPOLL};
+	struct fixture x;
+
+	fixture_init(&x);
+	run_and_die(IO_EPOLL, snapshots_main, &x);
+	shell(&x, "truncate -s 5 $(ls t-0/*.snapshot | tail -1)");
+	run_with(&o, recover_and_stop_main, &x);
+	run_with(&o, sound_main, &x);
 	fixture_fini(&x);
 }
